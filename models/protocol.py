@@ -1,0 +1,134 @@
+"""The door every equivalence classifier stands behind.
+
+A classifier judges pairs of texts that answer the same prompt. Its work is cut into *units*, which
+a batching engine may run together with units of other requests and may cache by key:
+
+    plan           what has to go through the model for these pairs (cheap; no model)
+    run            the model, on a batch of units from any number of requests
+    probabilities  the answers, from the units' results (cheap; vectorised)
+
+An encode-once model has one unit per distinct text, O(n) for a group; a pairwise model one unit per
+pair, O(n^2); a lexical one no units at all.
+
+Promises of every implementation, each a test: a unit's result does not depend on the other units
+of its batch; a pair's probability does not depend on its order, nor on the other pairs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+Linkage = Literal["single", "average", "complete", "greedy"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a classifier says of itself; `threshold` and `linkage` are its defaults."""
+
+    id: str
+    revision: str
+    """Fingerprint of everything an answer depends on: weights, head, settings."""
+    threshold: float
+    """Two texts are equivalent when their probability is above this."""
+    linkage: Linkage
+    description: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece of model work. Units with equal keys have equal results."""
+
+    key: bytes
+    inputs: tuple[str, ...]
+    tokens: int
+    """An estimate, for budgets; the result knows the true count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The units that some pairs need."""
+
+    units: list[Unit]
+    needs: IntArray
+    """Indices into `units` of what each pair needs, shape (m, k); k = 0 without a model."""
+
+
+class Result(Protocol):
+    """What the model made of a unit."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that went through the model."""
+        ...
+
+    @property
+    def truncated(self) -> bool:
+        """Whether part of the input did not fit the model and was left out."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, for the cache's bound."""
+        ...
+
+
+class EquivalenceClassifier(Protocol):
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        """Model work for `pairs`, shape (m, 2), of indices into `texts`."""
+        ...
+
+    def run(self, units: Sequence[Unit]) -> Sequence[Result]:
+        """One result per unit, in order."""
+        ...
+
+    def probabilities(
+        self,
+        prompt: str,
+        texts: Sequence[str],
+        pairs: IntArray,
+        results: Mapping[bytes, Any],
+    ) -> FloatArray:
+        """P(equivalent) of each pair, shape (m,), from the results of its units by key."""
+        ...
+
+
+def judge(
+    classifier: EquivalenceClassifier, prompt: str, texts: Sequence[str], pairs: IntArray
+) -> FloatArray:
+    """P(equivalent) of each pair, shape (m,): the whole protocol in one synchronous call."""
+    units = {unit.key: unit for unit in classifier.plan(prompt, texts, pairs).units}
+    results = classifier.run(list(units.values()))
+    return classifier.probabilities(prompt, texts, pairs, dict(zip(units, results, strict=True)))
+
+
+def all_pairs(n: int) -> IntArray:
+    """Every i < j below n, in row order, shape (n (n - 1) / 2, 2)."""
+    return np.stack(np.triu_indices(n, k=1), axis=1).astype(np.int64)
+
+
+def content_key(*parts: str) -> bytes:
+    """A key for content: 16 bytes, collision-safe, unambiguous about where a part ends."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8))
+        digest.update(encoded)
+    return digest.digest()
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text, roughly, without a tokenizer: 4 bytes each, and the 2 special ones."""
+    return len(text.encode()) // 4 + 2

@@ -1,0 +1,82 @@
+"""What a request is answered with: plain dataclasses, serialised as they stand."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsed:
+    id: str
+    revision: str
+    threshold: float
+    linkage: str | None
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the answer cost."""
+
+    pairs: int = 0
+    """Pairs of rollouts in the request."""
+    classified: int = 0
+    """Pairs for which something went through the classifier."""
+    cached: int = 0
+    """Pairs judged from what the classifier had made of earlier requests."""
+    skipped: int = 0
+    """Pairs decided without the classifier: identical text, or the short-answer rule."""
+    truncated: int = 0
+    """Model inputs that did not fit the model and were cut."""
+    tokens: int = 0
+    """Tokens that went through the model."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionedGroup:
+    id: str | int | None
+    partition: list[int]
+    """Class of each rollout, numbered by first occurrence."""
+    num_classes: int
+    diversity: list[float]
+    """d_i = (n - |C(i)|) / (n - 1)."""
+    probabilities: list[list[float]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardedGroup:
+    id: str | int | None
+    partition: list[int]
+    """Class of each rollout, numbered by first occurrence."""
+    num_classes: int
+    diversity: list[float]
+    """The diversity that entered the reward, after exponent and floor."""
+    quality: list[float] | None
+    rewards: list[float]
+    advantages: list[float] | None
+    probabilities: list[list[float]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    probability: float
+    equivalent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionAnswer:
+    groups: list[PartitionedGroup]
+    model: ModelUsed
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RewardAnswer:
+    groups: list[RewardedGroup]
+    model: ModelUsed
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class EquivalenceAnswer:
+    results: list[Judgement]
+    model: ModelUsed
+    usage: Usage

@@ -1,0 +1,108 @@
+"""The command `darling-reward`. Heavy imports wait until a command needs them."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from service import __version__
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the process's exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="darling-reward",
+        description="Diversity-scaled rewards for RL post-training of language models.",
+    )
+    parser.add_argument("--version", action="version", version=f"darling-reward {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+
+    serve = commands.add_parser("serve", help="run the HTTP service")
+    score = commands.add_parser("score", help="score JSON lines of groups, offline")
+    commands.add_parser("models", help="list the classifiers that can be loaded")
+    if chosen in ("serve", "score"):
+        _add_settings(serve if chosen == "serve" else score, chosen)
+    _add_score(score)
+
+    given = parser.parse_args(arguments)
+    if given.command == "models":
+        return _models()
+    settings = _settings(given, serve if given.command == "serve" else score)
+    if given.command == "serve":
+        from service.server import run
+
+        return run(settings)
+    from service.offline import Columns, score_file
+
+    columns = Columns(given.rollouts_field, given.quality_field)
+    return score_file(given.input, given.output, settings, columns, given.options)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="IN", help="JSON lines, .gz or plain; - for stdin")
+    parser.add_argument("output", metavar="OUT", help="JSON lines; resumed if it exists; - stdout")
+    parser.add_argument(
+        "--options",
+        default="{}",
+        metavar="JSON",
+        help='what a /v1/rewards request may say beside its groups, such as {"reward": {...}}',
+    )
+    parser.add_argument(
+        "--rollouts-field", default="rollouts", help="the field that holds the rollouts"
+    )
+    parser.add_argument(
+        "--quality-field", default="quality", help="the field that holds the quality column"
+    )
+
+
+def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:
+    from service.settings import SERVER_ONLY, Settings
+
+    for name, field in Settings.model_fields.items():
+        if command == "serve" or name not in SERVER_ONLY:
+            default = "" if field.default is None else f" (default {field.default})"
+            parser.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=f"set_{name}",
+                metavar="VALUE",
+                help=f"{field.description}{default} [DARLING_{name.upper()}]".replace("%", "%%"),
+            )
+
+
+def _settings(given: argparse.Namespace, parser: argparse.ArgumentParser) -> "Settings":
+    from pydantic import ValidationError
+
+    from service.settings import Settings
+
+    chosen: dict[str, Any] = {
+        name.removeprefix("set_"): value
+        for name, value in vars(given).items()
+        if name.startswith("set_") and value is not None
+    }
+    try:
+        return Settings(**chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        parser.error(
+            f"--{name.replace('_', '-')} (DARLING_{name.upper()}): {first['msg']}; "
+            f"got {first['input']!r}"
+        )
+
+
+def _models() -> int:
+    from models.registry import CATALOGUE
+
+    width = max(map(len, CATALOGUE))
+    for name, description in CATALOGUE.items():
+        print(f"{name:{width}}  {description}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""OpenAPI for routes that read their own bodies: schemas, worked examples and problem answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest
+
+BODIES: Sequence[type[BaseModel]] = (RewardRequest, PartitionRequest, EquivalenceRequest)
+REFERENCE = "#/components/schemas/{model}"
+PROBLEM = {
+    "description": "A problem (RFC 9457): what is wrong, where, and what to do.",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "errors": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {"loc": {"type": "array"}, "msg": {"type": "string"}},
+                        },
+                    },
+                },
+            }
+        }
+    },
+}
+
+
+def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, Any]:
+    """`openapi_extra` for a route whose JSON body is `schema`."""
+    content = {
+        "schema": {"$ref": REFERENCE.format(model=schema.__name__)},
+        "examples": {name: {"value": value} for name, value in examples.items()},
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def answers(example: Any) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route: an example of its answer, and the shape of every problem."""
+    good = {"description": "OK", "content": {"application/json": {"example": example}}}
+    return {200: good, "4XX": PROBLEM, "5XX": PROBLEM}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The app's OpenAPI document, with the request bodies' schemas, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        _, definitions = models_json_schema(
+            [(schema, "validation") for schema in BODIES], ref_template=REFERENCE
+        )
+        document["components"]["schemas"].update(definitions["$defs"])
+        app.openapi_schema = document
+    return app.openapi_schema

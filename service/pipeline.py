@@ -1,0 +1,171 @@
+"""The one way of a request: HTTP routes, the CLI and Ray Serve all come through here.
+
+limits -> pairs that need no model -> cache -> batching queue -> partition
+       -> diversity -> shaping -> advantages -> answer
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from models.protocol import Linkage, ModelInfo
+from service import inputs
+from service.answers import (
+    EquivalenceAnswer,
+    Judgement,
+    ModelUsed,
+    PartitionAnswer,
+    PartitionedGroup,
+    RewardAnswer,
+    Usage,
+)
+from service.batching import Engine
+from service.engines import Engines
+from service.errors import Unavailable
+from service.judging import JudgedGroup, Rule, judge_groups, judge_pairs
+from service.rewards.diversity import partition_diversity
+from service.rewards.exact import mean
+from service.schemas import (
+    PUBLISHED,
+    EquivalenceRequest,
+    GroupsRequest,
+    PartitionRequest,
+    PromptGroup,
+    RewardRequest,
+)
+from service.scoring import read_group, reward_group
+from service.settings import Settings
+from service.telemetry import Telemetry
+
+RETRY_AFTER_STOP_S = 5.0
+RETRY_AFTER_TIMEOUT_S = 30.0
+
+
+class Pipeline:
+    """Answers requests with the models of this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.telemetry = Telemetry()
+        self._engines = Engines(settings, self.telemetry)
+        self._active: set[asyncio.Task[object] | None] = set()
+        self._draining = False
+
+    async def start(self) -> None:
+        """Loads the models. Raises `ModelError`."""
+        await self._engines.start()
+
+    async def ready(self) -> bool:
+        return not self._draining and await self._engines.ready()
+
+    def models(self) -> list[ModelInfo]:
+        """The models a request may name, the default first."""
+        return self._engines.infos()
+
+    async def drain(self) -> None:
+        """Refuses new requests, gives those in flight `drain_s`, then answers them 503."""
+        self._draining = True
+        if waiting := [task for task in self._active if task is not None]:
+            await asyncio.wait(waiting, timeout=self.settings.drain_s)
+        await self._engines.stop()
+
+    async def rewards(self, request: RewardRequest) -> RewardAnswer:
+        inputs.check_groups(request.groups, self.settings)
+        options = PUBLISHED if request.reward.parity else request.reward
+        options = options.model_copy(update={"advantage": request.reward.advantage})
+        groups = inputs.each_group(request.groups, lambda group: read_group(group, options))
+        async with self._answering(request.model) as (engine, usage):
+            rule = _rule(engine, request, published=request.reward.parity is not None)
+            judged = await judge_groups(engine, _texts(request.groups), rule, usage)
+        answers = [
+            reward_group(group, verdict, options, request.return_probabilities)
+            for group, verdict in zip(groups, judged, strict=True)
+        ]
+        self._observe(judged)
+        return RewardAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
+
+    async def partitions(self, request: PartitionRequest) -> PartitionAnswer:
+        inputs.check_groups(request.groups, self.settings)
+        async with self._answering(request.model) as (engine, usage):
+            rule = _rule(engine, request)
+            judged = await judge_groups(engine, _texts(request.groups), rule, usage)
+        answers = [
+            PartitionedGroup(
+                id=group.id,
+                partition=verdict.partition.tolist(),
+                num_classes=verdict.num_classes,
+                diversity=partition_diversity(verdict.partition).tolist(),
+                probabilities=verdict.probabilities.tolist()
+                if request.return_probabilities
+                else None,
+            )
+            for group, verdict in zip(request.groups, judged, strict=True)
+        ]
+        self._observe(judged)
+        return PartitionAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
+
+    async def equivalence(self, request: EquivalenceRequest) -> EquivalenceAnswer:
+        inputs.check_pairs(request, self.settings)
+        pairs = [(pair.prompt_text(), pair.a, pair.b) for pair in request.pairs]
+        async with self._answering(request.model) as (engine, usage):
+            own = engine.classifier.info.threshold
+            threshold = own if request.threshold is None else request.threshold
+            probabilities = await judge_pairs(engine, pairs, usage)
+        results = [
+            Judgement(probability, probability > threshold or a == b)
+            for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
+        ]
+        return EquivalenceAnswer(results, _used(engine, threshold, None), usage)
+
+    @asynccontextmanager
+    async def _answering(self, model: str | None) -> AsyncIterator[tuple[Engine, Usage]]:
+        """The engine for a request, and the account of what it cost, closed at the end."""
+        if self._draining:
+            raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+        engine = self._engines.get(model)
+        usage = Usage()
+        started = time.perf_counter()
+        task = asyncio.current_task()
+        self._active.add(task)
+        limit = self.settings.request_timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                yield engine, usage
+        except TimeoutError:
+            raise Unavailable(
+                f"not answered within request_timeout_s = {limit:g}; send it again later, or in "
+                "smaller parts",
+                retry_after_s=RETRY_AFTER_TIMEOUT_S,
+            ) from None
+        finally:
+            self._active.discard(task)
+        usage.seconds = time.perf_counter() - started
+        self.telemetry.observe_usage(usage)
+
+    def _observe(self, judged: Sequence[JudgedGroup]) -> None:
+        for group in judged:
+            self.telemetry.observe_group(
+                rollouts=len(group.partition),
+                classes=group.num_classes,
+                diversity=mean(partition_diversity(group.partition)),
+            )
+
+
+def _texts(groups: Sequence[PromptGroup]) -> list[tuple[str, list[str]]]:
+    return [(group.prompt_text(), group.texts()) for group in groups]
+
+
+def _rule(engine: Engine, request: GroupsRequest, published: bool = False) -> Rule:
+    """How to partition: the request's choices, else the model's own, else as published."""
+    info, chosen = engine.classifier.info, request.partition
+    return Rule(
+        threshold=info.threshold if chosen.threshold is None else chosen.threshold,
+        linkage="single" if published else chosen.linkage or info.linkage,
+        short_answers=published or chosen.short_answer_rule,
+    )
+
+
+def _used(engine: Engine, threshold: float, linkage: Linkage | None) -> ModelUsed:
+    info = engine.classifier.info
+    return ModelUsed(info.id, info.revision, threshold, linkage)

@@ -1,0 +1,34 @@
+"""Quality: the task's own reward for each rollout, before diversity is looked at."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from service.rewards.exact import FloatArray, deviation, mean
+
+
+def from_correctness(correct: Sequence[bool]) -> FloatArray:
+    """1 for a correct rollout, 0 for a wrong one. Shape (n,)."""
+    return np.asarray(correct, dtype=np.float64)
+
+
+def from_reference(answers: Sequence[str], reference: str) -> FloatArray:
+    """1 where the answer equals the reference, up to case and white space; else 0. Shape (n,)."""
+    gold = _normal(reference)
+    return np.asarray([_normal(answer) == gold for answer in answers], dtype=np.float64)
+
+
+def zscore(values: FloatArray) -> FloatArray:
+    """(x - mean) / sample standard deviation within the group; all zeros when all x are equal.
+
+    The published code scales by z/sum instead, which leaves a wrong answer at 0 rather than at its
+    negative z, and then overwrites the result (bugs 3 and 4 of `docs/decisions.md`).
+    """
+    spread = deviation(values)
+    if spread == 0.0:
+        return np.zeros_like(values)
+    return (values - mean(values)) / spread
+
+
+def _normal(answer: str) -> str:
+    return " ".join(answer.split()).casefold()

@@ -1,0 +1,124 @@
+"""The routes: each parses, calls the pipeline and answers."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from service import examples
+from service.answers import EquivalenceAnswer, PartitionAnswer, RewardAnswer
+from service.body import read_body
+from service.documentation import accepts, answers
+from service.errors import Unavailable
+from service.pipeline import Pipeline
+from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest
+from service.security import require_key
+
+Answer = TypeVar("Answer")
+
+router = APIRouter()
+
+
+@router.post(
+    "/v1/rewards",
+    summary="Diversity-scaled rewards",
+    response_model=RewardAnswer,
+    responses=answers(examples.REWARD_ANSWER),
+    openapi_extra=accepts(RewardRequest, examples.REWARD_REQUESTS),
+)
+async def rewards(request: Request) -> Response:
+    """Partitions each group by meaning and returns its quality shaped by diversity."""
+    pipeline = _pipeline(request)
+    body = await read_body(request, RewardRequest, pipeline.settings.max_body_bytes)
+    return _json(await _while_connected(request, pipeline.rewards(body)))
+
+
+@router.post(
+    "/v1/partitions",
+    summary="Partitions by meaning",
+    response_model=PartitionAnswer,
+    responses=answers(examples.PARTITION_ANSWER),
+    openapi_extra=accepts(PartitionRequest, examples.PARTITION_REQUESTS),
+)
+async def partitions(request: Request) -> Response:
+    """The same without quality: classes, diversity and, on request, probabilities."""
+    pipeline = _pipeline(request)
+    body = await read_body(request, PartitionRequest, pipeline.settings.max_body_bytes)
+    return _json(await _while_connected(request, pipeline.partitions(body)))
+
+
+@router.post(
+    "/v1/equivalence",
+    summary="Probabilities of pairs",
+    response_model=EquivalenceAnswer,
+    responses=answers(examples.EQUIVALENCE_ANSWER),
+    openapi_extra=accepts(EquivalenceRequest, examples.EQUIVALENCE_REQUESTS),
+)
+async def equivalence(request: Request) -> Response:
+    """Whether two texts are functionally equivalent; does not depend on their order."""
+    pipeline = _pipeline(request)
+    body = await read_body(request, EquivalenceRequest, pipeline.settings.max_body_bytes)
+    return _json(await _while_connected(request, pipeline.equivalence(body)))
+
+
+@router.get("/v1/models", summary="Models and limits", responses=answers(examples.MODELS_ANSWER))
+async def models(request: Request) -> Response:
+    """The models a request may name, the default first, and the limits a request must keep."""
+    pipeline = _pipeline(request)
+    listed = [info.as_dict() for info in pipeline.models()]
+    return _json({"models": listed, "limits": pipeline.settings.limits()})
+
+
+@router.get("/health/live", summary="Liveness", responses=answers({"status": "live"}))
+async def live() -> Response:
+    """200 while the process answers at all."""
+    return _json({"status": "live"})
+
+
+@router.get("/health/ready", summary="Readiness", responses=answers({"status": "ready"}))
+async def ready(request: Request) -> Response:
+    """200 once the model has answered a warm-up; 503 while it loads, fails or drains."""
+    if not await request.app.state.pipeline.ready():
+        raise Unavailable("the model is not ready", retry_after_s=1)
+    return _json({"status": "ready"})
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus text format."""
+    exposition = request.app.state.pipeline.telemetry.exposition()
+    return Response(exposition, media_type="text/plain; version=1.0.0; charset=utf-8")
+
+
+def _pipeline(request: Request) -> Pipeline:
+    """The pipeline, for a caller who may use it."""
+    pipeline: Pipeline = request.app.state.pipeline
+    require_key(request, pipeline.settings.api_key)
+    return pipeline
+
+
+async def _while_connected(request: Request, answer: Awaitable[Answer]) -> Answer:
+    """The answer, given up when the caller goes, so that its queued work is dropped."""
+    answering = asyncio.ensure_future(answer)
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise ClientDisconnect
+        return answering.result()
+    finally:
+        answering.cancel()
+        leaving.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    """Returns when the caller closes the connection; its body has been read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")

@@ -1,0 +1,208 @@
+"""What a request may say: the pydantic models behind validation and OpenAPI."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from models.protocol import Linkage
+from service.rewards.advantages import Estimator
+from service.rewards.objective import Objective
+from service.rewards.shaping import Negative
+
+LARGEST_QUALITY = 1e30
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused by name; numbers are not parsed from strings."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+# Tags of the unions below; they show in pydantic's error paths and are dropped from ours.
+TEXT, MESSAGES, OBJECT = "#text", "#messages", "#object"
+TAGS = frozenset({TEXT, MESSAGES, OBJECT})
+
+
+def _text_or(tag: str) -> Callable[[Any], str]:
+    return lambda value: TEXT if isinstance(value, str) else tag
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Quality = Annotated[Number, Field(ge=-LARGEST_QUALITY, le=LARGEST_QUALITY)]
+
+
+class Message(Strict):
+    role: str
+    content: str
+
+
+Prompt = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[list[Message], Tag(MESSAGES)],
+    Discriminator(_text_or(MESSAGES)),
+]
+
+
+class Rollout(Strict):
+    text: str = Field(description="The response. Empty is legal.")
+    quality: Quality | None = Field(None, description="The task's own reward.")
+    answer: str | None = Field(None, description="Final answer, compared with `reference`.")
+    correct: bool | None = Field(None, description="A verifier's verdict.")
+    logprob: Number | None = Field(
+        None, description="Mean log-probability per token, for `unlikelihood` diversity."
+    )
+
+
+RolloutInput = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[Rollout, Tag(OBJECT)],
+    Discriminator(_text_or(OBJECT)),
+]
+
+
+class Prompted(Strict):
+    prompt: Prompt
+
+    def prompt_text(self) -> str:
+        """The prompt as one text; a single message reads the same as the plain string."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        if len(self.prompt) == 1:
+            return self.prompt[0].content
+        return "\n\n".join(f"{m.role}: {m.content}" for m in self.prompt)
+
+
+class PromptGroup(Prompted):
+    """One prompt and the rollouts sampled for it."""
+
+    id: str | int | None = Field(None, description="Echoed in the answer.")
+    rollouts: list[RolloutInput] = Field(min_length=1)
+
+    def texts(self) -> list[str]:
+        return [r if isinstance(r, str) else r.text for r in self.rollouts]
+
+    def column(self, name: str) -> list[Any]:
+        """A field of every rollout; None where a rollout does not give it."""
+        return [None if isinstance(r, str) else getattr(r, name) for r in self.rollouts]
+
+
+class Group(PromptGroup):
+    quality: list[Quality] | None = Field(
+        None, description="A column, instead of a number in each rollout."
+    )
+    reference: str | None = Field(
+        None, description="Right answer: rollouts without quality get 1 if `answer` equals it."
+    )
+
+
+class PartitionOptions(Strict):
+    linkage: Linkage | None = Field(None, description="Default: the model's own.")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Equivalent above this. Default: the model's own."
+    )
+    short_answer_rule: bool = Field(
+        False, description="Judge pairs of at most 5 words by word overlap, as published."
+    )
+
+
+class Weights(Strict):
+    quality: Number = Field(1.0, ge=-1e6, le=1e6)
+    diversity: Number = Field(1.0, ge=-1e6, le=1e6)
+
+
+class RewardOptions(Strict):
+    objective: Objective = "darling"
+    diversity: Literal["partition", "pairwise", "ngram", "unlikelihood"] = Field(
+        "partition", description="How distinctness is measured."
+    )
+    soft: bool = Field(False, description="Pairwise: use probabilities instead of decisions.")
+    floor: float = Field(0.0, ge=0, le=1, description="Least diversity multiplier.")
+    exponent: float = Field(1.0, gt=0, le=100, description="d ** exponent, before the floor.")
+    weights: Weights = Field(Weights(), description="Of the additive objective.")
+    normalize: Literal["none", "zscore"] = Field(
+        "none", description="Additive: z-score quality and diversity in the group first."
+    )
+    among: Literal["all", "correct", "quality"] = Field(
+        "all",
+        description="Count diversity only among correct rollouts, or those of at least "
+        "`min_quality`; the others get diversity 0 and keep their quality.",
+    )
+    min_quality: Number | None = Field(None, description="Required by among = quality.")
+    negative: Negative | Literal["refuse"] = Field(
+        "sign_aware", description="Policy for negative quality."
+    )
+    advantage: Estimator | None = Field(None, description="Also return advantages.")
+    parity: Literal["darling"] | None = Field(
+        None, description="Exactly the published reward code; no other option may stand beside it."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.among == "quality" and self.min_quality is None:
+            raise ValueError("among = 'quality' needs min_quality; add it")
+        if self.among != "quality" and self.min_quality is not None:
+            raise ValueError("min_quality needs among = 'quality'; add it or drop min_quality")
+        if self.normalize != "none" and self.objective != "additive":
+            raise ValueError(
+                "normalize belongs to the additive objective: a z-score makes half the group "
+                "negative and a product meaningless; set objective = 'additive' or drop normalize"
+            )
+        if self.soft and self.diversity != "pairwise":
+            raise ValueError("soft needs diversity = 'pairwise'; set it or drop soft")
+        extra = self.model_fields_set - {"parity", "advantage", "objective"}
+        if self.parity and (extra or self.objective != "darling"):
+            raise ValueError(
+                "parity fixes every option but advantage; drop "
+                + ", ".join(sorted(extra) or ["objective"])
+            )
+        return self
+
+
+PUBLISHED = RewardOptions(floor=0.1, negative="as_published")
+"""What `parity: darling` stands for, with single linkage and the short-answer rule."""
+
+
+class Run(Strict):
+    name: str
+    step: int | None = Field(None, ge=0)
+
+
+class Request(Strict):
+    model: str | None = Field(None, description="A name from /v1/models; default: the first.")
+
+
+class GroupsRequest(Request):
+    partition: PartitionOptions = PartitionOptions()
+    return_probabilities: bool = Field(False, description="Add the n x n matrix to each group.")
+    run: Run | None = Field(None, description="The training run and step this belongs to.")
+
+
+class RewardRequest(GroupsRequest):
+    groups: list[Group] = Field(min_length=1)
+    reward: RewardOptions = RewardOptions()
+
+    @model_validator(mode="after")
+    def _parity(self) -> Self:
+        fixed = self.partition.model_fields_set & {"linkage", "short_answer_rule"}
+        if self.reward.parity and fixed:
+            raise ValueError(
+                "parity fixes single linkage and the short-answer rule; drop partition."
+                + " and partition.".join(sorted(fixed))
+            )
+        return self
+
+
+class PartitionRequest(GroupsRequest):
+    groups: list[PromptGroup] = Field(min_length=1)
+
+
+class Pair(Prompted):
+    prompt: Prompt = ""
+    a: str
+    b: str
+
+
+class EquivalenceRequest(Request):
+    pairs: list[Pair] = Field(min_length=1)
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Equivalent above this. Default: the model's own."
+    )

@@ -1,0 +1,46 @@
+"""`darling-reward serve`: the app under uvicorn, with a stop that answers what is in flight."""
+
+import asyncio
+import logging
+from types import FrameType
+
+import uvicorn
+
+from models.options import ModelError
+from service.app import create_app
+from service.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """On the first signal, drains the pipeline; uvicorn then closes as the answers go out."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._app = create_app(settings, on_failed_start=self._give_up)
+        self.failed = False
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                host=settings.host,
+                port=settings.port,
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=int(settings.drain_s + 1),
+            )
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        asyncio.get_running_loop().create_task(self._app.state.pipeline.drain())
+        super().handle_exit(sig, frame)
+
+    def _give_up(self, error: ModelError) -> None:
+        self.failed = True
+        self.should_exit = True
+
+
+def run(settings: Settings) -> int:
+    """Serves until stopped; returns the process's exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    server = Server(settings)
+    server.run()
+    return 1 if server.failed else 0

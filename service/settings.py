@@ -1,0 +1,84 @@
+"""Settings: every choice of a running service, from `DARLING_*` variables or `serve` flags."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.options import ModelOptions
+from models.protocol import Linkage
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+SERVER_ONLY = frozenset(
+    {"host", "port", "api_key", "max_body_bytes", "queue_tokens", "request_timeout_s", "drain_s"}
+)
+"""Settings that mean nothing to `darling-reward score`."""
+
+
+class Settings(BaseSettings):
+    """Precedence: `serve` flag, then environment, then the default here."""
+
+    model_config = SettingsConfigDict(env_prefix="DARLING_", frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    api_key: str | None = Field(
+        None, min_length=1, description="Bearer token that /v1 routes then require."
+    )
+
+    model: str = Field("embedded", description="Default classifier; `darling-reward models` lists.")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Probability above which two texts are equivalent."
+    )
+    linkage: Linkage | None = Field(None, description="Default partition algorithm.")
+    device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
+    max_length: Positive | None = Field(
+        None, description="Tokens of a pair that a cross-encoder reads."
+    )
+    similar_label: int | None = Field(
+        None, ge=0, description='Index of a cross-encoder\'s "equivalent" label.'
+    )
+
+    max_groups: Positive = Field(1024, description="Groups in one request.")
+    max_rollouts: Positive = Field(512, description="Rollouts in one group.")
+    max_pairs: Positive = Field(65_536, description="Pairs in one /v1/equivalence request.")
+    max_chars: Positive = Field(
+        200_000, description="Characters in one text: some 50,000 tokens, 8 s on two cores."
+    )
+    max_body_bytes: Positive = Field(64 * 2**20, description="Bytes in one request body.")
+
+    batch_tokens: Positive = Field(
+        2048, description="Tokens in one model batch: 0.3 s on two cores."
+    )
+    queue_tokens: Positive = Field(
+        2_000_000, description="Tokens that may wait for the model; beyond it, 429."
+    )
+    cache_bytes: int = Field(
+        256 * 2**20, ge=0, description="Memory for results of texts or pairs seen before."
+    )
+    request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
+    drain_s: Seconds = Field(
+        4, description="Seconds that requests in flight have to finish after a stop signal."
+    )
+
+    def model_options(self) -> ModelOptions:
+        return ModelOptions(
+            threshold=self.threshold,
+            linkage=self.linkage,
+            device=self.device,
+            max_length=self.max_length,
+            similar_label=self.similar_label,
+        )
+
+    def limits(self) -> dict[str, int]:
+        """The limits a caller has to keep, by the names that error messages use."""
+        return {
+            "max_groups": self.max_groups,
+            "max_rollouts": self.max_rollouts,
+            "max_pairs": self.max_pairs,
+            "max_chars": self.max_chars,
+            "max_body_bytes": self.max_body_bytes,
+            "queue_tokens": self.queue_tokens,
+        }
