@@ -2,11 +2,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint bench
-serve: $(STAMP) ## install what is missing and start the service on the embedded model
+.PHONY: serve test lint test-image bench
+
+serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
 
-test: lint ## everything CI runs
+test: lint ## install, lint and run all tests
 	$(BIN)/pytest
 
 lint: $(STAMP)
@@ -14,10 +15,13 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)
+test-image: ## the Dockerfile's own lines in a clean folder, without Docker
+	python3.11 docker/rehearse.py
+
+bench: $(STAMP) ## 64 clients for a minute
 	$(BIN)/python -m benchmarks.load
 
-# torch goes in together with the rest, pinned: an unpinned one brings gigabytes of CUDA.
+# torch goes in together with the rest, pinned: a later one would bring gigabytes of CUDA.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || python3.11 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

@@ -46,6 +46,7 @@ class CrossEncoder:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
         self._model = _load(path).to(options.device)
         self._tokenizer = AutoTokenizer.from_pretrained(path)
+        self._segments = "token_type_ids" in self._tokenizer.model_input_names
         self._device = options.device
         config = self._model.config
         self._similar = _similar_label(config, options.similar_label)
@@ -98,8 +99,7 @@ class CrossEncoder:
 
     def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         ids, types = inputs
-        segments = getattr(self._model.config, "type_vocab_size", 0) > 1
-        given = {"token_type_ids": types} if segments else {}
+        given = {"token_type_ids": types} if self._segments else {}
         logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask, **given).logits
         return logits.double().cpu()
 

@@ -48,10 +48,10 @@ def partition(
     if method == "single":
         return _single((probabilities > threshold) | same)
     # Copies are nearer than anything else, so that no tie can put them into two classes.
-    distance = np.where(same, -1.0, 1.0 - probabilities)
+    distance = np.where(same, 0.0, 2.0 - probabilities)
     order = np.argsort(content, kind="stable")
     labels = np.empty(n, dtype=np.int64)
-    labels[order] = _agglomerate(distance[np.ix_(order, order)], 1.0 - threshold, method)
+    labels[order] = _agglomerate(distance[np.ix_(order, order)], 2.0 - threshold, method)
     return number_by_first_occurrence(labels)
 
 
@@ -81,4 +81,4 @@ def _single(equivalent: NDArray[np.bool_]) -> IntArray:
 def _agglomerate(distance: FloatArray, height: float, method: Linkage) -> IntArray:
     tree = linkage(distance[np.triu_indices(len(distance), k=1)], method=method)
     # "Above the threshold", not "at least": a pair exactly at `height` is not merged.
-    return np.asarray(fcluster(tree, t=np.nextafter(height, -1.0), criterion="distance"))
+    return np.asarray(fcluster(tree, t=np.nextafter(height, 0.0), criterion="distance"))

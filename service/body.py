@@ -66,7 +66,7 @@ async def _read(request: Request, max_bytes: int) -> bytes:
 
 
 def _malformed(raw: bytes, message: str) -> Problem:
-    """What the fast parser refuses: no JSON, or JSON with a lone surrogate, whose field is named."""
+    """Why the fast parser refuses: no JSON, or JSON with a lone surrogate in a field."""
     try:
         places = [FieldError(loc, CURES["string_unicode"]) for loc in _surrogates(json.loads(raw))]
     except (ValueError, RecursionError):

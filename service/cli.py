@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import __version__
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     serve = commands.add_parser("serve", help="run the HTTP service")
     score = commands.add_parser("score", help="score JSON lines of groups, offline")
     commands.add_parser("models", help="list the classifiers that can be loaded")
+    _add_train(commands.add_parser("train", help="fit the embedded classifier on labelled data"))
     if chosen in ("serve", "score"):
         _add_settings(serve if chosen == "serve" else score, chosen)
     _add_score(score)
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.command == "models":
         return _models()
+    if given.command == "train":
+        return _train(given)
     settings = _settings(given, serve if given.command == "serve" else score)
     if given.command == "serve":
         from service.server import run
@@ -93,6 +97,25 @@ def _settings(given: argparse.Namespace, parser: argparse.ArgumentParser) -> "Se
             f"--{name.replace('_', '-')} (DARLING_{name.upper()}): {first['msg']}; "
             f"got {first['input']!r}"
         )
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    for name in ("--pairs", "--groups"):
+        parser.add_argument(
+            name, required=True, type=Path, metavar="FILE", help="JSON lines, .gz or plain"
+        )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the artefact")
+    parser.add_argument(
+        "--features", type=Path, metavar="NPZ", help="keep features here, or read them again"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _train(given: argparse.Namespace) -> int:
+    from models.training.command import train
+
+    train(given.pairs, given.groups, given.out, given.features, given.seed)
+    return 0
 
 
 def _models() -> int:

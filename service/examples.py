@@ -1,6 +1,8 @@
 """The worked examples of the OpenAPI document; a test sends each one and compares the answer."""
 
-GROUP = {
+from typing import Any
+
+GROUP: dict[str, Any] = {
     "id": "capital-1",
     "prompt": "Name a city worth a visit, and say why in one sentence.",
     "rollouts": [
@@ -12,7 +14,7 @@ GROUP = {
         {"text": "Kyoto, because its temples and gardens are like nothing else.", "quality": 0.7},
     ],
 }
-REWARD_REQUESTS = {
+REWARD_REQUESTS: dict[str, Any] = {
     "one group": {"groups": [GROUP]},
     "with advantages, only good rollouts counted": {
         "groups": [GROUP],
@@ -24,19 +26,19 @@ REWARD_REQUESTS = {
         "reward": {"parity": "darling"},
     },
 }
-PARTITION_REQUESTS = {
+PARTITION_REQUESTS: dict[str, Any] = {
     "with probabilities": {
         "groups": [{"prompt": "Name a colour.", "rollouts": ["Blue.", "blue", "Red."]}],
         "partition": {"linkage": "average"},
         "return_probabilities": True,
     }
 }
-EQUIVALENCE_REQUESTS = {
+EQUIVALENCE_REQUESTS: dict[str, Any] = {
     "two answers": {
         "pairs": [{"prompt": "Name a colour.", "a": "Blue is a colour.", "b": "I choose blue."}]
     }
 }
-REWARD_ANSWER: dict[str, object] = {}
-PARTITION_ANSWER: dict[str, object] = {}
-EQUIVALENCE_ANSWER: dict[str, object] = {}
-MODELS_ANSWER: dict[str, object] = {}
+REWARD_ANSWER: dict[str, Any] = {}
+PARTITION_ANSWER: dict[str, Any] = {}
+EQUIVALENCE_ANSWER: dict[str, Any] = {}
+MODELS_ANSWER: dict[str, Any] = {}

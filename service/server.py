@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from types import FrameType
 
 import uvicorn
@@ -9,6 +10,8 @@ import uvicorn
 from models.options import ModelError
 from service.app import create_app
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -28,6 +31,13 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=int(settings.drain_s + 1),
             )
         )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                log.info("listening on http://%s:%d, docs at /docs", host, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         asyncio.get_running_loop().create_task(self._app.state.pipeline.drain())

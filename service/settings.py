@@ -20,7 +20,9 @@ SERVER_ONLY = frozenset(
 class Settings(BaseSettings):
     """Precedence: `serve` flag, then environment, then the default here."""
 
-    model_config = SettingsConfigDict(env_prefix="DARLING_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="DARLING_", env_ignore_empty=True, frozen=True, extra="forbid"
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")

@@ -20,8 +20,9 @@ def shape_diversity(diversity: FloatArray, floor: float = 0.0, exponent: float =
 
     The published code has floor 0.1, which the paper does not mention.
     """
-    shaped: FloatArray = np.maximum(diversity**exponent, floor)
-    return shaped
+    # One by one: NumPy's vectorised power rounds differently by an element's place in memory.
+    powers = [float(d) ** exponent for d in diversity]
+    return np.maximum(np.asarray(powers, dtype=np.float64), floor)
 
 
 def multiply(

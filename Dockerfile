@@ -1,0 +1,30 @@
+# CPU:  docker build --target cpu --build-arg TORCH_INDEX=<index of torch's CPU wheels> -t darling-reward .
+# CUDA: docker build --target cuda -t darling-reward:cuda .
+# Without TORCH_INDEX the default torch is installed, which carries CUDA: right, only larger.
+
+FROM python:3.11-slim AS build
+ARG TORCH_INDEX=""
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY service ./service
+COPY models ./models
+RUN python -m venv /opt/darling
+RUN /opt/darling/bin/pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint constraints.txt torch .
+RUN /opt/darling/bin/pip uninstall --yes pip setuptools
+
+FROM python:3.11-slim AS runtime
+RUN pip uninstall --yes pip setuptools wheel && useradd --create-home --uid 10001 darling
+COPY --from=build /opt/darling /opt/darling
+ENV PATH=/opt/darling/bin:$PATH PYTHONUNBUFFERED=1 DARLING_HOST=0.0.0.0 DARLING_PORT=8000
+USER darling
+WORKDIR /home/darling
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/ready', timeout=4)"]
+STOPSIGNAL SIGINT
+CMD ["darling-reward", "serve"]
+
+FROM runtime AS cuda
+ENV DARLING_DEVICE=cuda DARLING_BATCH_TOKENS=65536
+
+FROM runtime AS cpu

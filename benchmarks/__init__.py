@@ -1,0 +1,1 @@
+"""Speed and quality, measured on real processes: python -m benchmarks.NAME."""

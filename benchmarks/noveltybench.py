@@ -1,0 +1,82 @@
+"""Every stored NoveltyBench group through `darling-reward score`, against the stored partitions.
+
+    python -m benchmarks.noveltybench noveltybench_groups.jsonl.gz [--model embedded]
+
+Prints, for each linkage, pair agreement and adjusted Rand index (means over groups), and the wall
+time and peak memory of the scoring process. The embedded head was fitted on these groups; what it
+does on unseen prompts is in its model card.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from models.partition import LINKAGES, partition
+from models.training.data import read_groups
+from models.training.metrics import agreement, contents
+
+
+def score(source: Path, target: Path, model: str) -> tuple[float, float]:
+    """(wall seconds, peak MiB) of scoring the file."""
+    command = [
+        *(sys.executable, "-m", "service.cli", "score", "--model", model),
+        *("--rollouts-field", "generations", "--quality-field", "generation_scores"),
+        *("--options", json.dumps({"return_probabilities": True})),
+        *(str(source), str(target)),
+    ]
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise SystemExit(f"scoring ended with status {status}")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", type=Path)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--threshold", type=float, help="default: the model's own")
+    given = parser.parse_args()
+    groups = read_groups(given.groups)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "scored.jsonl"
+        seconds, peak = score(given.groups, target, given.model)
+        scored = [json.loads(line) for line in target.read_text().splitlines()]
+    threshold = given.threshold or own_threshold(given.model)
+    print(f"{len(scored)} groups in {seconds:.0f} s, peak memory {peak:.0f} MiB")
+    print(f"threshold {threshold}")
+    for linkage in LINKAGES:
+        rows = np.asarray(
+            [
+                agreement(
+                    partition(
+                        np.asarray(line["probabilities"]), threshold, linkage, contents(group.texts)
+                    ),
+                    group.partition,
+                )
+                for line, group in zip(scored, groups, strict=True)
+            ]
+        )
+        rand, pairs, classes = rows.mean(axis=0)
+        print(
+            f"{linkage:9} pair agreement {pairs:.3f}  adjusted Rand {rand:.3f}  "
+            f"class-count error {classes:.2f}"
+        )
+
+
+def own_threshold(model: str) -> float:
+    from models.registry import load
+
+    return load(model).info.threshold
+
+
+if __name__ == "__main__":
+    main()

