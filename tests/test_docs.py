@@ -47,6 +47,13 @@ def test_the_readmes_commands_exist() -> None:
         assert run.returncode == 0
 
 
+def test_the_plain_example_runs(service: Service) -> None:
+    script = ROOT / "clients/examples/plain.py"
+    command = [sys.executable, str(script), service.url]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert len(json.loads(run.stdout)) == 3
+
+
 def test_every_setting_is_documented_with_its_default() -> None:
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"

@@ -64,7 +64,7 @@ def build(
         features=np.concatenate(
             [
                 pair_features([known[p.a], known[p.b]], known[p.prompt], one, lexicon)
-                for p in tqdm(pairs, desc="pair features", disable=None)
+                for p in tqdm(pairs, desc="pair features", disable=False)
             ]
         ),
         similar=np.asarray([pair.similar for pair in pairs]),
@@ -73,7 +73,7 @@ def build(
         group_features=[
             pair_features([known[text] for text in g.texts], known[g.prompt], at, lexicon)
             for g, at in zip(
-                tqdm(groups, desc="group features", disable=None), group_pairs, strict=True
+                tqdm(groups, desc="group features", disable=False), group_pairs, strict=True
             )
         ],
         group_pairs=group_pairs,
@@ -129,7 +129,7 @@ def _encoded(
     encoder: TextEncoder, tokenized: Sequence[TokenizedText], name: str
 ) -> Iterable[list[Vectors]]:
     total = sum(len(text.ids) for text in tokenized)
-    with tqdm(total=total, unit="token", desc=f"encode {name}", disable=None) as progress:
+    with tqdm(total=total, unit="token", desc=f"encode {name}", disable=False) as progress:
         for start in range(0, len(tokenized), BATCH):
             batch = tokenized[start : start + BATCH]
             yield encoder.token_vectors(batch)
