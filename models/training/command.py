@@ -31,6 +31,7 @@ from models.training.fit import Recipe, balanced_threshold, fit, platt
 from models.training.metrics import Interval, grouped_auc, pair_metrics, partition_metrics
 
 OUTER_FOLDS = 10
+DEFAULT_RECIPE = Recipe()
 
 Report = dict[str, dict[str, Interval]]
 
@@ -41,10 +42,10 @@ def train(
     out: Path = ARTEFACT,
     features_file: Path | None = None,
     seed: int = 0,
+    recipe: Recipe = DEFAULT_RECIPE,
 ) -> None:
     """Writes the head, `metrics.json` and `MODEL_CARD.md` into `out`, and prints the figures."""
     corpus = _corpus(pairs_file, groups_file, features_file)
-    recipe = Recipe()
     held_out = cross_validate(
         corpus, recipe, by_prompt(corpus, OUTER_FOLDS, seed), seed, "10-fold by prompt"
     )
