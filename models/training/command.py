@@ -66,7 +66,7 @@ def train(
     linkage = max(LINKAGES, key=lambda name: partitions[_title(name)]["adjusted_rand"].value)
 
     everything = examples(
-        corpus, np.ones(len(corpus.similar), np.bool_), np.ones(len(corpus.groups), np.bool_)
+        corpus, np.ones(len(corpus.similar), np.bool_), np.ones(len(corpus.teaching), np.bool_)
     )
     network = fit(everything, recipe, int(corpus.labeler.max()) + 1, seed)
     PairHead(network, corpus.lexicon, slope, intercept, threshold, linkage).save(out)
@@ -82,9 +82,10 @@ def train(
 
 def _corpus(pairs_file: Path, groups_file: Path, features_file: Path | None) -> Corpus:
     pairs, groups = read_pairs(pairs_file), read_groups(groups_file)
+    encoder = TextEncoder(wheel_weights())
     if features_file is not None and features_file.exists():
-        return load_features(features_file, pairs, groups)
-    corpus = build(TextEncoder(wheel_weights()), pairs, groups)
+        return load_features(features_file, encoder, pairs, groups)
+    corpus = build(encoder, pairs, groups)
     if features_file is not None:
         save_features(corpus, features_file)
     return corpus
