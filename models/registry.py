@@ -1,9 +1,10 @@
-"""Classifiers by name: `embedded`, `exact`, `ngram`, `unigram`, or `cross-encoder:PATH_OR_ID`.
+"""Classifiers by name, such as `embedded` or `cross-encoder:PATH_OR_ID`; `CATALOGUE` lists them.
 
 Loading is lazy: a lexical classifier never imports torch.
 """
 
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from models.presets import PRESETS
 from models.protocol import EquivalenceClassifier
 
 LEXICAL = ("exact", "ngram", "unigram")
@@ -13,6 +14,9 @@ CATALOGUE = {
     "ngram": "Jaccard similarity of word 4-gram sets",
     "unigram": "Jaccard similarity of word sets",
     "cross-encoder:PATH_OR_ID": "any Hugging Face sequence-classification checkpoint",
+    "noveltybench-deberta[:PATH_OR_ID]": "NoveltyBench's DeBERTa-v3-large as published",
+    "darling-modernbert:PATH_OR_ID": "a ModernBERT fed and cut off as DARLING's for chat",
+    "darling-qwen3:PATH_OR_ID": "a Qwen3 fed and cut off as DARLING's for mathematics",
 }
 
 
@@ -31,4 +35,12 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         from models.cross_encoder import CrossEncoder
 
         return CrossEncoder(target, options)
+    if kind in PRESETS:
+        from models.cross_encoder import CrossEncoder
+
+        preset = PRESETS[kind]
+        path = target or preset.checkpoint
+        if path is None:
+            raise ModelError(f"{kind} has no published weights; write {kind}:PATH_OR_ID")
+        return CrossEncoder(path, options, preset, name)
     raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")

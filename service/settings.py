@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     max_length: Positive | None = Field(
         None, description="Tokens of a pair that a cross-encoder reads."
     )
+    side_length: Positive | None = Field(
+        None, description="Tokens of each text that a cross-encoder reads."
+    )
+    pair_template: str | None = Field(
+        None, description="A pair as a pairwise model is given it, such as [CLS]{a}[SEP]{b}[SEP]."
+    )
     similar_label: int | None = Field(
         None, ge=0, description='Index of a cross-encoder\'s "equivalent" label.'
     )
@@ -71,6 +77,8 @@ class Settings(BaseSettings):
             linkage=self.linkage,
             device=self.device,
             max_length=self.max_length,
+            side_length=self.side_length,
+            pair_template=self.pair_template,
             similar_label=self.similar_label,
         )
 
