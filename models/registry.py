@@ -17,6 +17,7 @@ CATALOGUE = {
     "noveltybench-deberta[:PATH_OR_ID]": "NoveltyBench's DeBERTa-v3-large as published",
     "darling-modernbert:PATH_OR_ID": "a ModernBERT fed and cut off as DARLING's for chat",
     "darling-qwen3:PATH_OR_ID": "a Qwen3 fed and cut off as DARLING's for mathematics",
+    "remote:[MODEL@]URL,URL": "servers that answer POST /classify in vLLM's wire format",
 }
 
 
@@ -43,4 +44,8 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         if path is None:
             raise ModelError(f"{kind} has no published weights; write {kind}:PATH_OR_ID")
         return CrossEncoder(path, options, preset, name)
+    if kind == "remote" and target:
+        from models.remote import RemotePool
+
+        return RemotePool(target, options)
     raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")

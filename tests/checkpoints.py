@@ -21,7 +21,9 @@ SIZE: dict[str, Any] = {
     "num_attention_heads": 2,
     "intermediate_size": 48,
     "initializer_range": 0.5,
+    "num_labels": 2,
 }
+POOLER: dict[str, Any] = {"pooler_hidden_size": 32}
 BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 QWEN = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
 
@@ -47,7 +49,7 @@ def bert_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 def deberta(folder: Path, **config: Any) -> Any:
     torch.manual_seed(3)
     tokenizer = bert_tokenizer(folder)
-    model = DebertaV2ForSequenceClassification(
+    model: Any = DebertaV2ForSequenceClassification(
         DebertaV2Config(
             vocab_size=len(tokenizer),
             type_vocab_size=2,
@@ -55,8 +57,8 @@ def deberta(folder: Path, **config: Any) -> Any:
             max_relative_positions=64,
             position_biased_input=False,
             pos_att_type=["p2c", "c2p"],
-            pooler_hidden_size=32,
             **SIZE,
+            **POOLER,
             **config,
         )
     )
@@ -67,7 +69,7 @@ def deberta(folder: Path, **config: Any) -> Any:
 def modernbert(folder: Path, **config: Any) -> Any:
     torch.manual_seed(4)
     tokenizer = bert_tokenizer(folder)
-    model = ModernBertForSequenceClassification(
+    model: Any = ModernBertForSequenceClassification(
         ModernBertConfig(
             vocab_size=len(tokenizer),
             pad_token_id=0,
@@ -87,12 +89,12 @@ def modernbert(folder: Path, **config: Any) -> Any:
 def qwen3(folder: Path, **config: Any) -> Any:
     torch.manual_seed(5)
     tokenizer = byte_tokenizer(folder, QWEN, unk_token="<unk>", pad_token="<|endoftext|>")
-    model = Qwen3ForSequenceClassification(
+    make: Any = Qwen3ForSequenceClassification
+    model = make(
         Qwen3Config(
             vocab_size=len(tokenizer),
             num_key_value_heads=1,
             head_dim=16,
-            num_labels=2,
             **SIZE,
             **config,
         )

@@ -22,7 +22,7 @@ from tests.conftest import running
 TEXTS = ["Two  spaces\n\tand a tab", "Two spaces and a tab", "x", "long " * 60]
 BERT = ("[CLS]", "[SEP]", "[SEP]")
 QWEN = ("<|im_start|>", "<|im_end|>", "<|im_end|>")
-PUBLISHED: Any = pytest.mark.parametrize(
+PUBLISHED = pytest.mark.parametrize(
     ("preset", "make", "special", "side", "threshold"),
     [
         ("noveltybench-deberta", deberta, BERT, 128, 0.102),
