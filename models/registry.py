@@ -18,6 +18,7 @@ CATALOGUE = {
     "darling-modernbert:PATH_OR_ID": "a ModernBERT fed and cut off as DARLING's for chat",
     "darling-qwen3:PATH_OR_ID": "a Qwen3 fed and cut off as DARLING's for mathematics",
     "remote:[MODEL@]URL,URL": "servers that answer POST /classify in vLLM's wire format",
+    "judge:MODEL@BASE_URL": "an LLM asked through an OpenAI-compatible /chat/completions",
 }
 
 
@@ -48,4 +49,8 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         from models.remote import RemotePool
 
         return RemotePool(target, options)
+    if kind == "judge" and target:
+        from models.judge import load_judge
+
+        return load_judge(target, options)
     raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")
