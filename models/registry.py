@@ -19,6 +19,7 @@ CATALOGUE = {
     "darling-qwen3:PATH_OR_ID": "a Qwen3 fed and cut off as DARLING's for mathematics",
     "remote:[MODEL@]URL,URL": "servers that answer POST /classify in vLLM's wire format",
     "judge:MODEL@BASE_URL": "an LLM asked through an OpenAI-compatible /chat/completions",
+    "embeddings[:PATH_OR_ID]": "cosine of sentence-transformers vectors, one per rollout",
 }
 
 
@@ -53,4 +54,8 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         from models.judge import load_judge
 
         return load_judge(target, options)
+    if kind == "embeddings":
+        from models.embeddings import Embeddings
+
+        return Embeddings(target, options)
     raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")
