@@ -20,6 +20,7 @@ CATALOGUE = {
     "remote:[MODEL@]URL,URL": "servers that answer POST /classify in vLLM's wire format",
     "judge:MODEL@BASE_URL": "an LLM asked through an OpenAI-compatible /chat/completions",
     "embeddings[:PATH_OR_ID]": "cosine of sentence-transformers vectors, one per rollout",
+    "answers": "equal final answers, by math-verify (needs the extra `math`)",
 }
 
 
@@ -58,4 +59,8 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         from models.embeddings import Embeddings
 
         return Embeddings(target, options)
+    if name == "answers":
+        from models.answers import Answers
+
+        return Answers(options)
     raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")
