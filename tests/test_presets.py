@@ -169,6 +169,19 @@ def test_a_pair_that_cannot_be_told_apart_is_refused(
         load(f"cross-encoder:{tmp_path}", options)
 
 
+def test_the_one_with_published_weights_looks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    published = "cannot load the cross-encoder 'yimingzhang/deberta-v3-large-generation-similarity'"
+    with (
+        pytest.raises(RuntimeError, match=published),
+        running(tmp_path / "log", "--model", "noveltybench-deberta"),
+    ):
+        pass
+
+
 def test_a_preset_serves_rewards(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     folder.mkdir()
