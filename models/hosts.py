@@ -46,11 +46,14 @@ class Hosts:
         requests_per_host: int,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Raises `ModelError` unless every URL is an HTTP one."""
+        """Raises `ModelError` unless every URL is an HTTP one, without credentials."""
         self._hosts = [_Host(url.strip().rstrip("/")) for url in urls]
         for host in self._hosts:
             if not host.url.startswith(("http://", "https://")):
                 raise ModelError(f"{host.url!r} is no host; write it like http://host:8000")
+            # A model's name is shown to every caller of the service.
+            if httpx.URL(host.url).userinfo:
+                raise ModelError("leave user and password out of the model's URL")
         connections = requests_per_host * len(self._hosts)
         limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60

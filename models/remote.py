@@ -27,7 +27,6 @@ class RemotePool(Pairwise):
 
     def __init__(self, target: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
         """Raises `ModelError` if the target names no host. No host has to be up yet."""
-        # A URL may hold an @ of its own, in its userinfo: the model's name has no colon.
         model, at, urls = target.partition("@")
         if not at or "://" in model:
             model, urls = "", target

@@ -31,6 +31,8 @@ def main() -> None:
 
     def answer(path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, Any]:
         nonlocal asked
+        if path == "/asked":
+            return 200, asked
         if path != "/classify":
             return 404, {"error": "no such route"}
         if body.get("model", "similarity") != "similarity":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -75,6 +76,29 @@ def test_a_host_killed_in_the_middle_loses_nothing(
         found = judge(remote, "", texts, all_pairs(30))
         assert first.process.wait(timeout=10) != 0
     np.testing.assert_allclose(found, judge(local, "", texts, all_pairs(30)), atol=1e-5)
+
+
+def test_the_host_with_fewest_in_flight_is_asked(
+    checkpoint: Path, local: EquivalenceClassifier
+) -> None:
+    texts = [f"text number {i}" for i in range(40)]
+    with ExitStack() as stack:
+        slow, fast = (
+            stack.enter_context(serving("tests.classify_server", str(checkpoint), "--delay", delay))
+            for delay in ("1.5", "0")
+        )
+        remote = load(f"remote:{slow.url},{fast.url}")
+        judge(remote, "", texts, all_pairs(40))
+        asked = [httpx.post(f"{host.url}/asked", json={}).json() for host in (slow, fast)]
+    assert sum(asked) == 49, "780 pairs, 16 a request"
+    assert asked[1] > 1.5 * asked[0]
+
+
+def test_credentials_in_a_url_are_refused() -> None:
+    for name in ("remote:http://me:secret@host:1", "judge:m@http://me:secret@host:1/v1"):
+        with pytest.raises(ModelError, match="leave user and password out") as refused:
+            load(name)
+        assert "secret" not in str(refused.value)
 
 
 def test_with_every_host_dead_there_is_no_answer() -> None:
