@@ -25,5 +25,5 @@ bench: $(STAMP) ## 64 clients for a minute
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || python3.11 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt torch --editable '.[dev]'
+		--constraint constraints.txt torch --editable '.[dev,math]'
 	touch $@

@@ -1,13 +1,21 @@
-"""Any Hugging Face sequence-classification checkpoint as a pairwise classifier.
+"""Any Hugging Face sequence-classification checkpoint, encoder or decoder, judging pairs.
 
-Both texts go through the model together, so a group costs O(n^2) passes. The checkpoint's own
-tokenizer joins them (special tokens once, white space kept); the probability is the softmax of the
-"equivalent" label, or the sigmoid of a single logit.
+Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
+softmax of the "equivalent" label, or the sigmoid of a single logit.
+
+How a checkpoint wants to be used comes from the settings, else from the preset it is loaded under,
+else from these attributes of its config.json, else from its tokenizer and the usual conventions:
+
+    equivalence_template      "[CLS]{a}[SEP]{b}[SEP]", special tokens included
+    equivalence_side_length   tokens of each text
+    equivalence_max_length    tokens of the pair
+    equivalence_label         index of the "equivalent" label
+    equivalence_threshold     probability above which two texts are equivalent
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from hashlib import blake2b
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,15 +23,10 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
-from models.protocol import (
-    FloatArray,
-    IntArray,
-    ModelInfo,
-    Plan,
-    Unit,
-    content_key,
-    estimate_tokens,
-)
+from models.pair_input import PairEncoder
+from models.pairs import PairResult, Pairwise
+from models.presets import Preset
+from models.protocol import IntArray, ModelInfo, Unit
 from models.tiles import run_in_tiles
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
@@ -31,71 +34,76 @@ LONGEST_INPUT = 8192
 """Tokens of a pair when neither the checkpoint nor the settings give a limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class PairResult:
-    probability: float
-    tokens: int
-    truncated: bool
-    nbytes: int = 64
-
-
-class CrossEncoder:
+class CrossEncoder(Pairwise):
     """A pairwise classifier; the two texts are put in one canonical order, so it is symmetric."""
 
-    def __init__(self, path: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
+    def __init__(
+        self,
+        path: str,
+        options: ModelOptions = DEFAULT_OPTIONS,
+        preset: Preset | None = None,
+        name: str | None = None,
+    ) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
-        self._model = _load(path).to(options.device)
-        self._tokenizer = AutoTokenizer.from_pretrained(path)
-        self._segments = "token_type_ids" in self._tokenizer.model_input_names
-        self._device = options.device
+        self._model = _load_model(path, options.device)
         config = self._model.config
-        self._similar = _similar_label(config, options.similar_label)
-        self._max_length = options.max_length or _max_length(self._tokenizer, config)
-        if config.pad_token_id is None:
-            # A decoder finds the token to classify by looking for padding.
-            config.pad_token_id = self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0
+        self._pad = config.pad_token_id
+        tokenizer = _load_tokenizer(path, preset)
+        self._device = options.device
+        chosen = _first(
+            options.similar_label,
+            preset and preset.similar_label,
+            getattr(config, "equivalence_label", None),
+        )
+        self._similar = _similar_label(config, chosen)
+        template = _first(
+            options.pair_template,
+            preset and preset.template,
+            getattr(config, "equivalence_template", None),
+        )
+        side_length = _first(
+            options.side_length,
+            preset and preset.side_length,
+            getattr(config, "equivalence_side_length", None),
+        )
+        max_length = _first(
+            options.max_length,
+            getattr(config, "equivalence_max_length", None),
+            _max_length(tokenizer, config),
+        )
+        threshold = _first(
+            preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
+        )
+        self._segments = _reads_segments(self._model, tokenizer, template)
+        self._pairs = PairEncoder(tokenizer, template, side_length, max_length)
+        read = f"{side_length} tokens a side" if side_length else f"{max_length} tokens"
         self.info = options.apply(
             ModelInfo(
-                id=f"cross-encoder:{path}",
-                revision=self._fingerprint(),
-                threshold=float(getattr(config, "equivalence_threshold", 0.5)),
+                id=name or f"cross-encoder:{path}",
+                revision=self._fingerprint(template, side_length, max_length),
+                threshold=float(threshold),
                 linkage="average",
-                description=f"{config.model_type} over pairs of at most {self._max_length} tokens",
+                description=f"{config.model_type} over pairs of at most {read}",
             )
         )
-
-    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
-        units = [_unit(texts[i], texts[j]) for i, j in pairs.tolist()]
-        return Plan(units, np.arange(len(units), dtype=np.int64)[:, None])
 
     def run(self, units: Sequence[Unit]) -> list[PairResult]:
         if not units:
             return []
-        encoded = self._tokenizer(
-            [unit.inputs[0] for unit in units],
-            [unit.inputs[1] for unit in units],
-            truncation="longest_first",
-            max_length=self._max_length,
-        )
-        sequences = [
-            np.asarray([encoding.ids, encoding.type_ids], dtype=np.int64)
-            for encoding in encoded.encodings
-        ]
+        encoded = [self._pairs.encode(unit.inputs[0], unit.inputs[1]) for unit in units]
         results: dict[int, PairResult] = {}
-        pad = int(self._model.config.pad_token_id)
+        sequences = [pair.sequence for pair in encoded]
+        # A decoder classifies the last token that is not padding: without a padding token of its
+        # own, it gets one that none of these inputs holds.
+        pad = _unused(sequences) if self._pad is None else self._pad
+        self._model.config.pad_token_id = pad
         for index, logits in run_in_tiles(self._forward, sequences, pad, self._device):
             results[index] = PairResult(
                 probability=self._probability(logits),
                 tokens=sequences[index].shape[1],
-                truncated=bool(encoded.encodings[index].overflowing),
+                truncated=encoded[index].truncated,
             )
         return [results[i] for i in range(len(units))]
-
-    def probabilities(
-        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
-    ) -> FloatArray:
-        units = self.plan(prompt, texts, pairs).units
-        return np.asarray([results[unit.key].probability for unit in units], dtype=np.float64)
 
     def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         ids, types = inputs
@@ -108,37 +116,65 @@ class CrossEncoder:
             return float(torch.sigmoid(logits)[0])
         return float(torch.softmax(logits, dim=0)[self._similar])
 
-    def _fingerprint(self) -> str:
-        digest = blake2b(digest_size=8)
+    def _fingerprint(self, *choices: object) -> str:
+        digest = blake2b(f"{self._similar} {choices}".encode(), digest_size=8)
         for name, tensor in sorted(self._model.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        digest.update(f"{self._similar} {self._max_length}".encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 
-def _unit(a: str, b: str) -> Unit:
-    a, b = sorted((a, b))
-    return Unit(content_key(a, b), (a, b), estimate_tokens(a) + estimate_tokens(b))
+def _first(*choices: Any) -> Any:
+    """The first choice that was made."""
+    return next((choice for choice in choices if choice is not None), None)
 
 
-def _load(path: str) -> Any:
+def _unused(sequences: Sequence[IntArray]) -> int:
+    used = set(np.unique(np.concatenate([sequence[0] for sequence in sequences])).tolist())
+    return next(token for token in range(len(used) + 1) if token not in used)
+
+
+def _load_model(path: str, device: str) -> Any:
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            path, output_loading_info=True
+            path, output_loading_info=True, dtype=torch.float32 if device == "cpu" else "auto"
         )
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
         raise ModelError(f"cannot load the cross-encoder {path!r}: {error}") from error
     if report["missing_keys"]:
         raise ModelError(
             f"{path!r} has no trained classification head: its weights lack "
             f"{sorted(report['missing_keys'])}. Give a sequence-classification checkpoint."
         )
-    return model.eval()
+    return model.eval().to(device)
+
+
+def _load_tokenizer(path: str, preset: Preset | None) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except Exception as error:
+        if preset is None or preset.tokenizer is None:
+            raise ModelError(f"cannot load the tokenizer of {path!r}: {error}") from error
+    try:
+        return AutoTokenizer.from_pretrained(preset.tokenizer)
+    except Exception as error:
+        raise ModelError(f"cannot load the tokenizer {preset.tokenizer!r}: {error}") from error
+
+
+def _reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:
+    """Whether the model tells the two texts apart by segment ids."""
+    if "token_type_ids" not in signature(model.forward).parameters:
+        return False
+    if template is None:
+        return "token_type_ids" in tokenizer.model_input_names
+    return int(getattr(model.config, "type_vocab_size", 0)) > 1
 
 
 def _similar_label(config: Any, chosen: int | None) -> int:
     """The chosen index, else the label with a telling name, else the last (as published)."""
+    if config.num_labels == 1:
+        return 0
     if chosen is not None:
         if not 0 <= chosen < config.num_labels:
             raise ModelError(f"similar_label is {chosen}; the model has {config.num_labels} labels")

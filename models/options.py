@@ -1,12 +1,20 @@
 """Choices that apply to every classifier when it is loaded; None keeps the classifier's own."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from models.protocol import Linkage, ModelInfo
+
+Domain = Literal["general", "creative", "math"]
+VerdictForm = Literal["logprobs", "json", "group"]
 
 
 class ModelError(Exception):
     """A classifier cannot be loaded. The message says what is wrong and what to do."""
+
+
+class ModelUnavailable(Exception):
+    """No answer can be had now, whatever the texts: a remote model is down or talks nonsense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +24,18 @@ class ModelOptions:
     device: str = "cpu"
     max_length: int | None = None
     """Tokens of a pair that a cross-encoder reads; None: what its checkpoint was made for."""
+    side_length: int | None = None
+    """Tokens of each text of a pair that a cross-encoder reads."""
     similar_label: int | None = None
     """Index of a cross-encoder's "equivalent" label; None: read from its config."""
+    pair_template: str | None = None
+    """How a pairwise model's input is written, with {a} and {b} for the texts."""
+    judge_domain: Domain = "general"
+    """What the judge is asked about."""
+    judge_verdict: VerdictForm = "logprobs"
+    """How the judge answers: first-token log-probabilities, JSON, or the whole group at once."""
+    judge_api_key: str | None = None
+    """Bearer token for the judge's server."""
 
     def apply(self, info: ModelInfo) -> ModelInfo:
         """`info` with the threshold and linkage chosen here."""

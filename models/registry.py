@@ -1,9 +1,10 @@
-"""Classifiers by name: `embedded`, `exact`, `ngram`, `unigram`, or `cross-encoder:PATH_OR_ID`.
+"""Classifiers by name, such as `embedded` or `cross-encoder:PATH_OR_ID`; `CATALOGUE` lists them.
 
 Loading is lazy: a lexical classifier never imports torch.
 """
 
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from models.presets import PRESETS
 from models.protocol import EquivalenceClassifier
 
 LEXICAL = ("exact", "ngram", "unigram")
@@ -13,6 +14,13 @@ CATALOGUE = {
     "ngram": "Jaccard similarity of word 4-gram sets",
     "unigram": "Jaccard similarity of word sets",
     "cross-encoder:PATH_OR_ID": "any Hugging Face sequence-classification checkpoint",
+    "noveltybench-deberta[:PATH_OR_ID]": "NoveltyBench's DeBERTa-v3-large as published",
+    "darling-modernbert:PATH_OR_ID": "a ModernBERT fed and cut off as DARLING's for chat",
+    "darling-qwen3:PATH_OR_ID": "a Qwen3 fed and cut off as DARLING's for mathematics",
+    "remote:[MODEL@]URL,URL": "servers that answer POST /classify in vLLM's wire format",
+    "judge:MODEL@BASE_URL": "an LLM asked through an OpenAI-compatible /chat/completions",
+    "embeddings[:PATH_OR_ID]": "cosine of sentence-transformers vectors, one per rollout",
+    "answers": "equal final answers, by math-verify (needs the extra `math`)",
 }
 
 
@@ -31,4 +39,28 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         from models.cross_encoder import CrossEncoder
 
         return CrossEncoder(target, options)
+    if kind in PRESETS:
+        from models.cross_encoder import CrossEncoder
+
+        preset = PRESETS[kind]
+        path = target or preset.checkpoint
+        if path is None:
+            raise ModelError(f"{kind} has no published weights; write {kind}:PATH_OR_ID")
+        return CrossEncoder(path, options, preset, name)
+    if kind == "remote" and target:
+        from models.remote import RemotePool
+
+        return RemotePool(target, options)
+    if kind == "judge" and target:
+        from models.judge import load_judge
+
+        return load_judge(target, options)
+    if kind == "embeddings":
+        from models.embeddings import Embeddings
+
+        return Embeddings(target, options)
+    if name == "answers":
+        from models.answers import Answers
+
+        return Answers(options)
     raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")

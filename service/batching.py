@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.options import ModelUnavailable
 from models.protocol import (
     EquivalenceClassifier,
     FloatArray,
@@ -239,12 +240,26 @@ class Engine:
         return batch
 
     async def _run(self, batch: Sequence[Work]) -> None:
-        """One pass of the model; if it raises, each unit alone, so that only the bad ones fail."""
+        """One pass of the model; if it raises, each unit alone, so that only the bad ones fail.
+
+        `ModelUnavailable` is not about any unit: it fails them all at once.
+        """
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         units = [work.unit for work in batch]
         try:
             results = await loop.run_in_executor(self._model, self.classifier.run, units)
+        except ModelUnavailable as error:
+            self._telemetry.model_failures.inc()
+            log.warning("the model is unavailable: %s", error)
+            self.healthy = False
+            problem = Unavailable(
+                "the model cannot be reached or makes no sense; see the service's log",
+                retry_after_s=RETRY_AFTER_FAILURE_S,
+            )
+            for work in batch:
+                self._fail(work, problem)
+            return
         except Exception as error:
             self._telemetry.model_failures.inc()
             if len(batch) > 1:

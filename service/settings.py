@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.options import ModelOptions
+from models.options import Domain, ModelOptions, VerdictForm
 from models.protocol import Linkage
 
 Positive = Annotated[int, Field(gt=0)]
@@ -39,8 +39,23 @@ class Settings(BaseSettings):
     max_length: Positive | None = Field(
         None, description="Tokens of a pair that a cross-encoder reads."
     )
+    side_length: Positive | None = Field(
+        None, description="Tokens of each text that a cross-encoder reads."
+    )
+    pair_template: str | None = Field(
+        None, description="A pair as a pairwise model is given it, such as [CLS]{a}[SEP]{b}[SEP]."
+    )
     similar_label: int | None = Field(
         None, ge=0, description='Index of a cross-encoder\'s "equivalent" label.'
+    )
+    judge_domain: Domain = Field(
+        "general", description="What an LLM judge compares: general, creative or math."
+    )
+    judge_verdict: VerdictForm = Field(
+        "logprobs", description="How an LLM judge answers: logprobs, json, or group (one call)."
+    )
+    judge_api_key: str | None = Field(
+        None, min_length=1, description="Bearer token for the LLM judge's server."
     )
 
     max_groups: Positive = Field(1024, description="Groups in one request.")
@@ -71,7 +86,12 @@ class Settings(BaseSettings):
             linkage=self.linkage,
             device=self.device,
             max_length=self.max_length,
+            side_length=self.side_length,
+            pair_template=self.pair_template,
             similar_label=self.similar_label,
+            judge_domain=self.judge_domain,
+            judge_verdict=self.judge_verdict,
+            judge_api_key=self.judge_api_key,
         )
 
     def limits(self) -> dict[str, int]:

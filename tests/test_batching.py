@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.options import ModelUnavailable
 from models.protocol import (
     FloatArray,
     IntArray,
@@ -49,6 +50,8 @@ class ByLength:
         self.gate.wait()
         texts = [unit.inputs[0] for unit in units]
         self.batches.append(texts)
+        if any("unplugged" in text for text in texts):
+            raise ModelUnavailable("the model is far away")
         if any("poison" in text for text in texts):
             raise ValueError("poison")
         return [Length(len(text)) for text in texts]
@@ -171,6 +174,22 @@ def test_a_unit_that_breaks_the_model_fails_its_own_request_only() -> None:
         assert engine.healthy
 
     play(scenario)
+
+
+def test_a_model_out_of_reach_fails_its_batch_at_once() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        first = asyncio.create_task(judged(engine, "unplugged", "aa"))
+        second = asyncio.create_task(judged(engine, "bb", "cc"))
+        await turns()
+        model.gate.set()
+        for answer in await asyncio.gather(first, second, return_exceptions=True):
+            assert isinstance(answer, Unavailable)
+            assert "Retry-After" in answer.headers()
+        assert not engine.healthy
+        assert await judged(engine, "dd", "ee") == [1.0]
+        assert engine.healthy
+
+    assert len(play(scenario, batch_tokens=100).batches) == 2, "no unit was tried again by itself"
 
 
 def test_work_is_dropped_when_its_caller_has_gone_but_not_what_others_wait_for() -> None:

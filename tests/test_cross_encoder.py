@@ -58,22 +58,22 @@ def tokenizer(folder: Path, segments: bool = True) -> PreTrainedTokenizerFast:
 def bert(folder: Path, **config: Any) -> Any:
     torch.manual_seed(1)
     vocabulary = len(tokenizer(folder))
-    model = BertForSequenceClassification(
+    model: Any = BertForSequenceClassification(
         BertConfig(vocab_size=vocabulary, **SIZE, initializer_range=0.6, **config)
     )
     model.save_pretrained(folder)
-    return model.train(False)
+    return model.eval()
 
 
 def roberta(folder: Path, **config: Any) -> Any:
     torch.manual_seed(2)
     vocabulary = len(tokenizer(folder, segments=False))
     size = SIZE | {"max_position_embeddings": 66}
-    model = RobertaForSequenceClassification(
+    model: Any = RobertaForSequenceClassification(
         RobertaConfig(vocab_size=vocabulary, **size, type_vocab_size=1, pad_token_id=0, **config)
     )
     model.save_pretrained(folder)
-    return model.train(False)
+    return model.eval()
 
 
 @pytest.mark.parametrize("make", [bert, roberta])

@@ -1,0 +1,85 @@
+"""A judge that follows its instructions to the letter: `POST /v1/chat/completions`, as OpenAI's.
+
+Two responses are the same to it when they begin with the same letter. Whether that makes its answer
+yes or no, true or false, it reads from the instruction alone, so that a prompt with the wrong
+polarity gets the wrong answer.
+"""
+
+import argparse
+import json
+import math
+import re
+from typing import Any
+
+from tests.processes import answer_posts
+
+NONSENSE: dict[str, Any] = {
+    "prose": {"message": {"content": "Both have their charm."}},
+    "logprobs": {
+        "logprobs": {"content": [{"top_logprobs": [{"token": "Both", "logprob": -0.01}]}]},
+        "message": {"content": "Both"},
+    },
+    "string": {"message": {"content": '{"same": "yes", "classes": "1, 2"}'}},
+    "incomplete": {"message": {"content": '{"classes": [[1]]}'}},
+    "repeated": {"message": {"content": '{"classes": [[1, 2], [2]]}'}},
+    "null": {"message": {"content": None}, "logprobs": None},
+}
+
+
+def same(a: str, b: str) -> bool:
+    return a.strip()[:1].lower() == b.strip()[:1].lower()
+
+
+def classes(texts: list[str]) -> list[list[int]]:
+    found: dict[str, list[int]] = {}
+    for number, text in enumerate(texts, start=1):
+        found.setdefault(text.strip()[:1].lower(), []).append(number)
+    return list(found.values())
+
+
+def logprobs(word: str, other: str) -> dict[str, Any]:
+    """Spread over the ways to write the word, as real models do."""
+    shares = {word.capitalize(): 0.6, f" {word}": 0.3, other.capitalize(): 0.1}
+    top = [{"token": token, "logprob": math.log(share)} for token, share in shares.items()]
+    return {"content": [{"token": top[0]["token"], "top_logprobs": top}]}
+
+
+def choose(instruction: str, texts: list[str]) -> dict[str, Any]:
+    if said := re.search(
+        r"(yes|no) if they are the same, (yes|no) if they are different", instruction
+    ):
+        word = said.group(1) if same(*texts) else said.group(2)
+        other = said.group(2) if same(*texts) else said.group(1)
+        return {"message": {"content": word}, "logprobs": logprobs(word, other)}
+    if said := re.search(r"({.*?}) if they are the same, ({.*?}) if they are\s+diff", instruction):
+        content = said.group(1) if same(*texts) else said.group(2)
+        return {"message": {"content": f"Sure:\n```json\n{content}\n```"}}
+    assert "one list if they are the same, in two lists if they are different" in instruction
+    return {"message": {"content": json.dumps({"classes": classes(texts)})}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--key")
+    parser.add_argument("--nonsense", choices=NONSENSE)
+    given = parser.parse_args()
+    asked = 0
+
+    def answer(path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, Any]:
+        nonlocal asked
+        if path != "/v1/chat/completions" or body["model"] != "referee":
+            return 404, {"error": "not found"}
+        if given.key and headers.get("authorization") != f"Bearer {given.key}":
+            return 401, {"error": "who are you?"}
+        asked += 1
+        system, user = (message["content"] for message in body["messages"])
+        texts = re.findall(r"<response \d+>\n(.*?)\n</response \d+>", user, re.S)
+        # The first question is the warm-up of a service that then has to meet the nonsense.
+        choice = NONSENSE[given.nonsense] if given.nonsense and asked > 1 else choose(system, texts)
+        return 200, {"choices": [choice], "usage": {"total_tokens": 7}}
+
+    answer_posts(answer)
+
+
+if __name__ == "__main__":
+    main()

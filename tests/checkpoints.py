@@ -1,0 +1,103 @@
+"""Small random checkpoints of the published architectures, saved as real ones are."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    DebertaV2Config,
+    DebertaV2ForSequenceClassification,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForSequenceClassification,
+)
+
+SIZE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "initializer_range": 0.5,
+    "num_labels": 2,
+}
+POOLER: dict[str, Any] = {"pooler_hidden_size": 32}
+BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+QWEN = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
+
+
+def byte_tokenizer(folder: Path, special: list[str], **names: str) -> PreTrainedTokenizerFast:
+    """One token a byte, so that white space counts; adds no special token of its own."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate([*special, *alphabet])}
+    inner = Tokenizer(models.BPE(vocabulary, []))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.add_special_tokens(special)
+    fast = PreTrainedTokenizerFast(tokenizer_object=inner, **names)  # type: ignore[no-untyped-call]
+    fast.save_pretrained(folder)
+    return fast
+
+
+def bert_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    return byte_tokenizer(
+        folder, BERT, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+
+
+def deberta(folder: Path, **config: Any) -> Any:
+    torch.manual_seed(3)
+    tokenizer = bert_tokenizer(folder)
+    model: Any = DebertaV2ForSequenceClassification(
+        DebertaV2Config(
+            vocab_size=len(tokenizer),
+            type_vocab_size=2,
+            relative_attention=True,
+            max_relative_positions=64,
+            position_biased_input=False,
+            pos_att_type=["p2c", "c2p"],
+            **SIZE,
+            **POOLER,
+            **config,
+        )
+    )
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+def modernbert(folder: Path, **config: Any) -> Any:
+    torch.manual_seed(4)
+    tokenizer = bert_tokenizer(folder)
+    model: Any = ModernBertForSequenceClassification(
+        ModernBertConfig(
+            vocab_size=len(tokenizer),
+            pad_token_id=0,
+            cls_token_id=2,
+            bos_token_id=2,
+            sep_token_id=3,
+            eos_token_id=3,
+            max_position_embeddings=512,
+            **SIZE,
+            **config,
+        )
+    )
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+def qwen3(folder: Path, **config: Any) -> Any:
+    torch.manual_seed(5)
+    tokenizer = byte_tokenizer(folder, QWEN, unk_token="<unk>", pad_token="<|endoftext|>")
+    make: Any = Qwen3ForSequenceClassification
+    model = make(
+        Qwen3Config(
+            vocab_size=len(tokenizer),
+            num_key_value_heads=1,
+            head_dim=16,
+            **SIZE,
+            **config,
+        )
+    )
+    model.save_pretrained(folder)
+    return model.eval()

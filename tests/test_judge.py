@@ -1,0 +1,136 @@
+"""LLM judges: polarity and parsing against a scripted server, sense against a real small model."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from models.judge_prompts import SAME
+from models.options import Domain, ModelError, ModelOptions, ModelUnavailable, VerdictForm
+from models.protocol import all_pairs, judge
+from models.registry import load
+from tests.conftest import running
+from tests.processes import Server, serving
+from tests.smollm_server import missing
+
+TEXTS = ["apple pie", "cherry", "Apricot {a}", "banana", "cake"]
+VERDICTS: tuple[VerdictForm, ...] = get_args(VerdictForm)
+PAIRS = all_pairs(len(TEXTS))
+SAME_LETTER = np.array([TEXTS[i][0].lower() == TEXTS[j][0].lower() for i, j in PAIRS.tolist()])
+
+
+@pytest.fixture(scope="module")
+def referee() -> Iterator[Server]:
+    with serving("tests.chat_server", "--key", "secret") as server:
+        yield server
+
+
+def options(verdict: VerdictForm, domain: Domain = "general") -> ModelOptions:
+    return ModelOptions(judge_verdict=verdict, judge_domain=domain, judge_api_key="secret")
+
+
+@pytest.mark.parametrize(("domain", "verdict"), list(product(SAME, VERDICTS)))
+def test_a_judge_that_says_the_same_means_equivalent(
+    referee: Server, domain: Domain, verdict: VerdictForm
+) -> None:
+    classifier = load(f"judge:referee@{referee.url}/v1", options(verdict, domain))
+    found = judge(classifier, "Name a {dish}.", TEXTS, PAIRS)
+    sure = 0.9 if verdict == "logprobs" else 1.0
+    np.testing.assert_allclose(found, np.where(SAME_LETTER, sure, 1 - sure))
+    turned = judge(classifier, "Name a {dish}.", TEXTS, PAIRS[:, ::-1])
+    np.testing.assert_array_equal(turned, found)
+
+
+def test_a_group_is_one_question_and_pairs_are_many(referee: Server) -> None:
+    expected: dict[VerdictForm, int] = {"group": 1, "json": len(PAIRS)}
+    for verdict, questions in expected.items():
+        classifier = load(f"judge:referee@{referee.url}/v1", options(verdict))
+        assert len(classifier.plan("p", TEXTS, PAIRS).units) == questions
+
+
+def test_domains_and_verdicts_are_told_apart(referee: Server) -> None:
+    revisions = {
+        load(f"judge:referee@{referee.url}/v1", options(verdict, domain)).info.revision
+        for domain, verdict in product(SAME, VERDICTS)
+    }
+    assert len(revisions) == len(SAME) * len(VERDICTS)
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+def test_a_refused_key_is_no_answer(referee: Server, key: str | None) -> None:
+    classifier = load(f"judge:referee@{referee.url}/v1", ModelOptions(judge_api_key=key))
+    with pytest.raises(ModelUnavailable, match="401"):
+        judge(classifier, "", ["a", "b"], all_pairs(2))
+
+
+@pytest.mark.parametrize("target", ["referee", "@http://host/v1", "http://host/v1", "m@host"])
+def test_a_target_without_model_or_host_is_refused(target: str) -> None:
+    with pytest.raises(ModelError, match="write"):
+        load(f"judge:{target}")
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_it_serves_rewards(referee: Server, tmp_path: Path, verdict: VerdictForm) -> None:
+    name = f"judge:referee@{referee.url}/v1"
+    arguments = ("--model", name, "--judge-verdict", verdict, "--judge-api-key", "secret")
+    with running(tmp_path / "log", *arguments) as service, service.client() as http:
+        group = {"prompt": "Name a dish.", "rollouts": TEXTS, "quality": [1] * 5}
+        answer = http.post("/v1/rewards", json={"groups": [group]}).json()
+    assert answer["model"]["id"] == name
+    assert answer["groups"][0]["partition"] == [0, 1, 0, 2, 1]
+    assert answer["usage"]["tokens"] == 7 * (1 if verdict == "group" else 10)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "nonsense"),
+    [
+        ("logprobs", "logprobs"),
+        ("logprobs", "prose"),
+        ("logprobs", "null"),
+        ("json", "prose"),
+        ("json", "string"),
+        ("json", "null"),
+        ("group", "string"),
+        ("group", "incomplete"),
+        ("group", "repeated"),
+    ],
+)
+def test_nonsense_is_unavailable_and_never_a_number(verdict: VerdictForm, nonsense: str) -> None:
+    with serving("tests.chat_server", "--nonsense", nonsense) as server:
+        classifier = load(f"judge:referee@{server.url}/v1", options(verdict))
+        judge(classifier, "", ["warm", "up"], all_pairs(2))
+        with pytest.raises(ModelUnavailable):
+            judge(classifier, "", ["a", "b"], all_pairs(2))
+
+
+def test_nonsense_is_503_through_the_service(tmp_path: Path) -> None:
+    with serving("tests.chat_server", "--nonsense", "prose") as server:
+        arguments = ("--model", f"judge:referee@{server.url}/v1", "--judge-verdict", "json")
+        with running(tmp_path / "log", *arguments) as service, service.client() as http:
+            group = {"prompt": "", "rollouts": ["a", "b"], "quality": [1, 1]}
+            answer = http.post("/v1/rewards", json={"groups": [group]})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}")
+def test_a_real_small_model_judges_through_the_service(tmp_path: Path) -> None:
+    texts = ["Lisbon, for its light.", "Kyoto, for its temples.", "I would visit Lisbon."]
+    with serving("tests.smollm_server") as server:
+        arguments = ("--model", f"judge:smollm@{server.url}/v1")
+        with running(tmp_path / "log", *arguments) as service, service.client() as http:
+            group = {"prompt": "Name a city worth a visit.", "rollouts": texts, "quality": [1] * 3}
+            body = {"groups": [group], "return_probabilities": True}
+            answer = http.post("/v1/rewards", json=body).json()
+            turned = {**group, "rollouts": texts[::-1]}
+            again = http.post("/v1/rewards", json={**body, "groups": [turned]}).json()
+    found = np.array(answer["groups"][0]["probabilities"])
+    np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_array_equal(np.array(again["groups"][0]["probabilities"]), found[::-1, ::-1])
+    judged = found[np.triu_indices(3, k=1)]
+    assert ((judged > 0) & (judged < 1)).all()
+    assert len(np.unique(judged)) == 3, "a model's own opinions, not a constant"
+    assert answer["usage"]["tokens"] > 300
