@@ -41,7 +41,7 @@ def read_pairs(path: Path) -> list[HumanPair]:
             bool(row["similar"]),
             str(row.get("labeler", "unknown")),
         )
-        for row in _rows(path)
+        for row in read_rows(path)
     ]
 
 
@@ -52,7 +52,7 @@ def read_groups(path: Path) -> list[TeacherGroup]:
             tuple(row["generations"]),
             np.asarray(row["partition"], dtype=np.int64),
         )
-        for row in _rows(path)
+        for row in read_rows(path)
     ]
 
 
@@ -64,7 +64,8 @@ def folds(prompts: list[str], count: int, seed: int) -> NDArray[np.int64]:
     return np.asarray([fold[prompt] for prompt in prompts], dtype=np.int64)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON lines file, plain or .gz."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
