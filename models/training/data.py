@@ -6,6 +6,7 @@ Both are JSON lines, plain or .gz. Human pairs: `prompt`, `generation_0`, `gener
 
 import gzip
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.protocol import IntArray
+
+FEWEST_PROMPTS = 20
+"""With either label: enough for every fold of a cross-validation to hold both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,17 @@ def read_groups(path: Path) -> list[TeacherGroup]:
         )
         for row in read_rows(path)
     ]
+
+
+def check_enough(pairs: Sequence[HumanPair]) -> None:
+    """Raises `ValueError` if a head cannot be fitted and cross-validated on these pairs."""
+    for similar, name in ((True, "similar"), (False, "different")):
+        prompts = {pair.prompt for pair in pairs if pair.similar == similar}
+        if len(prompts) < FEWEST_PROMPTS:
+            raise ValueError(
+                f"{len(prompts)} prompts with {name} pairs are too few to train on; label at "
+                f"least {FEWEST_PROMPTS}"
+            )
 
 
 def folds(prompts: list[str], count: int, seed: int) -> NDArray[np.int64]:
