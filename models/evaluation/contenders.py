@@ -4,27 +4,15 @@ A baseline needs a threshold for its accuracy. ROUGE-1's is the published one; t
 least balanced error on the human pairs, so that on those very pairs they are flattered.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from models.encoder import TextEncoder, Vectors, wheel_weights
 from models.lexical import LexicalClassifier, Ngram, Unigram
-from models.options import DEFAULT_OPTIONS, ModelError
-from models.protocol import (
-    EquivalenceClassifier,
-    FloatArray,
-    IntArray,
-    ModelInfo,
-    Plan,
-    Unit,
-    content_key,
-    estimate_tokens,
-)
+from models.options import ModelError
+from models.protocol import EquivalenceClassifier, ModelInfo
 
 BASELINES = ("unigram", "ngram", "tfidf", "rouge1", "minilm")
 
@@ -36,12 +24,18 @@ def baselines(names: Sequence[str], texts: Sequence[str]) -> dict[str, Equivalen
         "ngram": Ngram,
         "tfidf": lambda: Tfidf(texts),
         "rouge1": Rouge1,
-        "minilm": MeanCosine,
+        "minilm": _mean_cosine,
     }
     unknown = sorted(set(names) - set(makers))
     if unknown:
         raise ModelError(f"unknown baseline {unknown[0]!r}; choose from: {', '.join(BASELINES)}")
     return {name: makers[name]() for name in names}
+
+
+def _mean_cosine() -> EquivalenceClassifier:
+    from models.evaluation.mean_cosine import MeanCosine  # imports torch
+
+    return MeanCosine()
 
 
 class Rouge1(LexicalClassifier[str]):
@@ -99,49 +93,3 @@ class Tfidf(LexicalClassifier[Any]):
 
     def similarity(self, a: Any, b: Any) -> float:
         return float(a.multiply(b).sum())
-
-
-@dataclass(frozen=True, slots=True)
-class MeanVector:
-    direction: Vectors
-    tokens: int
-    truncated: bool = False
-
-    @property
-    def nbytes(self) -> int:
-        return self.direction.nbytes
-
-
-class MeanCosine:
-    """Cosine of two texts' mean token vectors, by MiniLM without any training."""
-
-    info = ModelInfo(
-        id="minilm",
-        revision="1",
-        threshold=0.0,
-        linkage="average",
-        description="Cosine of all-MiniLM-L6-v2's mean token vectors",
-    )
-
-    def __init__(self, device: str = DEFAULT_OPTIONS.device) -> None:
-        self._encoder = TextEncoder(wheel_weights(), device)
-
-    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
-        used, local = np.unique(pairs, return_inverse=True)
-        units = [Unit(content_key(t), (t,), estimate_tokens(t)) for t in (texts[i] for i in used)]
-        return Plan(units, local.reshape(pairs.shape).astype(np.int64))
-
-    def run(self, units: Sequence[Unit]) -> list[MeanVector]:
-        tokenized = self._encoder.tokenize([unit.inputs[0] for unit in units])
-        means = [rows.mean(axis=0) for rows in self._encoder.token_vectors(tokenized)]
-        return [
-            MeanVector(mean / np.linalg.norm(mean), len(text.ids))
-            for mean, text in zip(means, tokenized, strict=True)
-        ]
-
-    def probabilities(
-        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
-    ) -> FloatArray:
-        used = {i: results[content_key(texts[i])].direction for i in np.unique(pairs).tolist()}
-        cosines = [used[i] @ used[j] for i, j in pairs.tolist()]
-        return np.clip(np.asarray(cosines, dtype=np.float64), 0.0, 1.0)

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from models.embedded import ARTEFACT
 from models.protocol import content_key
 from models.registry import LEXICAL
 
@@ -36,6 +35,8 @@ def trained_on(model: str) -> list[str] | None:
         return []
     if kind != "embedded":
         return None
+    from models.embedded import ARTEFACT  # imports torch
+
     try:
         metrics = json.loads(((Path(target) if target else ARTEFACT) / "metrics.json").read_text())
     except (OSError, ValueError):
