@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from models.evaluation.measures import (
     Contenders,
     Judged,
     Mask,
+    Row,
     judge_pairs,
     labelers,
     lengthened,
@@ -63,9 +65,8 @@ def evaluate(
     """Prints the figures, writes them and the plots into `out`; the exit status."""
     try:
         report = _evaluate(model, files, limits, against, out, options)
-    except (ModelError, OSError, ValueError, KeyError) as error:
-        what = f"the data has no field {error}" if isinstance(error, KeyError) else error
-        print(f"darling-reward evaluate-classifier: {what}", file=sys.stderr)
+    except (ModelError, OSError) as error:
+        print(f"darling-reward evaluate-classifier: {error}", file=sys.stderr)
         return 2
     document = json.dumps(report.as_dict(), indent=2)
     print(document if as_json else report.table())
@@ -82,7 +83,7 @@ def _evaluate(
     out: Path | None,
     options: ModelOptions,
 ) -> Report:
-    pairs = sample(read_pairs(files.pairs), limits.pairs, limits.seed)
+    pairs = sample(_read(read_pairs, files.pairs), limits.pairs, limits.seed)
     if not pairs:
         raise ModelError(f"{files.pairs} holds no pairs")
     measured = load(model, options)
@@ -102,7 +103,7 @@ def _evaluate(
     if out is not None:
         draw(out, overall, _by_length(pairs, overall, longer))
     if files.groups is not None:
-        groups = sample(read_groups(files.groups), limits.groups, limits.seed)
+        groups = sample(_read(read_groups, files.groups), limits.groups, limits.seed)
         report.notes.append(_seen(model, [group.prompt for group in groups], "groups"))
         report.sections += partitions(contenders, groups)
     for path, fields, title in (
@@ -110,10 +111,24 @@ def _evaluate(
         (files.same_problem, ("question", "responses"), "one problem, sampled responses"),
     ):
         if path is not None:
-            problems = [(row[fields[0]], row[fields[1]]) for row in read_rows(path)]
+            problems = _read(lambda file, of=fields: _problems(file, *of), path)
             problems = sample(problems, limits.groups, limits.seed)
             report.sections.append(shares_equivalent(contenders, problems, title))
     return report
+
+
+def _problems(path: Path, prompt: str, texts: str) -> list[tuple[str, list[str]]]:
+    return [(row[prompt], row[texts]) for row in read_rows(path)]
+
+
+def _read(reader: Callable[[Path], list[Row]], path: Path) -> list[Row]:
+    """What a reader makes of a file. Raises `ModelError` if its lines are of another kind."""
+    try:
+        return reader(path)
+    except KeyError as error:
+        raise ModelError(f"{path} has a line without the field {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is not JSON lines of objects: {error}") from None
 
 
 def _by_length(

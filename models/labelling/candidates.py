@@ -37,8 +37,12 @@ def pair_key(prompt: str, a: str, b: str) -> bytes:
 
 def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:
     """The distinct rollouts of each line, and all their pairs. Raises `ModelError` on bad lines."""
+    try:
+        rows = read_rows(path)
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON lines: {error}") from None
     questions = []
-    for number, row in enumerate(read_rows(path), start=1):
+    for number, row in enumerate(rows, start=1):
         prompt, rollouts = _text(row, prompt_field, number), row.get(rollouts_field)
         if not isinstance(rollouts, list) or not all(isinstance(r, str) for r in rollouts):
             raise ModelError(

@@ -65,7 +65,7 @@ def label(request: Request, confirmed: bool) -> int:
     """Prints the cost and, when confirmed, labels; the exit status."""
     try:
         return _label(request, confirmed)
-    except (ModelError, OSError, ValueError) as error:
+    except (ModelError, OSError) as error:
         print(f"darling-reward label: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
