@@ -128,7 +128,7 @@ def _train(given: argparse.Namespace) -> int:
     from models.training.command import train
 
     try:
-        train(given.pairs, given.groups, given.out, given.features, given.seed, given.folds)
+        train(given.pairs, given.groups, given.out, given.features, given.seed, folds=given.folds)
     except (OSError, ValueError) as error:
         print(f"darling-reward train: {error}", file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,13 +112,12 @@ def _evaluate(
         (files.same_problem, ("question", "responses"), "one problem, sampled responses"),
     ):
         if path is not None:
-            problems = _read(lambda file, of=fields: _problems(file, *of), path)
-            problems = sample(problems, limits.groups, limits.seed)
+            problems = sample(_read(partial(_problems, *fields), path), limits.groups, limits.seed)
             report.sections.append(shares_equivalent(contenders, problems, title))
     return report
 
 
-def _problems(path: Path, prompt: str, texts: str) -> list[tuple[str, list[str]]]:
+def _problems(prompt: str, texts: str, path: Path) -> list[tuple[str, list[str]]]:
     return [(row[prompt], row[texts]) for row in read_rows(path)]
 
 

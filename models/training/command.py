@@ -32,6 +32,7 @@ from models.training.metrics import Interval, grouped_auc, pair_metrics, partiti
 from models.training.seen import sketch
 
 OUTER_FOLDS = 10
+DEFAULT_RECIPE = Recipe()
 DEFAULT_LINKAGE: Linkage = "average"
 """Without stored partitions to choose it by."""
 
@@ -44,11 +45,11 @@ def train(
     out: Path = ARTEFACT,
     features_file: Path | None = None,
     seed: int = 0,
+    recipe: Recipe = DEFAULT_RECIPE,
     folds: int = OUTER_FOLDS,
 ) -> None:
     """Writes the head, `metrics.json` and `MODEL_CARD.md` into `out`, and prints the figures."""
     corpus = _corpus(pairs_file, groups_file, features_file)
-    recipe = Recipe()
     held_out = cross_validate(
         corpus, recipe, by_prompt(corpus, folds, seed), seed, f"{folds}-fold by prompt"
     )

@@ -1,0 +1,190 @@
+"""The embedded classifier: what it reads, what its artefact holds, how its head is trained."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.embedded import ARTEFACT, Embedded
+from models.encoder import OVERLAP, WINDOW, TextEncoder, wheel_weights
+from models.features import FEATURES, pair_features
+from models.head import PairHead
+from models.options import ModelError, ModelOptions
+from models.protocol import all_pairs, judge
+from models.registry import load
+from models.training.command import train
+from models.training.fit import Recipe, balanced_threshold, platt
+from tests.texts import essay
+
+PROMPT = "What should a small town do with its old railway station?"
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Embedded:
+    return Embedded()
+
+
+def probability(embedded: Embedded, a: str, b: str, prompt: str = PROMPT) -> float:
+    return float(judge(embedded, prompt, [a, b], all_pairs(2))[0])
+
+
+def test_same_answers_score_above_different_ones(embedded: Embedded) -> None:
+    city = "Name a city worth a visit."
+    cases = [
+        (city, "Lisbon, for its light.", "I would go to Lisbon.", "Kyoto, for its temples."),
+        ("What is 6 * 7?", "The answer is 42.", "42", "It is 41."),
+        (PROMPT, essay(0, 60), essay(0, 80), essay(4, 70)),
+    ]
+    for prompt, a, same, other in cases:
+        assert probability(embedded, a, same, prompt) > probability(embedded, a, other, prompt)
+
+
+def test_the_last_sentence_of_a_long_text_is_read(embedded: Embedded) -> None:
+    """8,000 words that differ only at the end: nothing is cut off silently."""
+    text = essay(1, 8000)
+    units = embedded.plan(PROMPT, [text, text + " However, none of it is true."], all_pairs(2))
+    _, plain, longer = embedded.run(units.units)
+    assert plain.tokens > 8000
+    assert longer.tokens == plain.tokens + 8
+    assert not np.array_equal(plain.document, longer.document)
+    assert not np.array_equal(plain.sentences.vectors[-1], longer.sentences.vectors[-1])
+
+
+def test_windows_keep_the_vector_seen_from_farther_inside() -> None:
+    encoder = TextEncoder(wheel_weights())
+    (text,) = encoder.tokenize([essay(2, 700)])
+    (vectors,) = encoder.token_vectors([text])
+    stride = WINDOW - OVERLAP
+    first = encoder.tokenize([essay(2, 700)])[0]
+    (alone,) = encoder.token_vectors([type(text)(first.ids[stride:][:WINDOW], first.starts)])
+    half = OVERLAP // 2
+    inside = slice(half, WINDOW - half)
+    np.testing.assert_array_equal(vectors[stride:][inside], alone[inside])
+
+
+def test_vectors_of_one_window_are_those_of_sentence_transformers() -> None:
+    """The same tokens, weights and mean pooling as the library the weights come from."""
+    from sentence_transformers import SentenceTransformer
+
+    encoder = TextEncoder(wheel_weights())
+    texts = ["Blue is a colour.", essay(3, 90)]
+    oracle = SentenceTransformer(str(wheel_weights()), device="cpu")
+    expected = oracle.encode(texts, output_value="token_embeddings", convert_to_numpy=False)
+    for found, tokens in zip(encoder.token_vectors(encoder.tokenize(texts)), expected, strict=True):
+        np.testing.assert_allclose(found, tokens[1:-1].cpu().numpy(), atol=1e-5)
+
+
+def test_features_are_named_finite_and_symmetric(embedded: Embedded) -> None:
+    texts = ["", "no", essay(0, 30), essay(1, 300), "你好 🦄", "- a\n- b\n\n**bold** 12.5"]
+    units = embedded.plan(PROMPT, texts, all_pairs(len(texts))).units
+    prompt, *described = embedded.run(units)
+    lexicon = PairHead.load(ARTEFACT).lexicon
+    pairs = all_pairs(len(texts))
+    features = pair_features(described, prompt, pairs, lexicon)
+    assert features.shape == (len(pairs), len(FEATURES))
+    assert np.isfinite(features).all()
+    swapped = pair_features(described, prompt, pairs[:, ::-1], lexicon)
+    np.testing.assert_allclose(swapped, features, atol=1e-5)
+
+
+def test_few_pairs_among_many_texts_agree_with_all_pairs(embedded: Embedded) -> None:
+    texts = [essay(k, 4 + k % 9) + f" {k}" for k in range(90)]
+    chosen = np.asarray([[2 * k, 2 * k + 1] for k in range(45)])
+    few = judge(embedded, PROMPT, texts, chosen)
+    everything = judge(embedded, PROMPT, texts, all_pairs(90))
+    place = {tuple(pair): k for k, pair in enumerate(all_pairs(90).tolist())}
+    np.testing.assert_allclose(
+        few, [everything[place[tuple(p)]] for p in chosen.tolist()], atol=1e-6
+    )
+
+
+def test_the_artefact_is_small_documented_and_free_of_pickle() -> None:
+    files = {path.name: path.stat().st_size for path in ARTEFACT.iterdir()}
+    assert set(files) == {"head.safetensors", "head.json", "metrics.json", "MODEL_CARD.md"}
+    assert sum(files.values()) < 30e6
+    card = (ARTEFACT / "MODEL_CARD.md").read_text()
+    figures = json.loads((ARTEFACT / "metrics.json").read_text())["figures"]
+    for row in figures.values():
+        for figure in row.values():
+            assert f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]" in card
+
+
+def test_settings_override_threshold_and_linkage() -> None:
+    info = load("embedded", ModelOptions(threshold=0.9, linkage="complete")).info
+    assert (info.threshold, info.linkage) == (0.9, "complete")
+
+
+def test_a_folder_without_a_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot read a pair head"):
+        Embedded(artefact=tmp_path)
+
+
+def test_a_head_of_other_features_is_refused(tmp_path: Path) -> None:
+    for name in ("head.safetensors", "head.json"):
+        (tmp_path / name).write_bytes((ARTEFACT / name).read_bytes())
+    choices = json.loads((tmp_path / "head.json").read_text())
+    choices["features"] = choices["features"][::-1]
+    (tmp_path / "head.json").write_text(json.dumps(choices))
+    with pytest.raises(ModelError, match="train it again"):
+        Embedded(artefact=tmp_path)
+
+
+def test_platt_scaling_recovers_a_known_calibration() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=20_000)
+    similar = random.random(20_000) < 1 / (1 + np.exp(-(2 * logits - 0.5)))
+    slope, intercept = platt(logits, similar)
+    assert slope == pytest.approx(2, abs=0.1)
+    assert intercept == pytest.approx(-0.5, abs=0.1)
+
+
+def test_balanced_threshold_weighs_both_classes_alike() -> None:
+    """900 different pairs at .2 and 100 similar at .4: any cut between is free of error."""
+    probabilities = np.concatenate([np.full(900, 0.2), np.full(100, 0.4)])
+    similar = np.arange(1000) >= 900
+    assert 0.2 < balanced_threshold(probabilities, similar) < 0.4
+
+
+def test_training_learns_and_repeats_itself(tmp_path: Path) -> None:
+    """Small made-up data in the real formats: twice the same files, better than chance."""
+    rows, groups = [], []
+    for k in range(60):
+        a, b = k % 6, (k % 6 if k % 2 else (k + 1) % 6)
+        row = {
+            "prompt": f"{PROMPT} ({k})",
+            "generation_0": essay(a, 25 + k),
+            "generation_1": essay(b, 30 + k),
+            "similar": int(a == b),
+            "labeler": f"labeler {k // 30}",
+        }
+        rows.append(row)
+    for k in range(10):
+        answers = [k % 6, k % 6, (k + 1) % 6, (k + 2) % 6]
+        groups.append(
+            {
+                "prompt": f"{PROMPT} [{k}]",
+                "generations": [essay(a, 10 + 3 * i + k) for i, a in enumerate(answers)],
+                "partition": [0, 0, 1, 2],
+            }
+        )
+    pairs_file, groups_file = tmp_path / "pairs.jsonl", tmp_path / "groups.jsonl"
+    pairs_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    groups_file.write_text("".join(json.dumps(group) + "\n" for group in groups))
+    recipe = Recipe(seeds=1, steps=40)
+    for name in ("first", "second"):
+        train(
+            pairs_file,
+            groups_file,
+            tmp_path / name,
+            features_file=tmp_path / "features.npz",
+            recipe=recipe,
+        )
+    for file in ("head.safetensors", "head.json", "metrics.json", "MODEL_CARD.md"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+    figures = json.loads((tmp_path / "first" / "metrics.json").read_text())["figures"]
+    assert figures["human pairs, 10-fold by prompt"]["auc"]["low"] > 0.6
+    trained = Embedded(artefact=tmp_path / "first")
+    assert trained.info.revision != Embedded().info.revision
+    same, other = (probability(trained, essay(0, 40), essay(a, 50)) for a in (0, 3))
+    assert same > other
