@@ -25,12 +25,12 @@ def test_label_train_evaluate_and_serve(tmp_path: Path) -> None:
     block = re.search(r"```sh\n(.*?)```", DOCUMENT, re.S)
     assert block is not None
     estimate, label, train, evaluate, serve = block.group(1).splitlines()
-    assert "120 pairs to label" in walk(estimate, tmp_path)
-    assert "120 pairs labelled in labels.jsonl" in walk(label, tmp_path)
-    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 120
+    assert "60 pairs to label" in walk(estimate, tmp_path)
+    assert "60 pairs labelled in labels.jsonl" in walk(label, tmp_path)
+    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 60
     assert "written to my-classifier" in walk(train, tmp_path)
     card = (tmp_path / "my-classifier/MODEL_CARD.md").read_text()
-    assert "120 labelled pairs" in card
+    assert "60 labelled pairs" in card
     assert "NoveltyBench" not in card, "not what this head was trained on"
     found = walk(evaluate, tmp_path)
     assert "IN-SAMPLE: embedded:my-classifier was trained on the prompts of about 100%" in found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.protocol import IntArray
 
-FEWEST_PROMPTS = 20
+FEWEST_PROMPTS = 10
 """With either label: enough for every fold of a cross-validation to hold both."""
 
 
