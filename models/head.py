@@ -8,7 +8,6 @@ import json
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -66,8 +65,7 @@ class PairHead:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {**_arrays(self.network), **_arrays(self.lexicon)}
-        save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, folder / ARRAYS)
+        save_file(_arrays(self.network) | _arrays(self.lexicon), folder / ARRAYS)
         choices = {
             "features": list(FEATURES),
             "slope": self.slope,
@@ -88,10 +86,8 @@ class PairHead:
         if choices.pop("features") != list(FEATURES):
             raise ModelError(f"the head in {folder} was trained on other features; train it again")
         return cls(
-            network=Network(**{name: arrays[name] for name in Network.__slots__}),
-            lexicon=Lexicon(
-                **{name: arrays[name].astype(np.float32) for name in Lexicon.__slots__}
-            ),
+            network=Network(**{n: arrays[f"Network.{n}"] for n in Network.__slots__}),
+            lexicon=Lexicon(**{n: arrays[f"Lexicon.{n}"] for n in Lexicon.__slots__}),
             **choices,
         )
 
@@ -108,5 +104,9 @@ def sigmoid(x: FloatArray) -> FloatArray:
     return 1.0 / (1.0 + np.exp(-np.clip(x, -500, 500)))
 
 
-def _arrays(record: Any) -> dict[str, Vectors]:
-    return {name: getattr(record, name) for name in type(record).__slots__}
+def _arrays(record: Network | Lexicon) -> dict[str, Vectors]:
+    kind = type(record)
+    return {
+        f"{kind.__name__}.{name}": np.ascontiguousarray(getattr(record, name), dtype=np.float32)
+        for name in kind.__slots__
+    }

@@ -22,7 +22,7 @@ class Usage:
     cached: int = 0
     """Pairs judged from what the classifier had made of earlier requests."""
     skipped: int = 0
-    """Pairs decided without the classifier: identical text, or the short-answer rule."""
+    """Pairs that needed no judgement: identical text, copies of other pairs, short-answer rule."""
     truncated: int = 0
     """Model inputs that did not fit the model and were cut."""
     tokens: int = 0

@@ -6,9 +6,12 @@ GROUP: dict[str, Any] = {
     "id": "capital-1",
     "prompt": "Name a city worth a visit, and say why in one sentence.",
     "rollouts": [
-        {"text": "Lisbon: warm light, steep streets and the best custard tarts.", "quality": 0.9},
         {
-            "text": "I would visit Lisbon, for its hills, its sunshine and its pastries.",
+            "text": "Lisbon, for its warm light, its steep streets and its custard tarts.",
+            "quality": 0.9,
+        },
+        {
+            "text": "I would visit Lisbon for its steep streets, sunshine and custard tarts.",
             "quality": 0.8,
         },
         {"text": "Kyoto, because its temples and gardens are like nothing else.", "quality": 0.7},
@@ -35,10 +38,99 @@ PARTITION_REQUESTS: dict[str, Any] = {
 }
 EQUIVALENCE_REQUESTS: dict[str, Any] = {
     "two answers": {
-        "pairs": [{"prompt": "Name a colour.", "a": "Blue is a colour.", "b": "I choose blue."}]
+        "pairs": [
+            {
+                "prompt": "What is the capital of France?",
+                "a": "The capital of France is Paris.",
+                "b": "Paris is the capital city of France.",
+            }
+        ]
     }
 }
-REWARD_ANSWER: dict[str, Any] = {}
-PARTITION_ANSWER: dict[str, Any] = {}
-EQUIVALENCE_ANSWER: dict[str, Any] = {}
-MODELS_ANSWER: dict[str, Any] = {}
+REWARD_ANSWER: dict[str, Any] = {
+    "groups": [
+        {
+            "id": "capital-1",
+            "partition": [0, 0, 1],
+            "num_classes": 2,
+            "diversity": [0.5, 0.5, 1.0],
+            "quality": [0.9, 0.8, 0.7],
+            "rewards": [0.45, 0.4, 0.7],
+            "advantages": None,
+            "probabilities": None,
+        }
+    ],
+    "model": {
+        "id": "embedded",
+        "revision": "c1b5f6b26063ff89",
+        "threshold": 0.33,
+        "linkage": "average",
+    },
+    "usage": {
+        "pairs": 3,
+        "classified": 3,
+        "cached": 0,
+        "skipped": 0,
+        "truncated": 0,
+        "tokens": 61,
+        "seconds": 0.06,
+    },
+}
+PARTITION_ANSWER: dict[str, Any] = {
+    "groups": [
+        {
+            "id": None,
+            "partition": [0, 0, 1],
+            "num_classes": 2,
+            "diversity": [0.5, 0.5, 1.0],
+            "probabilities": [[1.0, 0.943, 0.091], [0.943, 1.0, 0.029], [0.091, 0.029, 1.0]],
+        }
+    ],
+    "model": {
+        "id": "embedded",
+        "revision": "c1b5f6b26063ff89",
+        "threshold": 0.33,
+        "linkage": "average",
+    },
+    "usage": {
+        "pairs": 3,
+        "classified": 3,
+        "cached": 0,
+        "skipped": 0,
+        "truncated": 0,
+        "tokens": 9,
+        "seconds": 0.031,
+    },
+}
+EQUIVALENCE_ANSWER: dict[str, Any] = {
+    "results": [{"probability": 0.646, "equivalent": True}],
+    "model": {"id": "embedded", "revision": "c1b5f6b26063ff89", "threshold": 0.33, "linkage": None},
+    "usage": {
+        "pairs": 1,
+        "classified": 1,
+        "cached": 0,
+        "skipped": 0,
+        "truncated": 0,
+        "tokens": 22,
+        "seconds": 0.03,
+    },
+}
+MODELS_ANSWER: dict[str, Any] = {
+    "models": [
+        {
+            "id": "embedded",
+            "revision": "c1b5f6b26063ff89",
+            "threshold": 0.33,
+            "linkage": "average",
+            "description": "all-MiniLM-L6-v2, once per text, and a calibrated pair head",
+        }
+    ],
+    "limits": {
+        "max_groups": 1024,
+        "max_rollouts": 512,
+        "max_pairs": 65536,
+        "max_chars": 200000,
+        "max_body_bytes": 67108864,
+        "queue_tokens": 2000000,
+    },
+}

@@ -40,8 +40,15 @@ class Server(uvicorn.Server):
                 log.info("listening on http://%s:%d, docs at /docs", host, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        asyncio.get_running_loop().create_task(self._app.state.pipeline.drain())
-        super().handle_exit(sig, frame)
+        """Not uvicorn's own, which raises the signal again at the end: a stop asked for is no
+        failure. A second interrupt ends at once.
+        """
+        if self.should_exit:
+            self.force_exit = True
+            return
+        log.info("stopping; requests in flight are answered first")
+        self._draining = asyncio.get_running_loop().create_task(self._app.state.pipeline.drain())
+        self.should_exit = True
 
     def _give_up(self, error: ModelError) -> None:
         self.failed = True

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     )
     request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
     drain_s: Seconds = Field(
-        4, description="Seconds that requests in flight have to finish after a stop signal."
+        3, description="Seconds that requests in flight have to finish after a stop signal."
     )
 
     def model_options(self) -> ModelOptions:

@@ -62,7 +62,7 @@ def bert(folder: Path, **config: Any) -> Any:
         BertConfig(vocab_size=vocabulary, **SIZE, initializer_range=0.6, **config)
     )
     model.save_pretrained(folder)
-    return model
+    return model.train(False)
 
 
 def roberta(folder: Path, **config: Any) -> Any:
@@ -73,7 +73,7 @@ def roberta(folder: Path, **config: Any) -> Any:
         RobertaConfig(vocab_size=vocabulary, **size, type_vocab_size=1, pad_token_id=0, **config)
     )
     model.save_pretrained(folder)
-    return model
+    return model.train(False)
 
 
 @pytest.mark.parametrize("make", [bert, roberta])

@@ -71,7 +71,7 @@ def test_every_metric_is_documented() -> None:
 def test_every_reward_option_is_documented() -> None:
     for name, field in RewardOptions.model_fields.items():
         assert f"`{name}" in OBJECTIVES or f'"{name}"' in OBJECTIVES or f"{name}:" in OBJECTIVES
-        for choice in re.findall(r"'(\w+)'", str(field.annotation)):
+        for choice in re.findall(r"'(\w+)'", re.sub(r"<class '\w+'>", "", str(field.annotation))):
             if choice not in ("all", "none"):
                 assert choice in OBJECTIVES, choice
     assert all(f"`{name}`" in OBJECTIVES for name in get_args(Estimator))

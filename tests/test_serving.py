@@ -48,9 +48,12 @@ def test_live_before_ready_and_ready_after_the_warm_up(tmp_path: Path) -> None:
 def test_the_event_loop_answers_while_a_large_batch_is_scored(service: Service) -> None:
     with service.client() as http:
         http.get("/health/live")
-        scoring = threading.Thread(
-            target=lambda: service.client().post("/v1/rewards", json=heavy(4, seed=1))
-        )
+
+        def score() -> None:
+            with service.client() as other:
+                other.post("/v1/rewards", json=heavy(4, seed=1))
+
+        scoring = threading.Thread(target=score)
         scoring.start()
         waits = []
         while scoring.is_alive():

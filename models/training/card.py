@@ -26,7 +26,9 @@ seen one would gain nothing from the other.
   annotations as published with facebookresearch/darling (MIT).
 - {groups} groups of rollouts over {prompts} prompts, partitioned by the published
   DeBERTa-v3-large classifier: novelty-bench (MIT). Used as softened labels, half of each batch.
-  The teacher is right on about 79 % of human pairs.
+  The teacher is right on about 79 % of human pairs. Its labels of short pairs (at most 15 words)
+  are corrected where their own words refute them, and short answers in everyday phrases are
+  added as made-up pairs (`models/training/short_answers.py`).
 
 The data is not in the repository. `darling-reward train --pairs ... --groups ...` makes the
 artefact again (seed {seed}).

@@ -75,7 +75,7 @@ def train(
         linkage = max(LINKAGES, key=lambda name: partitions[_title(name)]["adjusted_rand"].value)
 
     everything = examples(
-        corpus, np.ones(len(corpus.similar), np.bool_), np.ones(len(corpus.groups), np.bool_)
+        corpus, np.ones(len(corpus.similar), np.bool_), np.ones(len(corpus.teaching), np.bool_)
     )
     network = fit(everything, recipe, int(corpus.labeler.max()) + 1, seed)
     PairHead(network, corpus.lexicon, slope, intercept, threshold, linkage).save(out)
@@ -91,16 +91,18 @@ def train(
 
 def _data(corpus: Corpus) -> dict[str, object]:
     """What `evaluate-classifier` asks to know whether it measures on rows that were trained on."""
-    return {"prompts": sketch([*corpus.prompts, *(group.prompt for group in corpus.groups)])}
+    prompts = [*corpus.prompts, *(group.prompt for group in corpus.groups)]
+    return {"prompts": " ".join(sketch(prompts))}
 
 
 def _corpus(pairs_file: Path, groups_file: Path | None, features_file: Path | None) -> Corpus:
     pairs = read_pairs(pairs_file)
     check_enough(pairs)
     groups = [] if groups_file is None else read_groups(groups_file)
+    encoder = TextEncoder(wheel_weights())
     if features_file is not None and features_file.exists():
-        return load_features(features_file, pairs, groups)
-    corpus = build(TextEncoder(wheel_weights()), pairs, groups)
+        return load_features(features_file, encoder, pairs, groups)
+    corpus = build(encoder, pairs, groups)
     if features_file is not None:
         save_features(corpus, features_file)
     return corpus

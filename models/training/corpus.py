@@ -1,6 +1,6 @@
 """Labelled texts into features: everything the head is fitted on, made once and kept on disk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,30 @@ from models.encoder import TextEncoder, TokenizedText, Vectors
 from models.features import FEATURES, pair_features
 from models.protocol import IntArray, all_pairs
 from models.training.data import HumanPair, TeacherGroup
+from models.training.short_answers import MadeUpPairs, common_words, corrected, made_up
 
 BATCH = 64
+ONE_PAIR = np.asarray([[0, 1]], dtype=np.int64)
+MADE_UP_WEIGHT = 4
+"""How often each made-up pair counts, beside tens of thousands of the teacher's."""
 PROJECTED = 64
 """Dimensions kept of a key token's vector; fewer lose accuracy, more gain none."""
 
 
 @dataclass(frozen=True, slots=True)
+class Teaching:
+    """Pairs of one prompt with labels that no person gave."""
+
+    prompt: str
+    features: Vectors
+    """Shape (m, features)."""
+    same: NDArray[np.bool_]
+    """Shape (m,)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
-    """Features and labels; `pairs` are human-labelled, `group_*` are a teacher's pairs."""
+    """Features and labels: of human pairs, of a teacher's groups, and of made-up short pairs."""
 
     lexicon: Lexicon
     features: Vectors
@@ -30,11 +45,11 @@ class Corpus:
     labeler: IntArray
     """Index of each human pair's labeler."""
     prompts: list[str]
-    group_features: list[Vectors]
-    """Per group, of its pairs i < j of distinct texts, shape (m, features)."""
-    group_pairs: list[IntArray]
-    """Per group, those pairs, shape (m, 2)."""
     groups: list[TeacherGroup]
+    group_pairs: list[IntArray]
+    """Per group, its pairs i < j of distinct texts, shape (m, 2)."""
+    teaching: list[Teaching]
+    """Those pairs of each group, then the made-up pairs of each prompt that has some."""
 
 
 def build(
@@ -54,31 +69,20 @@ def build(
         [pair.prompt for pair in pairs]
         + [text for group in groups for text in (group.prompt, *group.texts)]
     )
-    known |= _described(encoder, [text for text in rest if text not in known], lexicon)
+    unread = [text for text in rest if text not in known]
+    known |= dict(zip(unread, _described(encoder, unread, lexicon), strict=True))
 
-    one = np.asarray([[0, 1]], dtype=np.int64)
-    names = sorted({pair.labeler for pair in pairs})
-    group_pairs = [_distinct_pairs(group) for group in groups]
-    return Corpus(
-        lexicon=lexicon,
-        features=np.concatenate(
-            [
-                pair_features([known[p.a], known[p.b]], known[p.prompt], one, lexicon)
-                for p in tqdm(pairs, desc="pair features", disable=False)
-            ]
-        ),
-        similar=np.asarray([pair.similar for pair in pairs]),
-        labeler=np.asarray([names.index(pair.labeler) for pair in pairs]),
-        prompts=[pair.prompt for pair in pairs],
-        group_features=[
-            pair_features([known[text] for text in g.texts], known[g.prompt], at, lexicon)
-            for g, at in zip(
-                tqdm(groups, desc="group features", disable=False), group_pairs, strict=True
-            )
-        ],
-        group_pairs=group_pairs,
-        groups=list(groups),
+    features = np.concatenate(
+        [
+            pair_features([known[p.a], known[p.b]], known[p.prompt], ONE_PAIR, lexicon)
+            for p in tqdm(pairs, desc="pair features", disable=None)
+        ]
     )
+    group_features = [
+        pair_features([known[t] for t in group.texts], known[group.prompt], at, lexicon)
+        for group, at in _with_pairs(tqdm(groups, desc="group features", disable=None))
+    ]
+    return _assemble(encoder, pairs, groups, lexicon, features, group_features)
 
 
 def save_features(corpus: Corpus, path: Path) -> None:
@@ -87,49 +91,86 @@ def save_features(corpus: Corpus, path: Path) -> None:
         path,
         names=np.asarray(FEATURES),
         features=corpus.features,
-        group_features=np.concatenate([*corpus.group_features, corpus.features[:0]]),
+        group_features=np.concatenate(
+            [*(t.features for t in corpus.teaching[: len(corpus.groups)]), corpus.features[:0]]
+        ),
         **{name: getattr(corpus.lexicon, name) for name in Lexicon.__slots__},
     )
 
 
-def load_features(path: Path, pairs: Sequence[HumanPair], groups: Sequence[TeacherGroup]) -> Corpus:
+def load_features(
+    path: Path, encoder: TextEncoder, pairs: Sequence[HumanPair], groups: Sequence[TeacherGroup]
+) -> Corpus:
     """The corpus of the same files again. Raises `ValueError` if the features have changed."""
     stored = np.load(path, allow_pickle=False)
     if stored["names"].tolist() != list(FEATURES) or len(stored["features"]) != len(pairs):
         raise ValueError(f"{path} was made from other data or other features; delete it")
-    names = sorted({pair.labeler for pair in pairs})
-    group_pairs = [_distinct_pairs(group) for group in groups]
-    ends = np.cumsum([len(at) for at in group_pairs])[:-1]
-    return Corpus(
-        lexicon=Lexicon(**{name: stored[name] for name in Lexicon.__slots__}),
-        features=stored["features"],
-        similar=np.asarray([pair.similar for pair in pairs]),
-        labeler=np.asarray([names.index(pair.labeler) for pair in pairs]),
-        prompts=[pair.prompt for pair in pairs],
-        group_features=np.split(stored["group_features"], ends),
-        group_pairs=group_pairs,
-        groups=list(groups),
+    ends = np.cumsum([len(at) for _, at in _with_pairs(groups)])[:-1]
+    return _assemble(
+        encoder,
+        pairs,
+        groups,
+        Lexicon(**{name: stored[name] for name in Lexicon.__slots__}),
+        stored["features"],
+        np.split(stored["group_features"], ends),
     )
 
 
-def _described(
-    encoder: TextEncoder, texts: Sequence[str], lexicon: Lexicon
-) -> dict[str, Description]:
+def _assemble(
+    encoder: TextEncoder,
+    pairs: Sequence[HumanPair],
+    groups: Sequence[TeacherGroup],
+    lexicon: Lexicon,
+    features: Vectors,
+    group_features: Sequence[Vectors],
+) -> Corpus:
+    """Features with their labels: people's, the teacher's corrected, and those of made-up pairs."""
+    names = sorted({pair.labeler for pair in pairs})
+    common = common_words(text for pair in pairs for text in (pair.a, pair.b))
+    taught = [
+        Teaching(group.prompt, rows, corrected(group, at, common))
+        for (group, at), rows in zip(_with_pairs(groups), group_features, strict=True)
+    ]
+    return Corpus(
+        lexicon=lexicon,
+        features=features,
+        similar=np.asarray([pair.similar for pair in pairs]),
+        labeler=np.asarray([names.index(pair.labeler) for pair in pairs]),
+        prompts=[pair.prompt for pair in pairs],
+        groups=list(groups),
+        group_pairs=[at for _, at in _with_pairs(groups)],
+        teaching=taught + [_taught(encoder, made, lexicon) for made in made_up(groups, seed=0)],
+    )
+
+
+def _taught(encoder: TextEncoder, made: MadeUpPairs, lexicon: Lexicon) -> Teaching:
+    texts = [made.prompt, *(text for pair in made.texts for text in pair)]
+    prompt, *phrases = _described(encoder, texts, lexicon)
+    rows = [
+        pair_features(phrases[2 * k : 2 * k + 2], prompt, ONE_PAIR, lexicon)
+        for k in range(len(made.texts))
+    ]
+    return Teaching(
+        made.prompt,
+        np.tile(np.concatenate(rows), (MADE_UP_WEIGHT, 1)),
+        np.tile(np.asarray(made.same), MADE_UP_WEIGHT),
+    )
+
+
+def _described(encoder: TextEncoder, texts: Sequence[str], lexicon: Lexicon) -> list[Description]:
     tokenized = encoder.tokenize(texts)
-    known: dict[str, Description] = {}
-    done = 0
-    for batch in _encoded(encoder, tokenized, "groups"):
-        for rows in batch:
-            known[texts[done]] = describe(texts[done], tokenized[done], rows, lexicon)
-            done += 1
-    return known
+    vectors = (rows for batch in _encoded(encoder, tokenized, "texts") for rows in batch)
+    return [
+        describe(text, tokens, rows, lexicon)
+        for text, tokens, rows in zip(texts, tokenized, vectors, strict=True)
+    ]
 
 
 def _encoded(
     encoder: TextEncoder, tokenized: Sequence[TokenizedText], name: str
 ) -> Iterable[list[Vectors]]:
     total = sum(len(text.ids) for text in tokenized)
-    with tqdm(total=total, unit="token", desc=f"encode {name}", disable=False) as progress:
+    with tqdm(total=total, unit="token", desc=f"encode {name}", disable=None) as progress:
         for start in range(0, len(tokenized), BATCH):
             batch = tokenized[start : start + BATCH]
             yield encoder.token_vectors(batch)
@@ -163,8 +204,9 @@ def _lexicon(
     )
 
 
-def _distinct_pairs(group: TeacherGroup) -> IntArray:
-    """Pairs of different texts: identical ones never reach the model."""
-    pairs = all_pairs(len(group.texts))
-    different = [group.texts[i] != group.texts[j] for i, j in pairs.tolist()]
-    return pairs[np.asarray(different, dtype=np.bool_)]
+def _with_pairs(groups: Iterable[TeacherGroup]) -> Iterator[tuple[TeacherGroup, IntArray]]:
+    """Each group with its pairs of different texts: identical ones never reach the model."""
+    for group in groups:
+        pairs = all_pairs(len(group.texts))
+        different = [group.texts[i] != group.texts[j] for i, j in pairs.tolist()]
+        yield group, pairs[np.asarray(different, dtype=np.bool_)]

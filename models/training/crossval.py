@@ -34,43 +34,36 @@ class HeldOut:
     thresholds: list[float]
 
 
-def examples(corpus: Corpus, pairs: Mask, groups: Mask) -> Examples:
-    """The chosen human pairs and the pairs of the chosen groups."""
-    chosen = np.flatnonzero(groups).tolist()
+def examples(corpus: Corpus, pairs: Mask, taught: Mask) -> Examples:
+    """The chosen human pairs, and the other pairs of the chosen rows of `corpus.teaching`."""
+    chosen = np.flatnonzero(taught).tolist()
     empty = corpus.features[:0]
     return Examples(
         features=corpus.features[pairs],
         similar=corpus.similar[pairs],
         labeler=corpus.labeler[pairs],
-        teacher_features=np.concatenate([*(corpus.group_features[g] for g in chosen), empty]),
+        teacher_features=np.concatenate([*(corpus.teaching[t].features for t in chosen), empty]),
         teacher_similar=np.concatenate(
-            [*(same_class(corpus, g) for g in chosen), np.empty(0, dtype=np.bool_)]
+            [*(corpus.teaching[t].same for t in chosen), np.empty(0, dtype=np.bool_)]
         ),
     )
 
 
-def same_class(corpus: Corpus, group: int) -> Mask:
-    """Whether the teacher put each of the group's distinct pairs into one class."""
-    at, labels = corpus.group_pairs[group], corpus.groups[group].partition
-    same: Mask = labels[at[:, 0]] == labels[at[:, 1]]
-    return same
-
-
 def by_prompt(corpus: Corpus, count: int, seed: int) -> Iterator[tuple[Mask, Mask]]:
-    """(held-out pairs, held-out groups) of each fold; a prompt is in one fold on both sides."""
-    prompts = corpus.prompts + [group.prompt for group in corpus.groups]
+    """(held-out pairs, held-out teaching) of each fold; a prompt is in one fold on both sides."""
+    prompts = corpus.prompts + [taught.prompt for taught in corpus.teaching]
     fold = folds(prompts, count, seed)
     for k in range(count):
         yield fold[: len(corpus.prompts)] == k, fold[len(corpus.prompts) :] == k
 
 
 def by_labeler(corpus: Corpus) -> Iterator[tuple[Mask, Mask]]:
-    """Holds out every pair of one labeler, and the groups of those pairs' prompts."""
-    group_prompts = [group.prompt for group in corpus.groups]
+    """Holds out every pair of one labeler, and the teaching of those pairs' prompts."""
+    taught = [teaching.prompt for teaching in corpus.teaching]
     for labeler in range(int(corpus.labeler.max()) + 1):
         held = corpus.labeler == labeler
         prompts = {prompt for prompt, out in zip(corpus.prompts, held, strict=True) if out}
-        yield held, np.asarray([prompt in prompts for prompt in group_prompts])
+        yield held, np.asarray([prompt in prompts for prompt in taught])
 
 
 def cross_validate(
@@ -118,7 +111,7 @@ def teacher_matrices(
         list(by_prompt(corpus, TEACHER_FOLDS, seed)), desc="teacher folds", disable=None
     ):
         network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
-        for g in np.flatnonzero(groups).tolist():
+        for g in np.flatnonzero(groups[: len(matrices)]).tolist():
             matrices[g] = group_matrix(corpus, g, network, slope, intercept)
     return matrices
 
@@ -130,7 +123,7 @@ def group_matrix(
     texts = corpus.groups[group].texts
     matrix = np.asarray([[float(a == b) for b in texts] for a in texts])
     rows, columns = corpus.group_pairs[group].T
-    values = sigmoid(slope * network.logits(corpus.group_features[group]) + intercept)
+    values = sigmoid(slope * network.logits(corpus.teaching[group].features) + intercept)
     matrix[rows, columns] = values
     matrix[columns, rows] = values
     return matrix

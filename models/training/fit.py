@@ -100,7 +100,8 @@ class _Net(nn.Module):
 
     def serving_bias(self) -> float:
         """The output's bias for a labeler of the average kind; the last one is the teacher."""
-        return float(self.output.bias[0] + self.labeler.weight[:-1].mean())
+        labelers = self.labeler.weight.detach()[:-1]
+        return float(self.output.bias.detach()[0] + labelers.mean())
 
 
 def _fit_one(

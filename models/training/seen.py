@@ -42,7 +42,7 @@ def trained_on(model: str) -> list[str] | None:
     except (OSError, ValueError):
         return None
     prompts = metrics.get("data", {}).get("prompts")
-    return prompts if isinstance(prompts, list) else None
+    return prompts.split() if isinstance(prompts, str) else None
 
 
 def _hash(prompt: str) -> str:
