@@ -61,7 +61,9 @@ def labelers(pairs: Sequence[HumanPair]) -> Iterator[tuple[str, Mask]]:
     """Each labeler's pairs, when there is more than one."""
     names = sorted({pair.labeler for pair in pairs})
     for name in names if len(names) > 1 else []:
-        yield f"labeler {name}", np.asarray([pair.labeler == name for pair in pairs])
+        mask = np.asarray([pair.labeler == name for pair in pairs])
+        if mask.sum() >= FEWEST:
+            yield f"labeler {name}", mask
 
 
 def word_buckets(pairs: Sequence[HumanPair]) -> Iterator[tuple[str, Mask]]:
