@@ -8,8 +8,8 @@ something new in the other nor take it away: the label stands.
 
 The sentences are filled in from one fixed grammar (a valley, its people, its seasons): 40,000
 different ones, so that 8,000 words repeat none, drawn from a generator seeded by the pair. The
-answer becomes ever harder to find, as in a needle in a haystack; a classifier that only counts
-shared words sees every pair approach 1.
+answer becomes ever harder to find, as in a needle in a haystack: scores that weigh words by their
+number approach 1 for every pair. Sets of words do not, because the grammar has few.
 
 Pairs longer than a target are left out of it, since nothing can be cut from them under their label.
 """
