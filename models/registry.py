@@ -3,6 +3,8 @@
 Loading is lazy: a lexical classifier never imports torch.
 """
 
+from pathlib import Path
+
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from models.presets import PRESETS
 from models.protocol import EquivalenceClassifier
@@ -10,6 +12,7 @@ from models.protocol import EquivalenceClassifier
 LEXICAL = ("exact", "ngram", "unigram")
 CATALOGUE = {
     "embedded": "the default: encodes each rollout once, then a trained, calibrated pair head",
+    "embedded:DIR": "the same with a head of your own, from `darling-reward train --out DIR`",
     "exact": "equal text, up to case, white space and Unicode compatibility form",
     "ngram": "Jaccard similarity of word 4-gram sets",
     "unigram": "Jaccard similarity of word sets",
@@ -31,10 +34,10 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         from models import lexical
 
         return lexical.BASELINES[name](options)
-    if name == "embedded":
-        from models.embedded import Embedded
+    if kind == "embedded":
+        from models.embedded import ARTEFACT, Embedded
 
-        return Embedded(options)
+        return Embedded(options, Path(target) if target else ARTEFACT)
     if kind == "cross-encoder" and target:
         from models.cross_encoder import CrossEncoder
 

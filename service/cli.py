@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service import __version__
+from service import __version__, classifier_commands
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -27,6 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     score = commands.add_parser("score", help="score JSON lines of groups, offline")
     commands.add_parser("models", help="list the classifiers that can be loaded")
     _add_train(commands.add_parser("train", help="fit the embedded classifier on labelled data"))
+    classifier_commands.add_evaluate(
+        commands.add_parser("evaluate-classifier", help="measure a classifier on labelled data")
+    )
+    classifier_commands.add_label(
+        commands.add_parser("label", help="have a judge label pairs of your own rollouts")
+    )
     if chosen in ("serve", "score"):
         _add_settings(serve if chosen == "serve" else score, chosen)
     _add_score(score)
@@ -36,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _models()
     if given.command == "train":
         return _train(given)
+    if given.command == "evaluate-classifier":
+        return classifier_commands.evaluate(given)
+    if given.command == "label":
+        return classifier_commands.label(given)
     settings = _settings(given, serve if given.command == "serve" else score)
     if given.command == "serve":
         from service.server import run
@@ -100,21 +110,28 @@ def _settings(given: argparse.Namespace, parser: argparse.ArgumentParser) -> "Se
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    for name in ("--pairs", "--groups"):
-        parser.add_argument(
-            name, required=True, type=Path, metavar="FILE", help="JSON lines, .gz or plain"
-        )
+    parser.add_argument(
+        "--pairs", required=True, type=Path, metavar="FILE", help="labelled pairs, JSON lines"
+    )
+    parser.add_argument(
+        "--groups", type=Path, metavar="FILE", help="groups partitioned by a teacher, if any"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the artefact")
     parser.add_argument(
         "--features", type=Path, metavar="NPZ", help="keep features here, or read them again"
     )
+    parser.add_argument("--folds", type=int, default=10, help="of the cross-validation by prompt")
     parser.add_argument("--seed", type=int, default=0)
 
 
 def _train(given: argparse.Namespace) -> int:
     from models.training.command import train
 
-    train(given.pairs, given.groups, given.out, given.features, given.seed)
+    try:
+        train(given.pairs, given.groups, given.out, given.features, given.seed, folds=given.folds)
+    except (OSError, ValueError) as error:
+        print(f"darling-reward train: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

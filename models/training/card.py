@@ -52,10 +52,34 @@ Threshold {threshold}: the least balanced error on held-out human pairs. Default
 """
 
 
+OWN_TEXT = """\
+# Model card: an embedded equivalence classifier
+
+Judges whether two rollouts to one prompt are functionally equivalent, as its labelers saw it.
+
+- **Encoder**: all-MiniLM-L6-v2, frozen. Each text is read once; nothing is cut off.
+- **Head**: {features} symmetric features of two texts and their prompt; {seeds} networks of one
+  hidden layer of {hidden}, averaged, then Platt scaling.
+- **Data**: {pairs} labelled pairs, {similar:.1%} similar, from {labelers} labelers; no partitioned
+  groups. Seed {seed}.
+
+## Figures
+
+Mean and 95 % bootstrap interval. Every prediction is by a head that saw neither the pair nor
+its prompt; calibration and threshold were chosen inside the training folds.
+
+{table}
+
+Threshold {threshold}: the least balanced error on held-out pairs. Default linkage: {linkage},
+not measured, because there were no partitioned groups.
+"""
+"""For a head fitted on somebody's own pairs, of whose origin nothing is known here."""
+
+
 def render(
     report: Mapping[str, Mapping[str, Interval]], choices: Mapping[str, object], corpus: Corpus
 ) -> str:
-    return TEXT.format(
+    return (TEXT if corpus.groups else OWN_TEXT).format(
         features=corpus.features.shape[1],
         pairs=len(corpus.similar),
         labelers=int(corpus.labeler.max()) + 1,

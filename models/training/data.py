@@ -6,6 +6,7 @@ Both are JSON lines, plain or .gz. Human pairs: `prompt`, `generation_0`, `gener
 
 import gzip
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.protocol import IntArray
+
+FEWEST_PROMPTS = 10
+"""With either label: enough for every fold of a cross-validation to hold both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def read_pairs(path: Path) -> list[HumanPair]:
             bool(row["similar"]),
             str(row.get("labeler", "unknown")),
         )
-        for row in _rows(path)
+        for row in read_rows(path)
     ]
 
 
@@ -52,8 +56,19 @@ def read_groups(path: Path) -> list[TeacherGroup]:
             tuple(row["generations"]),
             np.asarray(row["partition"], dtype=np.int64),
         )
-        for row in _rows(path)
+        for row in read_rows(path)
     ]
+
+
+def check_enough(pairs: Sequence[HumanPair]) -> None:
+    """Raises `ValueError` if a head cannot be fitted and cross-validated on these pairs."""
+    for similar, name in ((True, "similar"), (False, "different")):
+        prompts = {pair.prompt for pair in pairs if pair.similar == similar}
+        if len(prompts) < FEWEST_PROMPTS:
+            raise ValueError(
+                f"{len(prompts)} prompts with {name} pairs are too few to train on; label at "
+                f"least {FEWEST_PROMPTS}"
+            )
 
 
 def folds(prompts: list[str], count: int, seed: int) -> NDArray[np.int64]:
@@ -64,7 +79,8 @@ def folds(prompts: list[str], count: int, seed: int) -> NDArray[np.int64]:
     return np.asarray([fold[prompt] for prompt in prompts], dtype=np.int64)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON lines file, plain or .gz."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)

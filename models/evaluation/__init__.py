@@ -1,0 +1,1 @@
+"""Measuring any classifier against baselines on labelled data. Start at `command`."""

@@ -1,0 +1,111 @@
+"""PNG plots of judged pairs: ROC curves, reliability, and the confusion by length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.evaluation.measures import Judged, Mask
+from models.options import ModelError
+from models.protocol import FloatArray
+from models.training.metrics import BINS, roc_auc
+
+OUTCOMES = (
+    ("similar, found", "#1b7837"),
+    ("different, kept apart", "#7fbf7b"),
+    ("similar, missed", "#fdb863"),
+    ("different, merged", "#b2182b"),
+)
+
+
+def draw(folder: Path, overall: Judged, by_length: Sequence[tuple[str, Judged, Mask]]) -> None:
+    """`roc.png`, `reliability.png` and `confusion_by_length.png`.
+
+    `by_length`: a title, judged pairs, and which of them it is about.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, plot in (("roc", _roc), ("reliability", _reliability)):
+        axes = _axes()
+        plot(axes, overall)
+        _save(axes, folder / f"{name}.png")
+    axes = _axes(width=2 + 1.2 * len(by_length))
+    _confusion(axes, by_length)
+    _save(axes, folder / "confusion_by_length.png")
+
+
+def roc_curve(scores: FloatArray, similar: Mask) -> tuple[FloatArray, FloatArray]:
+    """(false positive rate, true positive rate) at each distinct threshold, from (0, 0)."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    hits, misses = np.cumsum(similar[order])[ends], np.cumsum(~similar[order])[ends]
+    return np.append(0, misses / max(misses[-1], 1)), np.append(0, hits / max(hits[-1], 1))
+
+
+def _axes(width: float = 6.0) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ModelError("plots need matplotlib: pip install 'darling-reward[train]'") from error
+    return Figure(figsize=(width, 5), layout="constrained").subplots()
+
+
+def _save(axes: Any, path: Path) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.figure.savefig(path, dpi=120)
+
+
+def _roc(axes: Any, judged: Judged) -> None:
+    for number, (name, scores) in enumerate(judged.scores.items()):
+        auc = roc_auc(scores, judged.similar)
+        width = 2.5 if number == 0 else 1.2
+        curve = roc_curve(scores, judged.similar)
+        axes.plot(*curve, linewidth=width, label=f"{name}, AUC {auc:.3f}")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
+    axes.set(
+        xlabel="share of different pairs merged",
+        ylabel="share of similar pairs found",
+        title=f"ROC, {len(judged.similar)} pairs",
+    )
+    axes.legend(loc="lower right")
+
+
+def _reliability(axes: Any, judged: Judged) -> None:
+    name, scores = next(iter(judged.scores.items()))
+    bins = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
+    filled = np.unique(bins)
+    mean = [scores[bins == b].mean() for b in filled]
+    share = [judged.similar[bins == b].mean() for b in filled]
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":", label="calibrated")
+    axes.plot(mean, share, marker="o", label=name)
+    for x, y, b in zip(mean, share, filled, strict=True):
+        axes.annotate(
+            str(np.count_nonzero(bins == b)), (x, y), xytext=(4, -10), textcoords="offset points"
+        )
+    axes.set(
+        xlabel="mean probability (number of pairs beside each point)",
+        ylabel="share labelled similar",
+        title=f"Reliability of {name}",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
+    axes.legend(loc="upper left")
+
+
+def _confusion(axes: Any, by_length: Sequence[tuple[str, Judged, Mask]]) -> None:
+    bottom = np.zeros(len(by_length))
+    shares = np.asarray([_outcomes(judged, mask) for _, judged, mask in by_length])
+    for k, (label, colour) in enumerate(OUTCOMES):
+        axes.bar(np.arange(len(by_length)), shares[:, k], 0.7, bottom, color=colour, label=label)
+        bottom += shares[:, k]
+    titles = [f"{title}\n{np.count_nonzero(mask)}" for title, _, mask in by_length]
+    axes.set_xticks(np.arange(len(by_length)), titles, fontsize=8)
+    axes.set(ylabel="share of pairs", title="Confusion by length")
+    axes.figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+
+
+def _outcomes(judged: Judged, mask: Mask) -> list[float]:
+    name = next(iter(judged.scores))
+    said, truly = judged.decisions(name)[mask], judged.similar[mask]
+    cells = (said & truly, ~said & ~truly, ~said & truly, said & ~truly)
+    return [float(cell.mean()) for cell in cells]

@@ -1,0 +1,267 @@
+"""`darling-reward evaluate-classifier`: its parts, and the command on pairs of known answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.evaluation.contenders import BASELINES, baselines
+from models.evaluation.lengthen import TARGETS, lengthen, longest, neutral_sentences
+from models.evaluation.measures import sample, shares_equivalent, word_buckets
+from models.evaluation.plots import roc_curve
+from models.evaluation.predict import of_groups, of_pairs
+from models.lexical import Exact, Unigram
+from models.options import ModelError
+from models.protocol import judge
+from models.training.data import HumanPair, TeacherGroup
+from models.training.seen import SIZE, share_seen, sketch
+from tests.texts import essay
+
+PNG = b"\x89PNG"
+
+
+def labelled(count: int = 48) -> list[HumanPair]:
+    """Every third pair gives one answer twice, in other words; the rest give two answers."""
+    return [
+        HumanPair(
+            f"What should town {k} do?",
+            essay(k, 30 + 5 * k),
+            essay(k if k % 3 == 0 else k + 1, 40 + 5 * k),
+            similar=k % 3 == 0,
+            labeler="Ann" if k % 2 else "Bo",
+        )
+        for k in range(count)
+    ]
+
+
+def write_pairs(path: Path, pairs: list[HumanPair]) -> Path:
+    rows = [
+        {
+            "prompt": pair.prompt,
+            "generation_0": pair.a,
+            "generation_1": pair.b,
+            "similar": int(pair.similar),
+            "labeler": pair.labeler,
+        }
+        for pair in pairs
+    ]
+    return write_rows(path, rows)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service.cli", "evaluate-classifier", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_pairs(folder / "pairs.jsonl", labelled())
+    groups = [
+        {
+            "prompt": f"What should town {k} do?",
+            "generations": [essay(k, 30), essay(k + 1, 30), essay(k, 35), essay(k, 30)],
+            "partition": [0, 1, 0, 0],
+        }
+        for k in range(12)
+    ]
+    write_rows(folder / "groups.jsonl", groups)
+    same, two = essay(1, 40), [essay(1, 40), essay(2, 40)]
+    write_rows(folder / "different.jsonl", [{"problem": "p", "solutions": two}] * 3)
+    write_rows(folder / "same.jsonl", [{"question": "q", "responses": [same, same + " Yes."]}] * 3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(files: Path) -> subprocess.CompletedProcess[str]:
+    names = ("--pairs", "pairs"), ("--groups", "groups"), ("--different", "different")
+    data = [word for flag, name in names for word in (flag, files / f"{name}.jsonl")]
+    return evaluate(
+        *data,
+        *("--same-problem", files / "same.jsonl"),
+        *("--model", "unigram", "--baselines", "unigram,tfidf,rouge1"),
+        *("--most-lengthened", "12", "--out", files / "out"),
+    )
+
+
+def test_the_table_has_every_part(run: subprocess.CompletedProcess[str]) -> None:
+    assert run.returncode == 0, run.stderr
+    for title in (
+        "\npairs (48 pairs)",
+        "pairs, labeler Ann (24 pairs)",
+        "pairs, 100 to 199 words",
+        "lengthened to 8000 words (12 pairs)",
+        "stored partitions, average linkage (12 groups)",
+        "one problem, different methods (3 pairs)",
+        "one problem, sampled responses (3 pairs)",
+    ):
+        assert title in run.stdout
+    assert run.stdout.count("\nrouge1 ") == run.stdout.count("\nunigram ")
+    assert "unigram was trained on none of these pairs" in run.stdout
+
+
+def test_the_plots_are_pictures(run: subprocess.CompletedProcess[str], files: Path) -> None:
+    for name in ("roc", "reliability", "confusion_by_length"):
+        picture = (files / "out" / f"{name}.png").read_bytes()
+        assert picture.startswith(PNG)
+        assert len(picture) > 10_000
+
+
+def test_the_document_holds_what_the_library_says(
+    run: subprocess.CompletedProcess[str], files: Path
+) -> None:
+    document = json.loads((files / "out" / "evaluation.json").read_text())
+    sections = {section["title"]: section for section in document["sections"]}
+    pairs = labelled()
+    said = of_pairs(Unigram(), pairs, "") > Unigram.baseline.threshold
+    expected = float(np.mean(said == np.asarray([pair.similar for pair in pairs])))
+    figure = sections["pairs"]["figures"]["unigram"]["accuracy"]
+    assert figure["value"] == pytest.approx(expected)
+    assert figure["low"] <= expected <= figure["high"]
+    assert list(sections["pairs"]["figures"]) == ["unigram", "tfidf", "rouge1"]
+    assert sections["one problem, sampled responses"]["figures"]["unigram"]["judged_equivalent"][
+        "value"
+    ] == pytest.approx(1)
+
+
+def test_json_is_all_that_stdout_holds_and_samples_repeat(files: Path) -> None:
+    arguments = ("--pairs", files / "pairs.jsonl", "--model", "unigram", "--baselines", "")
+    limits = ("--json", "--most-pairs", "20", "--most-lengthened", "0")
+    first, again, other = (
+        evaluate(*arguments, *limits, "--seed", seed).stdout for seed in ("0", "0", "1")
+    )
+    assert first == again != other
+    assert json.loads(first)["sections"][0]["count"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "nothing"), "unknown model 'nothing'"),
+        (("--model", "exact", "--baselines", "bleu"), "unknown baseline 'bleu'"),
+        (("--model", "embedded:nowhere"), "cannot read a pair head from nowhere"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(files: Path, arguments: tuple[str, ...], message: str) -> None:
+    run = evaluate("--pairs", files / "pairs.jsonl", *arguments)
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_file_without_the_fields_is_told(files: Path) -> None:
+    run = evaluate("--pairs", files / "groups.jsonl", "--model", "exact")
+    assert run.returncode == 2
+    assert "without the field 'generation_0'" in run.stderr
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_keeps_the_promises_of_a_classifier(name: str) -> None:
+    texts = [essay(0, 40), essay(1, 30), essay(0, 60), "", "No."]
+    classifier = baselines([name], texts)[name]
+    pairs = np.asarray([[0, 1], [0, 2], [2, 3], [3, 4]])
+    found = judge(classifier, "p", texts, pairs)
+    assert found == pytest.approx(judge(classifier, "q", texts, pairs[:, ::-1]), abs=1e-6)
+    assert ((found >= 0) & (found <= 1)).all()
+    assert found[1] > found[0], "one answer twice is nearer than two answers"
+    alone = [judge(classifier, "p", [texts[i], texts[j]], pairs[:1])[0] for i, j in pairs]
+    assert found == pytest.approx(np.asarray(alone), abs=1e-6)
+
+
+def test_an_unknown_baseline_is_named() -> None:
+    with pytest.raises(ModelError, match="'bleu'"):
+        baselines(["unigram", "bleu"], ["a"])
+
+
+def test_rouge_1_by_hand() -> None:
+    # Two of three words against two of four: P = 1/2, R = 2/3, F = 4/7.
+    rouge = baselines(["rouge1"], [])["rouge1"]
+    found = judge(rouge, "", ["red blue green", "Blue, red: black white!"], np.asarray([[0, 1]]))
+    assert found[0] == pytest.approx(4 / 7)
+
+
+def test_groups_are_symmetric_and_copies_are_equivalent() -> None:
+    group = TeacherGroup("p", ("a b", "a c", "a b"), np.asarray([0, 1, 0]))
+    (matrix,) = of_groups(Unigram(), [group], "")
+    assert matrix == pytest.approx(np.asarray([[1, 1 / 3, 1], [1 / 3, 1, 1 / 3], [1, 1 / 3, 1]]))
+
+
+@pytest.mark.parametrize("words", TARGETS)
+def test_lengthening_adds_the_same_text_to_both_sides(words: int) -> None:
+    pairs = labelled(12)
+    longer = lengthen(pairs, words)
+    fitting = [pair for pair in pairs if longest(pair) <= words]
+    assert len(longer) == len(fitting) > 0
+    for old, new in zip(fitting, longer, strict=True):
+        assert (new.prompt, new.similar, new.labeler) == (old.prompt, old.similar, old.labeler)
+        assert words - 30 < longest(new) <= words
+        assert new.a.replace(old.a, "").split() == new.b.replace(old.b, "").split()
+        assert old.a in new.a
+        assert old.b in new.b
+
+
+def test_neutral_sentences_do_not_repeat() -> None:
+    sentences = neutral_sentences(8000, seed=1)
+    assert len(set(sentences)) == len(sentences) > 400
+    assert sentences == neutral_sentences(8000, seed=1)
+    assert neutral_sentences(0, seed=1) == []
+
+
+def test_the_lines_of_a_text_keep_their_order() -> None:
+    pair = HumanPair("p", "one\ntwo\nthree", "four", True, "Ann")
+    (longer,) = lengthen([pair], 400)
+    lines = longer.a.split("\n")
+    assert [line for line in lines if line in ("one", "two", "three")] == ["one", "two", "three"]
+    assert len(lines) == 7, "a block before, between and after"
+
+
+def test_buckets_cover_every_pair_once() -> None:
+    pairs = labelled()
+    masks = np.asarray([mask for _, mask in word_buckets(pairs)])
+    assert (masks.sum(axis=0) <= 1).all()
+    assert masks.sum() >= len(pairs) - 10
+
+
+def test_a_sample_keeps_the_order() -> None:
+    rows = list(range(100))
+    chosen = sample(rows, 10, seed=0)
+    assert len(chosen) == 10
+    assert chosen == sorted(chosen)
+    assert sample(rows, None, 0) == sample(rows, 100, 0) == rows
+
+
+def test_shares_by_hand() -> None:
+    # Three distinct pairs, none equal; copies are one solution.
+    problems = [("p", ["a", "b", "b"]), ("q", ["a", "b", "c"]), ("r", ["a"])]
+    section = shares_equivalent({"exact": Exact()}, problems, "t")
+    assert section.count == 1 + 3
+    assert section.figures["exact"]["judged_equivalent"].value == 0
+
+
+def test_the_roc_curve_by_hand() -> None:
+    scores = np.asarray([0.9, 0.8, 0.8, 0.1])
+    false, true = roc_curve(scores, np.asarray([True, True, False, False]))
+    assert true.tolist() == [0, 0.5, 1, 1]
+    assert false.tolist() == [0, 0, 0.5, 1]
+
+
+def test_a_sketch_tells_how_much_was_seen() -> None:
+    trained = [f"prompt {k}" for k in range(4 * SIZE)]
+    kept = sketch(trained)
+    assert len(kept) == SIZE
+    assert share_seen(trained, kept) == 1
+    assert share_seen([f"other {k}" for k in range(500)], kept) == 0
+    half = share_seen(trained[:800] + [f"other {k}" for k in range(800)], kept)
+    assert half == pytest.approx(0.5, abs=0.1)
+    assert share_seen(["prompt  3 "], sketch(["prompt 3"])) == 1, "white space aside"
+    assert share_seen([], kept) is None
+    assert share_seen(["prompt 3"], []) == 0
