@@ -13,6 +13,11 @@ from typing import TypeVar
 
 import httpx
 import pytest
+from hypothesis import settings
+
+# No deadline: a busy machine is no counterexample. In CI the same examples every time.
+settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("suite")
 
 LISTENING = re.compile(r"listening on (http://\S+),")
 START_S = 120
