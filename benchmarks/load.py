@@ -136,8 +136,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--words", type=int, default=60)
     parser.add_argument("--model", default="embedded")
+    parser.add_argument("--cache-mib", type=int, default=256)
     given = parser.parse_args()
-    with service("--model", given.model) as (url, pid):
+    cache = str(given.cache_mib * 2**20)
+    with service("--model", given.model, "--cache-bytes", cache) as (url, pid):
         found = asyncio.run(load(url, pid, given.clients, given.seconds, given.words))
     print(json.dumps(found, indent=2))
 

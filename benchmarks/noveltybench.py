@@ -21,7 +21,7 @@ import numpy as np
 
 from models.partition import LINKAGES, partition
 from models.training.data import read_groups
-from models.training.metrics import agreement, contents
+from models.training.metrics import PARTITION_METRICS, agreement, contents
 
 OPTIONS = {"reward": {"objective": "diversity"}, "return_probabilities": True}
 
@@ -69,11 +69,8 @@ def main() -> None:
                 for line, group in zip(scored, groups, strict=True)
             ]
         )
-        rand, pairs, classes = rows.mean(axis=0)
-        print(
-            f"{linkage:9} pair agreement {pairs:.3f}  adjusted Rand {rand:.3f}  "
-            f"class-count error {classes:.2f}"
-        )
+        means = zip(PARTITION_METRICS, rows.mean(axis=0), strict=True)
+        print(f"{linkage:9}", "  ".join(f"{name} {value:.3f}" for name, value in means))
 
 
 def own_threshold(model: str) -> float:

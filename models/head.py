@@ -81,15 +81,15 @@ class PairHead:
         try:
             arrays = load_file(folder / ARRAYS)
             choices = json.loads((folder / CHOICES).read_text())
-        except (OSError, ValueError) as error:
+            if choices.pop("features") != list(FEATURES):
+                raise ModelError(f"the head in {folder} is of other features; train it again")
+            return cls(
+                network=Network(**{n: arrays[f"Network.{n}"] for n in Network.__slots__}),
+                lexicon=Lexicon(**{n: arrays[f"Lexicon.{n}"] for n in Lexicon.__slots__}),
+                **choices,
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"cannot read a pair head from {folder}: {error}") from error
-        if choices.pop("features") != list(FEATURES):
-            raise ModelError(f"the head in {folder} was trained on other features; train it again")
-        return cls(
-            network=Network(**{n: arrays[f"Network.{n}"] for n in Network.__slots__}),
-            lexicon=Lexicon(**{n: arrays[f"Lexicon.{n}"] for n in Lexicon.__slots__}),
-            **choices,
-        )
 
 
 def fingerprint(folder: Path) -> str:

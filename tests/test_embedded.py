@@ -128,6 +128,9 @@ def test_a_head_of_other_features_is_refused(tmp_path: Path) -> None:
     (tmp_path / "head.json").write_text(json.dumps(choices))
     with pytest.raises(ModelError, match="train it again"):
         Embedded(artefact=tmp_path)
+    (tmp_path / "head.json").write_text("{}")
+    with pytest.raises(ModelError, match="cannot read a pair head"):
+        Embedded(artefact=tmp_path)
 
 
 def test_platt_scaling_recovers_a_known_calibration() -> None:
