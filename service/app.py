@@ -120,7 +120,9 @@ async def _gone(request: Request, error: Exception) -> Response:
 async def _fault(request: Request, error: Exception) -> Response:
     """What went wrong inside is for the log (Starlette raises it again), not for the caller."""
     detail = "the service failed on this request; see its log"
-    return _answer(500, problem_body(500, "Internal error", detail), {})
+    # The server closes the connection after a fault; without the word, the caller's next request
+    # on it would be reset.
+    return _answer(500, problem_body(500, "Internal error", detail), {"Connection": "close"})
 
 
 def _answer(status: int, body: dict[str, object], headers: object) -> Response:

@@ -20,8 +20,8 @@ class Strict(BaseModel):
 
 
 # Tags of the unions below; they show in pydantic's error paths and are dropped from ours.
-TEXT, MESSAGES, OBJECT = "#text", "#messages", "#object"
-TAGS = frozenset({TEXT, MESSAGES, OBJECT})
+TEXT, MESSAGES, OBJECT, NUMBER = "#text", "#messages", "#object", "#number"
+TAGS = frozenset({TEXT, MESSAGES, OBJECT, NUMBER})
 
 
 def _text_or(tag: str) -> Callable[[Any], str]:
@@ -29,6 +29,11 @@ def _text_or(tag: str) -> Callable[[Any], str]:
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Id = Annotated[
+    # The JSON writer cannot give back an integer beyond 64 bits.
+    Annotated[str, Tag(TEXT)] | Annotated[int, Field(ge=-(2**63), lt=2**63), Tag(NUMBER)],
+    Discriminator(_text_or(NUMBER)),
+]
 Quality = Annotated[Number, Field(ge=-LARGEST_QUALITY, le=LARGEST_QUALITY)]
 
 
@@ -74,7 +79,7 @@ class Prompted(Strict):
 class PromptGroup(Prompted):
     """One prompt and the rollouts sampled for it."""
 
-    id: str | int | None = Field(None, description="Echoed in the answer.")
+    id: Id | None = Field(None, description="Echoed in the answer.")
     rollouts: list[RolloutInput] = Field(min_length=1)
 
     def texts(self) -> list[str]:

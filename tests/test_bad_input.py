@@ -43,6 +43,11 @@ INVALID: dict[str, tuple[dict[str, Any], list[Any], str]] = {
     "no quality at all": (with_group(quality=None), ["groups", 0, "quality"], "needs quality"),
     "quality as text": (with_group(quality=["1", 2]), ["groups", 0, "quality", 0], "number"),
     "huge quality": (with_group(quality=[1e300, 2]), ["groups", 0, "quality", 0], "less than"),
+    "an id beyond 64 bits": (
+        with_group(id=2**70),
+        ["groups", 0, "id"],
+        "less than",
+    ),
     "null rollout": (with_group(rollouts=["a", None]), ["groups", 0, "rollouts", 1], "object"),
     "rollout without text": (
         with_group(rollouts=["a", {"quality": 1}]),
