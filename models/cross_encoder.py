@@ -14,7 +14,6 @@ else from these attributes of its config.json, else from its tokenizer and the u
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from inspect import signature
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from models.fingerprint import fingerprint_of
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from models.pair_input import PairEncoder
 from models.pairs import PairResult, Pairwise
@@ -117,12 +117,7 @@ class CrossEncoder(Pairwise):
         return float(torch.softmax(logits, dim=0)[self._similar])
 
     def _fingerprint(self, *choices: object) -> str:
-        digest = blake2b(f"{self._similar} {choices}".encode(), digest_size=8)
-        for name, tensor in sorted(self._model.state_dict().items()):
-            digest.update(name.encode())
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices}")
 
 
 def _first(*choices: Any) -> Any:

@@ -22,8 +22,7 @@ from models.protocol import (
     ModelInfo,
     Plan,
     Unit,
-    content_key,
-    estimate_tokens,
+    text_unit,
 )
 
 ARTEFACT = Path(__file__).parent / "artefact"
@@ -50,7 +49,7 @@ class Embedded:
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         used, local = np.unique(pairs, return_inverse=True)
-        units = [_unit(prompt), *(_unit(texts[i]) for i in used)]
+        units = [text_unit(prompt), *(text_unit(texts[i]) for i in used)]
         needs = np.concatenate(
             [np.zeros((len(pairs), 1), dtype=np.int64), local.reshape(pairs.shape) + 1], axis=1
         )
@@ -75,12 +74,8 @@ class Embedded:
         order = sorted(np.unique(pairs).tolist(), key=lambda i: texts[i])
         place = {i: k for k, i in enumerate(order)}
         canonical = np.asarray([sorted((place[i], place[j])) for i, j in pairs.tolist()])
-        described = [results[_unit(texts[i]).key] for i in order]
+        described = [results[text_unit(texts[i]).key] for i in order]
         features = pair_features(
-            described, results[_unit(prompt).key], canonical, self._head.lexicon
+            described, results[text_unit(prompt).key], canonical, self._head.lexicon
         )
         return self._head.probabilities(features)
-
-
-def _unit(text: str) -> Unit:
-    return Unit(content_key(text), (text,), estimate_tokens(text))

@@ -6,7 +6,6 @@ encoder and texts. Without a target, all-MiniLM-L6-v2 from the wheel that the pa
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from models.encoder import wheel_weights
+from models.fingerprint import fingerprint_of
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from models.protocol import (
     FloatArray,
@@ -22,8 +22,7 @@ from models.protocol import (
     ModelInfo,
     Plan,
     Unit,
-    content_key,
-    estimate_tokens,
+    text_unit,
 )
 
 THRESHOLD = 0.85
@@ -59,7 +58,7 @@ class Embeddings:
         self.info = options.apply(
             ModelInfo(
                 id=f"embeddings:{path}" if path else "embeddings",
-                revision=self._fingerprint(),
+                revision=fingerprint_of(self._model.state_dict(), f"{self._window}"),
                 threshold=THRESHOLD,
                 linkage="average",
                 description=f"cosine of sentence vectors, {self._window} tokens a text",
@@ -69,7 +68,7 @@ class Embeddings:
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         used, local = np.unique(pairs, return_inverse=True)
         needs = local.reshape(pairs.shape).astype(np.int64)
-        return Plan([_unit(texts[i]) for i in used], needs)
+        return Plan([text_unit(texts[i]) for i in used], needs)
 
     def run(self, units: Sequence[Unit]) -> list[Embedding]:
         # One text at a time: a padded batch rounds differently, and then a text's vector would
@@ -79,7 +78,7 @@ class Embeddings:
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        vectors = {i: results[_unit(texts[i]).key].vector for i in np.unique(pairs).tolist()}
+        vectors = {i: results[text_unit(texts[i]).key].vector for i in np.unique(pairs).tolist()}
         # Products commute and the sum runs in one order, so (a, b) and (b, a) are the same bits.
         cosines = [float(np.sum(vectors[i] * vectors[j])) for i, j in pairs.tolist()]
         return np.clip((1.0 + np.asarray(cosines, dtype=np.float64)) / 2.0, 0.0, 1.0)
@@ -92,15 +91,3 @@ class Embeddings:
         whole = len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
         read = whole if self._window is None else min(whole, self._window)
         return Embedding(wide / length, read, truncated=read < whole)
-
-    def _fingerprint(self) -> str:
-        digest = blake2b(f"{self._window}".encode(), digest_size=8)
-        for name, tensor in sorted(self._model.state_dict().items()):
-            digest.update(name.encode())
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
-
-
-def _unit(text: str) -> Unit:
-    return Unit(content_key(text), (text,), estimate_tokens(text))

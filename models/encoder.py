@@ -6,7 +6,6 @@ token keeps its vector from the window in which it stands farther from an edge.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
+from models.fingerprint import fingerprint_of
 from models.options import ModelError
 from models.protocol import IntArray
 from models.tiles import run_in_tiles
@@ -61,11 +61,7 @@ class TextEncoder:
 
     def fingerprint(self) -> str:
         """Changes with any weight and with how texts are cut into windows."""
-        digest = blake2b(f"{WINDOW} {OVERLAP} {BLANK}".encode(), digest_size=8)
-        for name, tensor in sorted(self._model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self._model.state_dict(), f"{WINDOW} {OVERLAP} {BLANK}")
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)

@@ -129,6 +129,11 @@ def content_key(*parts: str) -> bytes:
     return digest.digest()
 
 
+def text_unit(text: str) -> Unit:
+    """The unit of one text, for models that encode each text once."""
+    return Unit(content_key(text), (text,), estimate_tokens(text))
+
+
 def estimate_tokens(text: str) -> int:
     """Tokens of a text, roughly, without a tokenizer: 4 bytes each, and the 2 special ones."""
     return len(text.encode()) // 4 + 2

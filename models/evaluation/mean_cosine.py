@@ -15,7 +15,7 @@ from models.protocol import (
     Plan,
     Unit,
     content_key,
-    estimate_tokens,
+    text_unit,
 )
 
 
@@ -46,7 +46,7 @@ class MeanCosine:
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         used, local = np.unique(pairs, return_inverse=True)
-        units = [Unit(content_key(t), (t,), estimate_tokens(t)) for t in (texts[i] for i in used)]
+        units = [text_unit(texts[i]) for i in used]
         return Plan(units, local.reshape(pairs.shape).astype(np.int64))
 
     def run(self, units: Sequence[Unit]) -> list[MeanVector]:

@@ -31,7 +31,6 @@ class HeldOut:
     logits: FloatArray
     probabilities: FloatArray
     decisions: Mask
-    thresholds: list[float]
 
 
 def examples(corpus: Corpus, pairs: Mask, taught: Mask) -> Examples:
@@ -72,15 +71,13 @@ def cross_validate(
     size = len(corpus.features)
     logits, probabilities = np.full(size, np.nan), np.full(size, np.nan)
     decisions = np.zeros(size, dtype=np.bool_)
-    thresholds = []
     for pairs, groups in tqdm(list(held_out), desc=name, disable=None):
         network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
         slope, intercept, threshold = calibrate(corpus, recipe, ~pairs, ~groups, seed)
         logits[pairs] = network.logits(corpus.features[pairs])
         probabilities[pairs] = sigmoid(slope * logits[pairs] + intercept)
         decisions[pairs] = probabilities[pairs] > threshold
-        thresholds.append(threshold)
-    return HeldOut(logits, probabilities, decisions, thresholds)
+    return HeldOut(logits, probabilities, decisions)
 
 
 def calibrate(
