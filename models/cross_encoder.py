@@ -69,12 +69,12 @@ class CrossEncoder(Pairwise):
         max_length = _first(
             options.max_length,
             getattr(config, "equivalence_max_length", None),
-            _max_length(tokenizer, config),
+            longest_input(tokenizer, config),
         )
         threshold = _first(
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
         )
-        self._segments = _reads_segments(self._model, tokenizer, template)
+        self._segments = reads_segments(self._model, tokenizer, template)
         self._pairs = PairEncoder(tokenizer, template, side_length, max_length)
         read = f"{side_length} tokens a side" if side_length else f"{max_length} tokens"
         self.info = options.apply(
@@ -157,7 +157,7 @@ def _load_tokenizer(path: str, preset: Preset | None) -> Any:
         raise ModelError(f"cannot load the tokenizer {preset.tokenizer!r}: {error}") from error
 
 
-def _reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:
+def reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:
     """Whether the model tells the two texts apart by segment ids."""
     if "token_type_ids" not in signature(model.forward).parameters:
         return False
@@ -178,6 +178,6 @@ def _similar_label(config: Any, chosen: int | None) -> int:
     return int(named[0]) if len(named) == 1 else int(config.num_labels) - 1
 
 
-def _max_length(tokenizer: Any, config: Any) -> int:
+def longest_input(tokenizer: Any, config: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None) or LONGEST_INPUT
     return int(min(tokenizer.model_max_length, positions, LONGEST_INPUT))

@@ -22,6 +22,9 @@ MOST_SENTENCES = 128
 """Of a longer text, neighbouring sentences are merged, so that comparing stays affordable."""
 KEY_TOKENS = 96
 EARLY_TOKENS = 24
+SALIENCE_CLIP = 6.0
+EVEN_SALIENCE = 0.54
+"""softplus of it is 1: every token counts by its idf alone."""
 EARLY_DECAY = 24.0
 """Tokens over which the weight of an early token falls by e: answers tend to come first."""
 
@@ -48,7 +51,10 @@ class Lexicon:
     token_mean: Vectors
     """Mean unit token vector, shape (hidden,)."""
     projection: Vectors
-    """Principal axes of token vectors, shape (hidden, k)."""
+    """In which key tokens are compared: of unit token vectors less their mean, (hidden, k)."""
+    salience: Vectors
+    """Weights of a token vector and a bias, shape (hidden + 1,); softplus of it is how much the
+    token counts beside its idf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,10 @@ class Description:
     key_ids: IntArray
     key_early: Vectors
     """Weights of the key tokens that favour early ones, shape (k,)."""
+    key_salience: Vectors
+    """Weights of the key tokens by learned salience, shape (k,)."""
+    salient: Vectors
+    """Unit mean of all token vectors by learned salience, shape (hidden,)."""
     sets: dict[str, IntArray]
     """Sorted distinct codes, by the names of `SETS`."""
     shape: Vectors
@@ -84,7 +94,7 @@ class Description:
     @property
     def nbytes(self) -> int:
         parts = (self.sentences, self.chunks, self.keys)
-        vectors = [self.document, self.key_early, self.shape]
+        vectors = [self.document, self.salient, self.key_early, self.key_salience, self.shape]
         vectors += [array for part in parts for array in (part.vectors, part.weights)]
         codes = [self.key_ids, *self.sets.values()]
         return sum(array.nbytes for array in vectors) + sum(array.nbytes for array in codes)
@@ -103,6 +113,7 @@ def describe(
     soon = np.argsort(-early, kind="stable")[:EARLY_TOKENS]
     keys = np.concatenate([keys, soon[~np.isin(soon, keys)]])
     key_vectors = (unit(vectors[first[keys]]) - lexicon.token_mean) @ lexicon.projection
+    salience = lexicon.idf[ids] * _softplus(vectors @ lexicon.salience[:-1] + lexicon.salience[-1])
     return Description(
         tokens=len(ids),
         document=unit(vectors.mean(axis=0, keepdims=True))[0],
@@ -111,6 +122,8 @@ def describe(
         keys=Parts(unit(key_vectors), idf[keys]),
         key_ids=kept[keys],
         key_early=early[keys],
+        key_salience=salience[first[keys]],
+        salient=unit(salience[None] @ vectors)[0],
         sets=_sets(text, ids, words),
         shape=_shape(text, len(words)),
         content=_code(" ".join(words) or text.strip()),
@@ -122,6 +135,10 @@ def unit(rows: NDArray[np.floating[Any]]) -> Vectors:
     length = np.linalg.norm(rows, axis=-1, keepdims=True)
     scaled: Vectors = (rows / np.maximum(length, 1e-6)).astype(np.float32)
     return scaled
+
+
+def _softplus(x: Vectors) -> Vectors:
+    return np.log1p(np.exp(np.clip(x, -SALIENCE_CLIP, SALIENCE_CLIP)))
 
 
 def _parts(vectors: Vectors, edges: IntArray) -> Parts:

@@ -14,7 +14,7 @@ import numpy as np
 from models.description import Description, describe
 from models.encoder import TextEncoder, wheel_weights
 from models.features import pair_features
-from models.head import PairHead, fingerprint
+from models.head import PairHead, fingerprint, load_tuned
 from models.options import DEFAULT_OPTIONS, ModelOptions
 from models.protocol import (
     FloatArray,
@@ -33,15 +33,16 @@ class Embedded:
 
     def __init__(self, options: ModelOptions = DEFAULT_OPTIONS, artefact: Path = ARTEFACT) -> None:
         """Raises `ModelError` if the weights or the head cannot be read."""
-        self._encoder = TextEncoder(wheel_weights(), options.device)
         self._head = PairHead.load(artefact)
+        self._encoder = TextEncoder(wheel_weights(), options.device, load_tuned(artefact))
         digest = blake2b(self._encoder.fingerprint().encode(), digest_size=8)
         digest.update(fingerprint(artefact).encode())
         self.info = options.apply(
             ModelInfo(
                 id="embedded",
                 revision=digest.hexdigest(),
-                threshold=self._head.threshold,
+                threshold=self._head.thresholds["balanced"],
+                operating_points=self._head.thresholds,
                 linkage=self._head.linkage,
                 description="all-MiniLM-L6-v2, once per text, and a calibrated pair head",
             )

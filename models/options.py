@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.protocol import Linkage, ModelInfo
+from models.protocol import Linkage, ModelInfo, Threshold
 
 Domain = Literal["general", "creative", "math"]
 VerdictForm = Literal["logprobs", "json", "group"]
@@ -19,7 +19,7 @@ class ModelUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    threshold: float | None = None
+    threshold: Threshold | None = None
     linkage: Linkage | None = None
     device: str = "cpu"
     max_length: int | None = None
@@ -38,9 +38,14 @@ class ModelOptions:
     """Bearer token for the judge's server."""
 
     def apply(self, info: ModelInfo) -> ModelInfo:
-        """`info` with the threshold and linkage chosen here."""
-        if self.threshold is not None:
-            info = replace(info, threshold=self.threshold)
+        """`info` with the threshold and linkage chosen here.
+
+        Raises `ModelError` for a named threshold that the classifier does not have.
+        """
+        try:
+            info = replace(info, threshold=info.threshold_at(self.threshold))
+        except ValueError as error:
+            raise ModelError(str(error)) from error
         if self.linkage is not None:
             info = replace(info, linkage=self.linkage)
         return info

@@ -42,6 +42,7 @@ class PairEncoder:
                 "nothing would separate the two texts: the tokenizer joins pairs without a special "
                 "token. Set pair_template, or equivalence_template in the checkpoint's config"
             )
+        self.max_length = max_length
         self._room = max_length - special
         if self._room < 2:
             raise ModelError(f"max_length {max_length} leaves no room for two texts")

@@ -15,7 +15,7 @@ of its batch; a pair's probability does not depend on its order, nor on the othe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
@@ -26,6 +26,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 Linkage = Literal["single", "average", "complete", "greedy"]
+OperatingPoint = Literal["balanced", "precision", "recall"]
+Threshold = float | OperatingPoint
+"""A probability, or the name of one that was chosen on held-out pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,21 @@ class ModelInfo:
     """Two texts are equivalent when their probability is above this."""
     linkage: Linkage
     description: str
+    operating_points: Mapping[OperatingPoint, float] = field(default_factory=dict)
+    """Named thresholds, for a classifier that was calibrated on labelled pairs."""
+
+    def threshold_at(self, wanted: Threshold | None) -> float:
+        """`wanted` as a number; None is the default. Raises `ValueError` for an unknown name."""
+        if wanted is None:
+            return self.threshold
+        if not isinstance(wanted, str):
+            return wanted
+        if wanted not in self.operating_points:
+            known = ", ".join(self.operating_points) or "none"
+            raise ValueError(
+                f"{self.id} has no threshold named {wanted!r} (it has {known}); give a number"
+            )
+        return self.operating_points[wanted]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

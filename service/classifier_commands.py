@@ -1,7 +1,14 @@
-"""The flags of `evaluate-classifier` and `label`. What they do is in `models`, imported late."""
+"""The flags of `train-cross-encoder`, `evaluate-classifier` and `label`.
+
+What they do is in `models`, imported late.
+"""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from models.protocol import OperatingPoint, Threshold
 
 LINES = "JSON lines, .gz or plain"
 
@@ -18,7 +25,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(name, type=Path, metavar="FILE", help=f"{LINES}: {fields}")
     parser.add_argument("--model", default="embedded", help="default: embedded")
-    parser.add_argument("--threshold", type=float, help="default: the model's own")
+    parser.add_argument(
+        "--threshold",
+        type=threshold,
+        metavar="P",
+        help="a number, or balanced, precision or recall; default: the model's own",
+    )
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument(
         "--baselines",
@@ -41,6 +53,14 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
+def threshold(given: str) -> "Threshold":
+    """A number if it is one, else a name, which the model then knows or refuses."""
+    try:
+        return float(given)
+    except ValueError:
+        return cast("OperatingPoint", given)
+
+
 def evaluate(given: argparse.Namespace) -> int:
     from models.evaluation.command import Files, Limits, evaluate
     from models.evaluation.contenders import BASELINES
@@ -56,6 +76,50 @@ def evaluate(given: argparse.Namespace) -> int:
         given.json,
         ModelOptions(threshold=given.threshold, device=given.device),
     )
+
+
+def add_train_cross_encoder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--base", default="", metavar="PATH", help="a folder or hub id; default: the wheel's MiniLM"
+    )
+    parser.add_argument("--pairs", required=True, type=Path, metavar="FILE", help="labelled pairs")
+    parser.add_argument("--groups", type=Path, metavar="FILE", help="groups a teacher partitioned")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the checkpoint")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="where a stopped run keeps its work, and goes on"
+    )
+    parser.add_argument("--side-length", type=int, default=254, help="tokens a side; default 254")
+    parser.add_argument("--template", help="such as [CLS]{a}[SEP]{b}[SEP]")
+    parser.add_argument("--teacher-pairs", type=int, default=5000, help="default 5000")
+    parser.add_argument("--epochs", type=int, default=3, help="over people's pairs; default 3")
+    parser.add_argument("--learning-rate", type=float, default=5e-5, help="default 5e-5")
+    parser.add_argument("--lora", type=int, default=0, metavar="RANK", help="0 trains all weights")
+    parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def train_cross_encoder(given: argparse.Namespace) -> int:
+    from models.training.cross_encoder import CrossEncoderRecipe, train_cross_encoder
+
+    recipe = CrossEncoderRecipe(
+        side_length=given.side_length,
+        template=given.template,
+        teacher_pairs=given.teacher_pairs,
+        human_epochs=given.epochs,
+        learning_rate=given.learning_rate,
+        lora=given.lora,
+    )
+    train_cross_encoder(
+        given.base,
+        given.pairs,
+        given.groups,
+        given.out,
+        given.work,
+        given.seed,
+        recipe,
+        given.device,
+    )
+    return 0
 
 
 def add_label(parser: argparse.ArgumentParser) -> None:

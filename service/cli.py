@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     score = commands.add_parser("score", help="score JSON lines of groups, offline")
     commands.add_parser("models", help="list the classifiers that can be loaded")
     _add_train(commands.add_parser("train", help="fit the embedded classifier on labelled data"))
+    classifier_commands.add_train_cross_encoder(
+        commands.add_parser("train-cross-encoder", help="fine-tune a checkpoint on labelled data")
+    )
     classifier_commands.add_evaluate(
         commands.add_parser("evaluate-classifier", help="measure a classifier on labelled data")
     )
@@ -41,9 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.command == "models":
         return _models()
     if given.command == "train":
-        return _train(given)
+        return _explained(given.command, lambda: _train(given))
+    if given.command == "train-cross-encoder":
+        return _explained(given.command, lambda: classifier_commands.train_cross_encoder(given))
     if given.command == "evaluate-classifier":
-        return classifier_commands.evaluate(given)
+        return _explained(given.command, lambda: classifier_commands.evaluate(given))
     if given.command == "label":
         return classifier_commands.label(given)
     settings = _settings(given, serve if given.command == "serve" else score)
@@ -117,8 +122,19 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--groups", type=Path, metavar="FILE", help="groups partitioned by a teacher, if any"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the artefact")
+    parser.add_argument("--tune", action="store_true", help="also tune the encoder's upper layers")
     parser.add_argument(
-        "--features", type=Path, metavar="NPZ", help="keep features here, or read them again"
+        "--keep-aside",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the prompts, while tuning, to stop early (default 0)",
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="where a stopped run keeps its work, and goes on",
     )
     parser.add_argument("--folds", type=int, default=10, help="of the cross-validation by prompt")
     parser.add_argument("--seed", type=int, default=0)
@@ -126,13 +142,32 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _train(given: argparse.Namespace) -> int:
     from models.training.command import train
+    from models.training.tuning import TuningRecipe
+
+    train(
+        given.pairs,
+        given.groups,
+        given.out,
+        given.work,
+        given.seed,
+        tuning=TuningRecipe(kept_aside=given.keep_aside) if given.tune else None,
+        folds=given.folds,
+    )
+    return 0
+
+
+def _explained(command: str, work: Callable[[], int]) -> int:
+    """What a command of the training extra could not use is one line for people."""
+    from models.options import ModelError
 
     try:
-        train(given.pairs, given.groups, given.out, given.features, given.seed, folds=given.folds)
-    except (OSError, ValueError) as error:
-        print(f"darling-reward train: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return work()
+    except ImportError as error:
+        reason = f"{error}; pip install 'darling-reward[train]'"
+    except (OSError, ValueError, ModelError) as error:
+        reason = str(error)
+    print(f"darling-reward {command}: {reason}", file=sys.stderr)
+    return 2
 
 
 def _models() -> int:

@@ -62,7 +62,7 @@ REWARD_ANSWER: dict[str, Any] = {
     ],
     "model": {
         "id": "embedded",
-        "revision": "c1b5f6b26063ff89",
+        "revision": "79ff1f28c196962a",
         "threshold": 0.33,
         "linkage": "average",
     },
@@ -83,12 +83,12 @@ PARTITION_ANSWER: dict[str, Any] = {
             "partition": [0, 0, 1],
             "num_classes": 2,
             "diversity": [0.5, 0.5, 1.0],
-            "probabilities": [[1.0, 0.943, 0.091], [0.943, 1.0, 0.029], [0.091, 0.029, 1.0]],
+            "probabilities": [[1.0, 0.944, 0.021], [0.944, 1.0, 0.025], [0.021, 0.025, 1.0]],
         }
     ],
     "model": {
         "id": "embedded",
-        "revision": "c1b5f6b26063ff89",
+        "revision": "79ff1f28c196962a",
         "threshold": 0.33,
         "linkage": "average",
     },
@@ -103,8 +103,8 @@ PARTITION_ANSWER: dict[str, Any] = {
     },
 }
 EQUIVALENCE_ANSWER: dict[str, Any] = {
-    "results": [{"probability": 0.646, "equivalent": True}],
-    "model": {"id": "embedded", "revision": "c1b5f6b26063ff89", "threshold": 0.33, "linkage": None},
+    "results": [{"probability": 0.594, "equivalent": True}],
+    "model": {"id": "embedded", "revision": "79ff1f28c196962a", "threshold": 0.33, "linkage": None},
     "usage": {
         "pairs": 1,
         "classified": 1,
@@ -119,10 +119,11 @@ MODELS_ANSWER: dict[str, Any] = {
     "models": [
         {
             "id": "embedded",
-            "revision": "c1b5f6b26063ff89",
+            "revision": "79ff1f28c196962a",
             "threshold": 0.33,
             "linkage": "average",
             "description": "all-MiniLM-L6-v2, once per text, and a calibrated pair head",
+            "operating_points": {"balanced": 0.33, "precision": 0.51, "recall": 0.15},
         }
     ],
     "limits": {

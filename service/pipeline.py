@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from models.protocol import Linkage, ModelInfo
+from models.protocol import Linkage, ModelInfo, Threshold
 from service import inputs
 from service.answers import (
     EquivalenceAnswer,
@@ -22,7 +22,7 @@ from service.answers import (
 )
 from service.batching import Engine
 from service.engines import Engines
-from service.errors import Unavailable
+from service.errors import FieldError, Invalid, Loc, Unavailable
 from service.judging import JudgedGroup, Rule, judge_groups, judge_pairs
 from service.rewards.diversity import partition_diversity
 from service.rewards.exact import mean
@@ -109,8 +109,7 @@ class Pipeline:
         inputs.check_pairs(request, self.settings)
         pairs = [(pair.prompt_text(), pair.a, pair.b) for pair in request.pairs]
         async with self._answering(request.model) as (engine, usage):
-            own = engine.classifier.info.threshold
-            threshold = own if request.threshold is None else request.threshold
+            threshold = _threshold(engine, request.threshold, ("threshold",))
             probabilities = await judge_pairs(engine, pairs, usage)
         results = [
             Judgement(probability, probability > threshold or a == b)
@@ -160,10 +159,18 @@ def _rule(engine: Engine, request: GroupsRequest, published: bool = False) -> Ru
     """How to partition: the request's choices, else the model's own, else as published."""
     info, chosen = engine.classifier.info, request.partition
     return Rule(
-        threshold=info.threshold if chosen.threshold is None else chosen.threshold,
+        threshold=_threshold(engine, chosen.threshold, ("partition", "threshold")),
         linkage="single" if published else chosen.linkage or info.linkage,
         short_answers=published or chosen.short_answer_rule,
     )
+
+
+def _threshold(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:
+    """Raises `Invalid` if the model has no such operating point."""
+    try:
+        return engine.classifier.info.threshold_at(wanted)
+    except ValueError as error:
+        raise Invalid([FieldError(loc, str(error))]) from None
 
 
 def _used(engine: Engine, threshold: float, linkage: Linkage | None) -> ModelUsed:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from models.protocol import Linkage
+from models.protocol import Linkage, OperatingPoint
 from service.rewards.advantages import Estimator
 from service.rewards.objective import Objective
 from service.rewards.shaping import Negative
@@ -34,6 +34,14 @@ Id = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[int, Field(ge=-(2**63), lt=2**63), Tag(NUMBER)],
     Discriminator(_text_or(NUMBER)),
 ]
+Threshold = Annotated[
+    Annotated[OperatingPoint, Tag(TEXT)] | Annotated[float, Field(ge=0, le=1), Tag(NUMBER)],
+    Discriminator(_text_or(NUMBER)),
+]
+THRESHOLD = (
+    "Equivalent above this: a number, or balanced, precision or recall where the model has them. "
+    "Default: the model's own."
+)
 Quality = Annotated[Number, Field(ge=-LARGEST_QUALITY, le=LARGEST_QUALITY)]
 
 
@@ -101,9 +109,7 @@ class Group(PromptGroup):
 
 class PartitionOptions(Strict):
     linkage: Linkage | None = Field(None, description="Default: the model's own.")
-    threshold: float | None = Field(
-        None, ge=0, le=1, description="Equivalent above this. Default: the model's own."
-    )
+    threshold: Threshold | None = Field(None, description=THRESHOLD)
     short_answer_rule: bool = Field(
         False, description="Judge pairs of at most 5 words by word overlap, as published."
     )
@@ -208,6 +214,4 @@ class Pair(Prompted):
 
 class EquivalenceRequest(Request):
     pairs: list[Pair] = Field(min_length=1)
-    threshold: float | None = Field(
-        None, ge=0, le=1, description="Equivalent above this. Default: the model's own."
-    )
+    threshold: Threshold | None = Field(None, description=THRESHOLD)

@@ -1,15 +1,29 @@
 """Settings: every choice of a running service, from `DARLING_*` variables or `serve` flags."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.options import Domain, ModelOptions, VerdictForm
-from models.protocol import Linkage
+from models.protocol import Linkage, OperatingPoint
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+
+Threshold = Annotated[float, Field(ge=0, le=1)] | OperatingPoint
+
+
+def _threshold(given: object) -> object:
+    """One message for both forms, where pydantic would give one of each."""
+    if isinstance(given, str) and given not in get_args(OperatingPoint):
+        try:
+            return float(given)
+        except ValueError:
+            names = ", ".join(get_args(OperatingPoint))
+            raise ValueError(f"give a number from 0 to 1, or one of {names}") from None
+    return given
+
 
 SERVER_ONLY = frozenset(
     {"host", "port", "api_key", "max_body_bytes", "queue_tokens", "request_timeout_s", "drain_s"}
@@ -31,8 +45,10 @@ class Settings(BaseSettings):
     )
 
     model: str = Field("embedded", description="Default classifier; `darling-reward models` lists.")
-    threshold: float | None = Field(
-        None, ge=0, le=1, description="Probability above which two texts are equivalent."
+    threshold: Annotated[Threshold | None, BeforeValidator(_threshold)] = Field(
+        None,
+        description="Probability above which two texts are equivalent, or the name of one: "
+        "balanced, precision, recall.",
     )
     linkage: Linkage | None = Field(None, description="Default partition algorithm.")
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")

@@ -91,6 +91,26 @@ def test_equivalence_of_identical_texts_without_a_prompt(http: httpx.Client) -> 
     assert answer["results"] == [{"probability": 1.0, "equivalent": True}]
 
 
+def test_operating_points_by_name(http: httpx.Client) -> None:
+    known = ok(http.get("/v1/models"))["models"][0]["operating_points"]
+    assert known["recall"] < known["balanced"] < known["precision"]
+    for name, number in known.items():
+        answer = ok(
+            http.post("/v1/partitions", json={"groups": [GROUP], "partition": {"threshold": name}})
+        )
+        assert answer["model"]["threshold"] == number
+    assert answer["model"]["threshold"] != known["balanced"]
+
+
+def test_a_model_without_operating_points_says_so(http: httpx.Client) -> None:
+    body = {"groups": [GROUP], "model": "exact", "partition": {"threshold": "precision"}}
+    refused = http.post("/v1/rewards", json=body)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert error["loc"] == ["partition", "threshold"]
+    assert "give a number" in error["msg"]
+
+
 def test_equivalence_threshold(http: httpx.Client) -> None:
     pairs = [{"prompt": "Name a colour.", "a": "Blue, I think.", "b": "Red, surely."}]
     for threshold, said in ((0.0, True), (1.0, False)):

@@ -71,6 +71,11 @@ INVALID: dict[str, tuple[dict[str, Any], list[Any], str]] = {
         ["partition", "linkage"],
         "'single'",
     ),
+    "threshold of no known name": (
+        {**with_group(), "partition": {"threshold": "strict"}},
+        ["partition", "threshold"],
+        "'balanced', 'precision' or 'recall'",
+    ),
     "threshold out of range": (
         {**with_group(), "partition": {"threshold": 1.5}},
         ["partition", "threshold"],

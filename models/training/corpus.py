@@ -1,26 +1,36 @@
-"""Labelled texts into features: everything the head is fitted on, made once and kept on disk."""
+"""Everything the head is fitted on: features of labelled rows, each by an encoder that has not been
+tuned on its prompt."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
+from safetensors.torch import load_file, save_file
 
-from models.description import Description, Lexicon, describe, unit
-from models.encoder import TextEncoder, TokenizedText, Vectors
-from models.features import FEATURES, pair_features
-from models.protocol import IntArray, all_pairs
-from models.training.data import HumanPair, TeacherGroup
-from models.training.short_answers import MadeUpPairs, common_words, corrected, made_up
+from models.description import Lexicon
+from models.encoder import Vectors
+from models.protocol import IntArray
+from models.training.data import HumanPair, TeacherGroup, folds
+from models.training.examples import LabelledGroups, from_people, from_phrases, from_teacher
+from models.training.featurise import (
+    Rows,
+    different_pairs,
+    features_of,
+    frozen_lexicon,
+    recentred,
+)
+from models.training.short_answers import common_words, corrected, made_up
+from models.training.tuning import Tuned, TuningRecipe, tune
+from models.training.workplace import Workplace, save_arrays
 
-BATCH = 64
-ONE_PAIR = np.asarray([[0, 1]], dtype=np.int64)
+TUNING_FOLDS = 5
+"""At most so many encoders are tuned; with ten folds, each is tuned without two of them."""
 MADE_UP_WEIGHT = 4
 """How often each made-up pair counts, beside tens of thousands of the teacher's."""
-PROJECTED = 64
-"""Dimensions kept of a key token's vector; fewer lose accuracy, more gain none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,8 @@ class Teaching:
 class Corpus:
     """Features and labels: of human pairs, of a teacher's groups, and of made-up short pairs."""
 
-    lexicon: Lexicon
+    tuned: Tuned
+    """Of all rows; what is served."""
     features: Vectors
     """Of the human pairs, shape (pairs, features)."""
     similar: NDArray[np.bool_]
@@ -53,160 +64,135 @@ class Corpus:
 
 
 def build(
-    encoder: TextEncoder, pairs: Sequence[HumanPair], groups: Sequence[TeacherGroup]
+    workplace: Workplace,
+    pairs: list[HumanPair],
+    groups: list[TeacherGroup],
+    tuning: TuningRecipe | None,
+    fold_count: int,
 ) -> Corpus:
-    """Encodes every text once; with MiniLM, some 6,000 tokens a second on two cores."""
+    """Reads every text: once without tuning, else once per fold by the encoder of that fold."""
+    rows = Rows(pairs, groups, made_up(groups, seed=0))
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
-    tokenized = encoder.tokenize(texts)
-    vectors = [v for batch in _encoded(encoder, tokenized, "pairs") for v in batch]
-    lexicon = _lexicon(tokenized, vectors, encoder.vocabulary)
-    known = {
-        text: describe(text, tokens, rows, lexicon)
-        for text, tokens, rows in zip(texts, tokenized, vectors, strict=True)
-    }
-    del vectors
-    rest = dict.fromkeys(
-        [pair.prompt for pair in pairs]
-        + [text for group in groups for text in (group.prompt, *group.texts)]
-    )
-    unread = [text for text in rest if text not in known]
-    known |= dict(zip(unread, _described(encoder, unread, lexicon), strict=True))
-
-    features = np.concatenate(
-        [
-            pair_features([known[p.a], known[p.b]], known[p.prompt], ONE_PAIR, lexicon)
-            for p in tqdm(pairs, desc="pair features", disable=None)
-        ]
-    )
-    group_features = [
-        pair_features([known[t] for t in group.texts], known[group.prompt], at, lexicon)
-        for group, at in _with_pairs(tqdm(groups, desc="group features", disable=None))
-    ]
-    return _assemble(encoder, pairs, groups, lexicon, features, group_features)
-
-
-def save_features(corpus: Corpus, path: Path) -> None:
-    """Keeps the features, which take minutes; labels and texts are read again from their files."""
-    np.savez(
-        path,
-        names=np.asarray(FEATURES),
-        features=corpus.features,
-        group_features=np.concatenate(
-            [*(t.features for t in corpus.teaching[: len(corpus.groups)]), corpus.features[:0]]
-        ),
-        **{name: getattr(corpus.lexicon, name) for name in Lexicon.__slots__},
-    )
-
-
-def load_features(
-    path: Path, encoder: TextEncoder, pairs: Sequence[HumanPair], groups: Sequence[TeacherGroup]
-) -> Corpus:
-    """The corpus of the same files again. Raises `ValueError` if the features have changed."""
-    stored = np.load(path, allow_pickle=False)
-    if stored["names"].tolist() != list(FEATURES) or len(stored["features"]) != len(pairs):
-        raise ValueError(f"{path} was made from other data or other features; delete it")
-    ends = np.cumsum([len(at) for _, at in _with_pairs(groups)])[:-1]
-    return _assemble(
-        encoder,
-        pairs,
-        groups,
-        Lexicon(**{name: stored[name] for name in Lexicon.__slots__}),
-        stored["features"],
-        np.split(stored["group_features"], ends),
-    )
-
-
-def _assemble(
-    encoder: TextEncoder,
-    pairs: Sequence[HumanPair],
-    groups: Sequence[TeacherGroup],
-    lexicon: Lexicon,
-    features: Vectors,
-    group_features: Sequence[Vectors],
-) -> Corpus:
-    """Features with their labels: people's, the teacher's corrected, and those of made-up pairs."""
-    names = sorted({pair.labeler for pair in pairs})
     common = common_words(text for pair in pairs for text in (pair.a, pair.b))
-    taught = [
-        Teaching(group.prompt, rows, corrected(group, at, common))
-        for (group, at), rows in zip(_with_pairs(groups), group_features, strict=True)
-    ]
+    frozen = workplace.encoder()
+    workplace.begin(rows, tuning, fold_count)
+    start = frozen_lexicon(frozen, texts, workplace.seed)
+    if tuning is None:
+        tuned = Tuned({}, start)
+        kept = workplace.folder / "features.npz"
+        features = _kept(kept, lambda: features_of(frozen, start, rows))
+    else:
+        labelled = LabelledGroups(
+            from_teacher(groups, [different_pairs(g.texts) for g in groups], common),
+            from_people(pairs),
+            from_phrases(rows.made),
+        )
+        fold = folds(rows.prompts(), fold_count, workplace.seed) % TUNING_FOLDS
+        features = _out_of_fold(workplace, start, rows, texts, labelled, tuning, fold)
+        tuned = _tune(workplace, "all", start, texts, labelled, tuning)
+    return _assemble(tuned, rows, features, common)
+
+
+def _out_of_fold(
+    workplace: Workplace,
+    start: Lexicon,
+    rows: Rows,
+    texts: list[str],
+    labelled: LabelledGroups,
+    tuning: TuningRecipe,
+    fold: IntArray,
+) -> list[Vectors]:
+    """Each row's features by an encoder tuned without the prompts of the row's fold."""
+    prompts = rows.prompts()
+    found: list[Vectors | None] = [None] * len(prompts)
+    for k in range(int(fold.max()) + 1):
+        members = np.flatnonzero(fold == k).tolist()
+        held = {prompts[row] for row in members}
+        name = f"fold-{k}"
+        make = partial(
+            _read_fold,
+            *(workplace, name, start, rows.only(held), texts, labelled.without(held), tuning),
+        )
+        parts = _kept(workplace.folder / name / "features.npz", make)
+        for row, part in zip(members, parts, strict=True):
+            found[row] = part
+    return [part for part in found if part is not None]
+
+
+def _read_fold(
+    workplace: Workplace,
+    name: str,
+    start: Lexicon,
+    rows: Rows,
+    texts: list[str],
+    others: LabelledGroups,
+    tuning: TuningRecipe,
+) -> list[Vectors]:
+    """Features of the rows by an encoder tuned on the others."""
+    tuned = _tune(workplace, name, start, texts, others, tuning)
+    return features_of(workplace.encoder(tuned.layers), tuned.lexicon, rows)
+
+
+def _kept(path: Path, make: Callable[[], list[Vectors]]) -> list[Vectors]:
+    """What `make` gives, made once."""
+    if not path.exists():
+        parts = make()
+        sizes = np.asarray([len(part) for part in parts])
+        save_arrays(path, sizes=sizes, values=np.concatenate(parts))
+    stored = np.load(path, allow_pickle=False)
+    return list(np.split(stored["values"], np.cumsum(stored["sizes"])[:-1]))
+
+
+def _tune(
+    workplace: Workplace,
+    name: str,
+    start: Lexicon,
+    texts: list[str],
+    labelled: LabelledGroups,
+    tuning: TuningRecipe,
+) -> Tuned:
+    """Tuned on these groups, or read from where an earlier run kept it."""
+    folder = workplace.folder / name
+    layers, words = folder / "layers.safetensors", folder / "lexicon.npz"
+    if not words.exists():
+        tuned = tune(
+            workplace.encoder(), start, labelled, tuning, workplace.seed, folder / "checkpoints"
+        )
+        encoder = workplace.encoder(tuned.layers)
+        lexicon = recentred(tuned.lexicon, encoder, texts, workplace.seed)
+        save_file(tuned.layers, layers)
+        arrays = {name: getattr(lexicon, name) for name in Lexicon.__slots__}
+        save_arrays(words, **arrays)
+        rmtree(folder / "checkpoints")
+    return Tuned(load_file(layers), Lexicon(**np.load(words, allow_pickle=False)))
+
+
+def _assemble(tuned: Tuned, rows: Rows, features: list[Vectors], common: frozenset[str]) -> Corpus:
+    """Features with their labels: people's, the teacher's corrected, and those of made-up pairs."""
+    names = sorted({pair.labeler for pair in rows.pairs})
+    edges = np.cumsum([len(rows.pairs), len(rows.groups)])
+    human, taught, made = features[: edges[0]], features[edges[0] : edges[1]], features[edges[1] :]
+    group_pairs = [different_pairs(group.texts) for group in rows.groups]
     return Corpus(
-        lexicon=lexicon,
-        features=features,
-        similar=np.asarray([pair.similar for pair in pairs]),
-        labeler=np.asarray([names.index(pair.labeler) for pair in pairs]),
-        prompts=[pair.prompt for pair in pairs],
-        groups=list(groups),
-        group_pairs=[at for _, at in _with_pairs(groups)],
-        teaching=taught + [_taught(encoder, made, lexicon) for made in made_up(groups, seed=0)],
+        tuned=tuned,
+        features=np.concatenate(human),
+        similar=np.asarray([pair.similar for pair in rows.pairs]),
+        labeler=np.asarray([names.index(pair.labeler) for pair in rows.pairs]),
+        prompts=[pair.prompt for pair in rows.pairs],
+        groups=rows.groups,
+        group_pairs=group_pairs,
+        teaching=[
+            *(
+                Teaching(group.prompt, values, corrected(group, at, common))
+                for group, at, values in zip(rows.groups, group_pairs, taught, strict=True)
+            ),
+            *(
+                Teaching(
+                    phrases.prompt,
+                    np.tile(values, (MADE_UP_WEIGHT, 1)),
+                    np.tile(np.asarray(phrases.same), MADE_UP_WEIGHT),
+                )
+                for phrases, values in zip(rows.made, made, strict=True)
+            ),
+        ],
     )
-
-
-def _taught(encoder: TextEncoder, made: MadeUpPairs, lexicon: Lexicon) -> Teaching:
-    texts = [made.prompt, *(text for pair in made.texts for text in pair)]
-    prompt, *phrases = _described(encoder, texts, lexicon)
-    rows = [
-        pair_features(phrases[2 * k : 2 * k + 2], prompt, ONE_PAIR, lexicon)
-        for k in range(len(made.texts))
-    ]
-    return Teaching(
-        made.prompt,
-        np.tile(np.concatenate(rows), (MADE_UP_WEIGHT, 1)),
-        np.tile(np.asarray(made.same), MADE_UP_WEIGHT),
-    )
-
-
-def _described(encoder: TextEncoder, texts: Sequence[str], lexicon: Lexicon) -> list[Description]:
-    tokenized = encoder.tokenize(texts)
-    vectors = (rows for batch in _encoded(encoder, tokenized, "texts") for rows in batch)
-    return [
-        describe(text, tokens, rows, lexicon)
-        for text, tokens, rows in zip(texts, tokenized, vectors, strict=True)
-    ]
-
-
-def _encoded(
-    encoder: TextEncoder, tokenized: Sequence[TokenizedText], name: str
-) -> Iterable[list[Vectors]]:
-    total = sum(len(text.ids) for text in tokenized)
-    with tqdm(total=total, unit="token", desc=f"encode {name}", disable=None) as progress:
-        for start in range(0, len(tokenized), BATCH):
-            batch = tokenized[start : start + BATCH]
-            yield encoder.token_vectors(batch)
-            progress.update(sum(len(text.ids) for text in batch))
-
-
-def _lexicon(
-    tokenized: Sequence[TokenizedText], vectors: Sequence[Vectors], vocabulary: int
-) -> Lexicon:
-    frequency = np.zeros(vocabulary)
-    for text in tokenized:
-        frequency[np.unique(text.ids)] += 1
-    idf = np.log((len(tokenized) + 1) / (frequency + 0.5))
-    documents = unit(np.stack([rows.mean(axis=0) for rows in vectors]))
-    width = vectors[0].shape[1]
-    count, total, square = 0, np.zeros(width), np.zeros((width, width))
-    for rows in vectors:
-        directions = unit(rows).astype(np.float64)
-        count += len(rows)
-        total += directions.sum(axis=0)
-        square += directions.T @ directions
-    mean = total / count
-    _, axes = np.linalg.eigh(square / count - np.outer(mean, mean))
-    # Halves keep the artefact small, and rounding now keeps training and serving alike.
-    half = np.float16
-    return Lexicon(
-        idf=np.clip(idf, 0.02, None).astype(half).astype(np.float32),
-        mean=documents.mean(axis=0).astype(np.float32),
-        token_mean=mean.astype(np.float32),
-        projection=np.ascontiguousarray(axes[:, ::-1][:, :PROJECTED], dtype=np.float32),
-    )
-
-
-def _with_pairs(groups: Iterable[TeacherGroup]) -> Iterator[tuple[TeacherGroup, IntArray]]:
-    """Each group with its pairs of different texts: identical ones never reach the model."""
-    for group in groups:
-        pairs = all_pairs(len(group.texts))
-        different = [group.texts[i] != group.texts[j] for i, j in pairs.tolist()]
-        yield group, pairs[np.asarray(different, dtype=np.bool_)]

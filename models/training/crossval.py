@@ -1,8 +1,11 @@
 """Nested cross-validation of the head: everything chosen inside the training folds.
 
 For each outer fold, an inner cross-validation over its training prompts gives the held-out logits
-from which calibration and threshold are chosen; the outer test prompts are seen by nothing. The
-lexicon (document frequencies, principal axes) is fitted once, on unlabelled text.
+from which calibration and threshold are chosen; the outer test prompts are seen by neither. A tuned
+encoder's features are made with the same folds (`models.training.corpus`): a row's by an encoder
+tuned without its prompt. The rows that the head is fitted on were read by encoders that had seen
+labels of the test rows, as in any cross-fitting; the test rows' own features come from one that had
+not. Document frequencies are counted once, on unlabelled text.
 """
 
 from collections.abc import Iterator
@@ -13,10 +16,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.head import Network, sigmoid
-from models.protocol import FloatArray, IntArray
+from models.protocol import FloatArray, IntArray, OperatingPoint
 from models.training.corpus import Corpus
 from models.training.data import folds
-from models.training.fit import Examples, Recipe, balanced_threshold, fit, platt
+from models.training.fit import Examples, Recipe, fit, operating_points, platt
 
 INNER_FOLDS = 4
 TEACHER_FOLDS = 5
@@ -30,7 +33,7 @@ class HeldOut:
 
     logits: FloatArray
     probabilities: FloatArray
-    decisions: Mask
+    decisions: dict[OperatingPoint, Mask]
 
 
 def examples(corpus: Corpus, pairs: Mask, taught: Mask) -> Examples:
@@ -62,7 +65,7 @@ def by_labeler(corpus: Corpus) -> Iterator[tuple[Mask, Mask]]:
     for labeler in range(int(corpus.labeler.max()) + 1):
         held = corpus.labeler == labeler
         prompts = {prompt for prompt, out in zip(corpus.prompts, held, strict=True) if out}
-        yield held, np.asarray([prompt in prompts for prompt in taught])
+        yield held, np.asarray([prompt in prompts for prompt in taught], dtype=np.bool_)
 
 
 def cross_validate(
@@ -70,20 +73,22 @@ def cross_validate(
 ) -> HeldOut:
     size = len(corpus.features)
     logits, probabilities = np.full(size, np.nan), np.full(size, np.nan)
-    decisions = np.zeros(size, dtype=np.bool_)
+    decisions: dict[OperatingPoint, Mask] = {}
     for pairs, groups in tqdm(list(held_out), desc=name, disable=None):
         network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
-        slope, intercept, threshold = calibrate(corpus, recipe, ~pairs, ~groups, seed)
+        slope, intercept, thresholds = calibrate(corpus, recipe, ~pairs, ~groups, seed)
         logits[pairs] = network.logits(corpus.features[pairs])
         probabilities[pairs] = sigmoid(slope * logits[pairs] + intercept)
-        decisions[pairs] = probabilities[pairs] > threshold
+        for point, threshold in thresholds.items():
+            decided = decisions.setdefault(point, np.zeros(size, dtype=np.bool_))
+            decided[pairs] = probabilities[pairs] > threshold
     return HeldOut(logits, probabilities, decisions)
 
 
 def calibrate(
     corpus: Corpus, recipe: Recipe, pairs: Mask, groups: Mask, seed: int
-) -> tuple[float, float, float]:
-    """(slope, intercept, balanced threshold) from held-out logits within the given rows."""
+) -> tuple[float, float, dict[OperatingPoint, float]]:
+    """(slope, intercept, thresholds) from held-out logits within the given rows."""
     logits = np.full(len(corpus.features), np.nan)
     for held_pairs, held_groups in by_prompt(corpus, INNER_FOLDS, seed + 1):
         network = fit(
@@ -96,7 +101,7 @@ def calibrate(
         logits[inner] = network.logits(corpus.features[inner])
     slope, intercept = platt(logits[pairs], corpus.similar[pairs])
     calibrated = sigmoid(slope * logits[pairs] + intercept)
-    return slope, intercept, balanced_threshold(calibrated, corpus.similar[pairs])
+    return slope, intercept, operating_points(calibrated, corpus.similar[pairs])
 
 
 def teacher_matrices(

@@ -14,7 +14,7 @@ from torch import nn
 
 from models.encoder import Vectors
 from models.head import CLIP, Network
-from models.protocol import FloatArray, IntArray
+from models.protocol import FloatArray, IntArray, OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +70,36 @@ def platt(logits: FloatArray, similar: NDArray[np.bool_]) -> tuple[float, float]
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def balanced_threshold(probabilities: FloatArray, similar: NDArray[np.bool_]) -> float:
-    """The threshold with the least balanced error, from a grid of hundredths, smoothed over five.
+def operating_points(
+    probabilities: FloatArray, similar: NDArray[np.bool_]
+) -> dict[OperatingPoint, float]:
+    """Thresholds of the least loss, from a grid of hundredths, smoothed over five.
 
-    Smoothing keeps one lucky pair from deciding.
+    `balanced`: the mean of both classes' error rates. `precision` and `recall`: 1 - F(1/2) and
+    1 - F(2), which weigh a wrong merge four times a missed one, and the reverse. Smoothing keeps
+    one lucky pair from deciding.
     """
     grid = np.arange(0.05, 0.96, 0.01)
-    hits = [
-        ((probabilities > t)[similar].mean() + (probabilities <= t)[~similar].mean()) / 2
-        for t in grid
-    ]
-    smooth = np.convolve(np.pad(hits, 2, mode="edge"), np.ones(5) / 5, mode="valid")
-    return round(float(grid[int(np.argmax(smooth))]), 2)
+    said = probabilities[:, None] > grid
+    hits, merged = said[similar].sum(axis=0), said[~similar].sum(axis=0)
+    positives, negatives = int(np.count_nonzero(similar)), int(np.count_nonzero(~similar))
+    scores: dict[OperatingPoint, FloatArray] = {
+        "balanced": hits / positives + 1 - merged / negatives,
+        "precision": _f_beta(hits, merged, positives, 0.5),
+        "recall": _f_beta(hits, merged, positives, 2.0),
+    }
+    kernel = np.ones(5) / 5
+    return {
+        name: round(
+            float(grid[np.argmax(np.convolve(np.pad(score, 2, mode="edge"), kernel, "valid"))]), 2
+        )
+        for name, score in scores.items()
+    }
+
+
+def _f_beta(hits: IntArray, merged: IntArray, positives: int, beta: float) -> FloatArray:
+    values: FloatArray = (1 + beta**2) * hits / (beta**2 * positives + hits + merged)
+    return values
 
 
 class _Net(nn.Module):
