@@ -68,7 +68,7 @@ def main() -> None:
     pairs = len(all_pairs(given.rollouts))
     ours = load("embedded")
     peer = DebertaV2ForSequenceClassification(DebertaV2Config.from_dict(DEBERTA_V3_LARGE))
-    peer.train(False)
+    peer.train(False).requires_grad_(False)  # torch's counter stumbles over gradients
     figures = {
         "embedded": measured(lambda: judge(ours, texts), given.rounds),
     }

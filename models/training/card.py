@@ -52,8 +52,9 @@ partitions of unseen prompts.
 - English chat prompts: other languages, code and long mathematics are out of its training data.
 - One label a pair, by annotators whose similar-rates run from 14 % to 44 %: agreement among
   people bounds what can be measured here.
-- Human pairs hold at most 465 words a side. Longer texts are read whole; `docs/classifier.md` has
-  figures on pairs that were lengthened under their label.
+- Human pairs hold at most 465 words a side. Longer texts are read whole, but text that both sides
+  share is taken for agreement: pairs lengthened by the same neutral sentences are called equivalent
+  (`docs/classifier.md` has the figures).
 """
 
 THRESHOLDS = (
