@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.encoder import TokenizedText, Vectors
 from models.protocol import IntArray
+from models.remains import MOST, Sentences
 
 CHUNK_TOKENS = 128
 SENTENCE_TOKENS = 64
@@ -73,6 +74,8 @@ class Description:
     document: Vectors
     """Unit mean token vector, shape (hidden,)."""
     sentences: Parts
+    split: Sentences
+    """The same text cut finer, to find what it shares with another."""
     chunks: Parts
     keys: Parts
     """Informative tokens, projected, at their first occurrence: highest idf, then earliest."""
@@ -97,7 +100,11 @@ class Description:
         vectors = [self.document, self.salient, self.key_early, self.key_salience, self.shape]
         vectors += [array for part in parts for array in (part.vectors, part.weights)]
         codes = [self.key_ids, *self.sets.values()]
-        return sum(array.nbytes for array in vectors) + sum(array.nbytes for array in codes)
+        return (
+            sum(array.nbytes for array in vectors)
+            + sum(array.nbytes for array in codes)
+            + self.split.nbytes
+        )
 
 
 def describe(
@@ -118,6 +125,7 @@ def describe(
         tokens=len(ids),
         document=unit(vectors.mean(axis=0, keepdims=True))[0],
         sentences=_parts(vectors, _sentence_edges(text, tokenized)),
+        split=_split(text, tokenized, vectors),
         chunks=_parts(vectors, _even_edges(0, len(ids), CHUNK_TOKENS)),
         keys=Parts(unit(key_vectors), idf[keys]),
         key_ids=kept[keys],
@@ -126,7 +134,7 @@ def describe(
         salient=unit(salience[None] @ vectors)[0],
         sets=_sets(text, ids, words),
         shape=_shape(text, len(words)),
-        content=_code(" ".join(words) or text.strip()),
+        content=_content(text),
     )
 
 
@@ -173,6 +181,24 @@ def _sentence_edges(text: str, tokenized: TokenizedText) -> IntArray:
     return edges
 
 
+def _split(text: str, tokenized: TokenizedText, vectors: Vectors) -> Sentences:
+    starts = [0, *(match.end() for match in SENTENCE.finditer(text))]
+    owner = np.searchsorted(np.asarray(starts), tokenized.starts, side="right")
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1, [len(tokenized.ids)]])
+    if len(edges) > MOST + 1:
+        edges = edges[np.linspace(0, len(edges) - 1, MOST + 1).astype(np.int64)]
+    parts = _parts(vectors, edges)
+    places = [0, *tokenized.starts[edges[1:-1]].tolist(), len(text)]
+    ids = [np.unique(tokenized.ids[start:end]) for start, end in pairwise(edges)]
+    return Sentences(
+        codes=np.asarray([_content(text[start:end]) for start, end in pairwise(places)]),
+        vectors=parts.vectors,
+        tokens=parts.weights,
+        ids=np.concatenate(ids),
+        edges=np.concatenate([[0], np.cumsum([len(own) for own in ids])]),
+    )
+
+
 def _sets(text: str, ids: IntArray, words: list[str]) -> dict[str, IntArray]:
     lines = text.strip().splitlines() or [""]
     emphasised = [part for match in EMPHASIS.findall(text) for part in match]
@@ -217,6 +243,11 @@ def _shape(text: str, words: int) -> Vectors:
         text.count("?"),
     )
     return np.log1p(np.asarray(counts, dtype=np.float32))
+
+
+def _content(text: str) -> int:
+    """A code of the words in order, without case and marks; of the marks where there is no word."""
+    return _code(" ".join(WORD.findall(text.lower())) or text.strip())
 
 
 def _codes(words: Iterable[str]) -> IntArray:

@@ -22,6 +22,7 @@ from models.description import (
 )
 from models.encoder import Vectors
 from models.protocol import IntArray
+from models.remains import REMAINS, compare_remains
 
 DENSE_TEXTS = 64
 """Pairs that are few among many texts are compared in blocks of at most this many texts."""
@@ -69,6 +70,7 @@ FEATURES: tuple[str, ...] = (
     ),
     *(f"{name}_{part}" for name in SHAPE for part in ("gap", "low")),
     *("same_words", "short", "short_containment", "prompt_words"),
+    *REMAINS,
 )
 
 
@@ -161,7 +163,10 @@ def _compare(
     values["short"] = (longest <= np.log1p(5.5)).astype(np.float32)
     values["short_containment"] = values["short"] * values["word_containment"]
     values["prompt_words"] = np.full(len(rows), prompt.shape[0])
-    return values
+    asked = prompt.sets["token"]
+    return values | compare_remains(
+        texts, prompt.document, asked, lexicon.idf, rows, columns, values
+    )
 
 
 def _grain(text: Description, grain: str, prompt: Description) -> Parts:

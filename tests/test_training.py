@@ -120,13 +120,13 @@ def test_training_learns_and_repeats_itself(
 
 
 def test_work_begun_with_other_choices_is_refused(tmp_path: Path) -> None:
-    rows = Rows(people(30), teacher(5), [])
+    rows = Rows(people(30), [], teacher(5), [])
     place = Workplace(wheel_weights(), tmp_path, seed=0)
     place.begin(rows, TINY, folds=10)
     place.begin(rows, TINY, folds=10)
     first = replace(rows.pairs[0], similar=not rows.pairs[0].similar)
-    relabelled = Rows([first, *rows.pairs[1:]], rows.groups, [])
-    fewer = Rows(rows.pairs[1:], rows.groups, [])
+    relabelled = Rows([first, *rows.pairs[1:]], [], rows.groups, [])
+    fewer = Rows(rows.pairs[1:], [], rows.groups, [])
     elsewhere = replace(place, seed=1)
     for where, given, recipe, folds, changed in (
         (place, relabelled, TINY, 10, "labels"),

@@ -16,12 +16,12 @@ Pairs longer than a target are left out of it, since nothing can be cut from the
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
 from models.protocol import content_key
 from models.training.data import HumanPair
+from models.training.padding import spread
 
 TARGETS = (100, 400, 2000, 8000)
 """Words a side."""
@@ -65,7 +65,7 @@ def _lengthened(pair: HumanPair, words: int) -> HumanPair:
     # Sorted, because the order in which a pair is given says nothing about it.
     seed = int.from_bytes(content_key(pair.prompt, *sorted((pair.a, pair.b))))
     filler = neutral_sentences(words - longest(pair), seed)
-    return replace(pair, a=_among(pair.a, filler), b=_among(pair.b, filler))
+    return replace(pair, a=spread(pair.a, filler), b=spread(pair.b, filler))
 
 
 def neutral_sentences(words: int, seed: int) -> list[str]:
@@ -82,14 +82,3 @@ def neutral_sentences(words: int, seed: int) -> list[str]:
             break
         sentences.append(sentence)
     return sentences
-
-
-def _among(text: str, filler: Sequence[str]) -> str:
-    """The filler spread evenly before, between and after the lines of a text."""
-    lines = text.split("\n")
-    cuts = np.linspace(0, len(filler), len(lines) + 2).round().astype(int)
-    blocks = [" ".join(filler[a:b]) for a, b in pairwise(cuts)]
-    mixed = [blocks[0]]
-    for line, block in zip(lines, blocks[1:], strict=True):
-        mixed += [line, block]
-    return "\n".join(part for part in mixed if part)

@@ -18,7 +18,8 @@ seen one would gain nothing from the other.
   32; nothing is cut off.
 - **Head**: {features} symmetric features of two texts and their prompt (`models/features.py`):
   cosines of documents, chunks, sentences and informative tokens, best-match alignments,
-  overlaps of words, n-grams, numbers and names, shape. {seeds} networks of one hidden layer of
+  overlaps of words, n-grams, numbers and names, shape; and the same of what is left without the
+  sentences that both texts hold (`models/remains.py`). {seeds} networks of one hidden layer of
   {hidden}, averaged, then Platt scaling. Evaluated in NumPy.
 - **Files**: {files}; figures in `metrics.json`.
 
@@ -31,6 +32,8 @@ seen one would gain nothing from the other.
   The teacher is right on about 79 % of human pairs. Its labels of short pairs (at most 15 words)
   are corrected where their own words refute them, and short answers in everyday phrases are
   added as made-up pairs (`models/training/short_answers.py`).
+- {padded} of the human pairs once more, and a third of the made-up ones, padded on both sides with
+  the same sentences from texts to other prompts (`models/training/padding.py`).
 
 The data is not in the repository. `darling-reward train --pairs ... --groups ...` makes the
 artefact again{again} (seed {seed}).
@@ -52,9 +55,8 @@ partitions of unseen prompts.
 - English chat prompts: other languages, code and long mathematics are out of its training data.
 - One label a pair, by annotators whose similar-rates run from 14 % to 44 %: agreement among
   people bounds what can be measured here.
-- Human pairs hold at most 465 words a side. Longer texts are read whole, but text that both sides
-  share is taken for agreement: pairs lengthened by the same neutral sentences are called equivalent
-  (`docs/classifier.md` has the figures).
+- Human pairs hold at most 465 words a side. Longer texts are read whole; how accuracy holds up when
+  pairs are lengthened by text that both sides share is in `docs/classifier.md`.
 """
 
 THRESHOLDS = (
@@ -98,6 +100,7 @@ def render(
     return (TEXT if corpus.groups else OWN_TEXT).format(
         features=corpus.features.shape[1],
         pairs=len(corpus.similar),
+        padded=len(corpus.padded),
         labelers=int(corpus.labeler.max()) + 1,
         similar=float(corpus.similar.mean()),
         groups=len(corpus.groups),

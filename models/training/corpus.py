@@ -4,6 +4,7 @@ tuned on its prompt."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
 
@@ -23,7 +24,8 @@ from models.training.featurise import (
     frozen_lexicon,
     recentred,
 )
-from models.training.short_answers import common_words, corrected, made_up
+from models.training.padding import padded, padded_phrases, phrase_weights
+from models.training.short_answers import MadeUpPairs, common_words, corrected, made_up
 from models.training.tuning import Tuned, TuningRecipe, tune
 from models.training.workplace import Workplace, save_arrays
 
@@ -56,6 +58,10 @@ class Corpus:
     labeler: IntArray
     """Index of each human pair's labeler."""
     prompts: list[str]
+    padded: Vectors
+    """Of human pairs padded with text that both sides share, shape (padded, features)."""
+    padded_from: IntArray
+    """Index of the human pair that each was made from, shape (padded,)."""
     groups: list[TeacherGroup]
     group_pairs: list[IntArray]
     """Per group, its pairs i < j of distinct texts, shape (m, 2)."""
@@ -71,7 +77,8 @@ def build(
     fold_count: int,
 ) -> Corpus:
     """Reads every text: once without tuning, else once per fold by the encoder of that fold."""
-    rows = Rows(pairs, groups, made_up(groups, seed=0))
+    longer, padded_from = padded(pairs, seed=0)
+    rows = Rows(pairs, longer, groups, padded_phrases(made_up(groups, seed=0), pairs, seed=0))
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
     common = common_words(text for pair in pairs for text in (pair.a, pair.b))
     frozen = workplace.encoder()
@@ -90,7 +97,7 @@ def build(
         fold = folds(rows.prompts(), fold_count, workplace.seed) % TUNING_FOLDS
         features = _out_of_fold(workplace, start, rows, texts, labelled, tuning, fold)
         tuned = _tune(workplace, "all", start, texts, labelled, tuning)
-    return _assemble(tuned, rows, features, common)
+    return _assemble(tuned, rows, padded_from, features, common)
 
 
 def _out_of_fold(
@@ -167,11 +174,17 @@ def _tune(
     return Tuned(load_file(layers), Lexicon(**np.load(words, allow_pickle=False)))
 
 
-def _assemble(tuned: Tuned, rows: Rows, features: list[Vectors], common: frozenset[str]) -> Corpus:
+def _assemble(
+    tuned: Tuned,
+    rows: Rows,
+    padded_from: IntArray,
+    features: list[Vectors],
+    common: frozenset[str],
+) -> Corpus:
     """Features with their labels: people's, the teacher's corrected, and those of made-up pairs."""
     names = sorted({pair.labeler for pair in rows.pairs})
-    edges = np.cumsum([len(rows.pairs), len(rows.groups)])
-    human, taught, made = features[: edges[0]], features[edges[0] : edges[1]], features[edges[1] :]
+    edges = [0, *np.cumsum([len(rows.pairs), len(rows.padded), len(rows.groups)]), len(features)]
+    human, longer, taught, made = (features[start:end] for start, end in pairwise(edges))
     group_pairs = [different_pairs(group.texts) for group in rows.groups]
     return Corpus(
         tuned=tuned,
@@ -179,6 +192,8 @@ def _assemble(tuned: Tuned, rows: Rows, features: list[Vectors], common: frozens
         similar=np.asarray([pair.similar for pair in rows.pairs]),
         labeler=np.asarray([names.index(pair.labeler) for pair in rows.pairs]),
         prompts=[pair.prompt for pair in rows.pairs],
+        padded=np.concatenate(longer),
+        padded_from=padded_from,
         groups=rows.groups,
         group_pairs=group_pairs,
         teaching=[
@@ -187,12 +202,13 @@ def _assemble(tuned: Tuned, rows: Rows, features: list[Vectors], common: frozens
                 for group, at, values in zip(rows.groups, group_pairs, taught, strict=True)
             ),
             *(
-                Teaching(
-                    phrases.prompt,
-                    np.tile(values, (MADE_UP_WEIGHT, 1)),
-                    np.tile(np.asarray(phrases.same), MADE_UP_WEIGHT),
-                )
+                _repeated(phrases, values, MADE_UP_WEIGHT * phrase_weights(len(values)))
                 for phrases, values in zip(rows.made, made, strict=True)
             ),
         ],
     )
+
+
+def _repeated(phrases: MadeUpPairs, features: Vectors, times: IntArray) -> Teaching:
+    same = np.asarray(phrases.same, dtype=np.bool_)
+    return Teaching(phrases.prompt, np.repeat(features, times, axis=0), np.repeat(same, times))

@@ -20,6 +20,7 @@ from models.protocol import FloatArray, IntArray, OperatingPoint
 from models.training.corpus import Corpus
 from models.training.data import folds
 from models.training.fit import Examples, Recipe, fit, operating_points, platt
+from models.training.padding import PAIR_WEIGHT
 
 INNER_FOLDS = 4
 TEACHER_FOLDS = 5
@@ -37,13 +38,15 @@ class HeldOut:
 
 
 def examples(corpus: Corpus, pairs: Mask, taught: Mask) -> Examples:
-    """The chosen human pairs, and the other pairs of the chosen rows of `corpus.teaching`."""
+    """The chosen human pairs, as they are and padded, and the chosen rows of `corpus.teaching`."""
     chosen = np.flatnonzero(taught).tolist()
     empty = corpus.features[:0]
+    longer = np.repeat(np.flatnonzero(pairs[corpus.padded_from]), PAIR_WEIGHT)
+    rows = np.concatenate([np.flatnonzero(pairs), corpus.padded_from[longer]])
     return Examples(
-        features=corpus.features[pairs],
-        similar=corpus.similar[pairs],
-        labeler=corpus.labeler[pairs],
+        features=np.concatenate([corpus.features[pairs], corpus.padded[longer]]),
+        similar=corpus.similar[rows],
+        labeler=corpus.labeler[rows],
         teacher_features=np.concatenate([*(corpus.teaching[t].features for t in chosen), empty]),
         teacher_similar=np.concatenate(
             [*(corpus.teaching[t].same for t in chosen), np.empty(0, dtype=np.bool_)]

@@ -25,6 +25,8 @@ class Rows:
     """Labelled rows, all or those of a fold."""
 
     pairs: list[HumanPair]
+    padded: list[HumanPair]
+    """Some of them once more, padded on both sides with the same text."""
     groups: list[TeacherGroup]
     made: list[MadeUpPairs]
 
@@ -35,6 +37,7 @@ class Rows:
     def only(self, prompts: Container[str]) -> "Rows":
         return Rows(
             [pair for pair in self.pairs if pair.prompt in prompts],
+            [pair for pair in self.padded if pair.prompt in prompts],
             [group for group in self.groups if group.prompt in prompts],
             [made for made in self.made if made.prompt in prompts],
         )
@@ -42,7 +45,7 @@ class Rows:
     def texts(self) -> list[tuple[str, ...]]:
         """The prompt of each row, then its texts."""
         return [
-            *((pair.prompt, pair.a, pair.b) for pair in self.pairs),
+            *((pair.prompt, pair.a, pair.b) for pair in (*self.pairs, *self.padded)),
             *((group.prompt, *group.texts) for group in self.groups),
             *((made.prompt, *(t for pair in made.texts for t in pair)) for made in self.made),
         ]
@@ -105,9 +108,10 @@ def _document_mean(vectors: Sequence[Vectors]) -> Vectors:
 
 
 def _pairs(rows: Rows, row: int, texts: Sequence[str]) -> IntArray:
-    if row < len(rows.pairs):
+    human = len(rows.pairs) + len(rows.padded)
+    if row < human:
         return ONE_PAIR
-    if row < len(rows.pairs) + len(rows.groups):
+    if row < human + len(rows.groups):
         return different_pairs(texts)
     return np.arange(len(texts), dtype=np.int64).reshape(-1, 2)
 
