@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from typing_extensions import TypedDict
+
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
@@ -80,3 +82,20 @@ class EquivalenceAnswer:
     results: list[Judgement]
     model: ModelUsed
     usage: Usage
+
+
+RolloutAnswer = TypedDict(
+    "RolloutAnswer",
+    {
+        "reward": float,
+        "diversity": float,
+        "quality": float | None,
+        "class": int,
+        "num_classes": int,
+        "advantage": float | None,
+        "group_complete": bool,
+        "group_size": int,
+        "model": ModelUsed,
+    },
+)
+"""One rollout's share of its group's answer; `group_size` counts the rollouts that were scored."""

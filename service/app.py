@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.options import ModelError
 from service import __version__
+from service.cohorts import Cohorts
 from service.documentation import describe
 from service.errors import Problem, problem_body
 from service.pipeline import Pipeline
@@ -49,7 +50,7 @@ def create_app(
         loading = asyncio.create_task(load())
         yield
         loading.cancel()
-        await pipeline.drain()
+        await drain(app)
 
     app = FastAPI(
         title="Darling Reward",
@@ -58,6 +59,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.pipeline = pipeline
+    app.state.cohorts = Cohorts(pipeline)
     app.include_router(router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_exception_handler(Problem, _problem)
@@ -66,6 +68,12 @@ def create_app(
     app.add_exception_handler(Exception, _fault)
     app.add_middleware(RequestMetrics, telemetry=pipeline.telemetry)
     return app
+
+
+async def drain(app: FastAPI) -> None:
+    """Refuses new requests and answers those in flight: rewards if they are soon done, or 503."""
+    app.state.cohorts.drain()
+    await app.state.pipeline.drain()
 
 
 class RequestMetrics:

@@ -8,9 +8,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest
+from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest, RolloutRequest
 
-BODIES: Sequence[type[BaseModel]] = (RewardRequest, PartitionRequest, EquivalenceRequest)
+BODIES: Sequence[type[BaseModel]] = (
+    RewardRequest,
+    RolloutRequest,
+    PartitionRequest,
+    EquivalenceRequest,
+)
 REFERENCE = "#/components/schemas/{model}"
 PROBLEM = {
     "description": "A problem (RFC 9457): what is wrong, where, and what to do.",

@@ -32,9 +32,10 @@ from service.schemas import (
     GroupsRequest,
     PartitionRequest,
     PromptGroup,
+    RewardOptions,
     RewardRequest,
 )
-from service.scoring import read_group, reward_group
+from service.scoring import GroupInputs, read_group, reward_group
 from service.settings import Settings
 from service.telemetry import Telemetry
 
@@ -70,11 +71,14 @@ class Pipeline:
             await asyncio.wait(waiting, timeout=self.settings.drain_s)
         await self._engines.stop()
 
+    def check(self, request: RewardRequest) -> None:
+        """Raises what `rewards` would raise before any model runs."""
+        self._read(request)
+        self._refuse_when_draining()
+        _rule(self._engines.get(request.model), request)
+
     async def rewards(self, request: RewardRequest) -> RewardAnswer:
-        inputs.check_groups(request.groups, self.settings)
-        options = PUBLISHED if request.reward.parity else request.reward
-        options = options.model_copy(update={"advantage": request.reward.advantage})
-        groups = inputs.each_group(request.groups, lambda group: read_group(group, options))
+        options, groups = self._read(request)
         async with self._answering(request.model) as (engine, usage):
             rule = _rule(engine, request, published=request.reward.parity is not None)
             judged = await judge_groups(engine, _texts(request.groups), rule, usage)
@@ -117,11 +121,20 @@ class Pipeline:
         ]
         return EquivalenceAnswer(results, _used(engine, threshold, None), usage)
 
+    def _read(self, request: RewardRequest) -> tuple[RewardOptions, list[GroupInputs]]:
+        inputs.check_groups(request.groups, self.settings)
+        options = PUBLISHED if request.reward.parity else request.reward
+        options = options.model_copy(update={"advantage": request.reward.advantage})
+        return options, inputs.each_group(request.groups, lambda group: read_group(group, options))
+
+    def _refuse_when_draining(self) -> None:
+        if self._draining:
+            raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+
     @asynccontextmanager
     async def _answering(self, model: str | None) -> AsyncIterator[tuple[Engine, Usage]]:
         """The engine for a request, and the account of what it cost, closed at the end."""
-        if self._draining:
-            raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+        self._refuse_when_draining()
         engine = self._engines.get(model)
         usage = Usage()
         started = time.perf_counter()

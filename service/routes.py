@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from service import examples
-from service.answers import EquivalenceAnswer, PartitionAnswer, RewardAnswer
+from service.answers import EquivalenceAnswer, PartitionAnswer, RewardAnswer, RolloutAnswer
 from service.body import read_body
 from service.documentation import accepts, answers
 from service.errors import Unavailable
 from service.pipeline import Pipeline
-from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest
+from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest, RolloutRequest
 from service.security import require_key
 
 Answer = TypeVar("Answer")
@@ -34,6 +34,20 @@ async def rewards(request: Request) -> Response:
     pipeline = _pipeline(request)
     body = await read_body(request, RewardRequest, pipeline.settings.max_body_bytes)
     return _json(await _while_connected(request, pipeline.rewards(body)))
+
+
+@router.post(
+    "/v1/rollouts",
+    summary="One rollout's reward, once its group is there",
+    response_model=RolloutAnswer,
+    responses=answers(examples.ROLLOUT_ANSWER),
+    openapi_extra=accepts(RolloutRequest, examples.ROLLOUT_REQUESTS),
+)
+async def rollouts(request: Request) -> Response:
+    """The cohort door: waits for the siblings, which come in requests of their own."""
+    pipeline = _pipeline(request)
+    body = await read_body(request, RolloutRequest, pipeline.settings.max_body_bytes)
+    return _json(await _while_connected(request, request.app.state.cohorts.reward(body)))
 
 
 @router.post(

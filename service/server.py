@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
 
 from models.options import ModelError
-from service.app import create_app
+from service.app import create_app, drain
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Server(uvicorn.Server):
             self.force_exit = True
             return
         log.info("stopping; requests in flight are answered first")
-        self._draining = asyncio.get_running_loop().create_task(self._app.state.pipeline.drain())
+        self._draining = asyncio.get_running_loop().create_task(drain(self._app))
         self.should_exit = True
 
     def _give_up(self, error: ModelError) -> None:
@@ -58,6 +59,16 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> int:
     """Serves until stopped; returns the process's exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _allow_open_files()
     server = Server(settings)
     server.run()
     return 1 if server.failed else 0
+
+
+def _allow_open_files() -> None:
+    """As many connections as the system allows: each waiting rollout holds one."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -26,7 +26,11 @@ def _threshold(given: object) -> object:
 
 
 SERVER_ONLY = frozenset(
-    {"host", "port", "api_key", "max_body_bytes", "queue_tokens", "request_timeout_s", "drain_s"}
+    {
+        *("host", "port", "api_key", "max_body_bytes", "queue_tokens"),
+        *("cohort_size", "cohort_deadline_s", "cohort_quiet_s", "cohort_keep_s", "cohort_bytes"),
+        *("request_timeout_s", "drain_s"),
+    }
 )
 """Settings that mean nothing to `darling-reward score`."""
 
@@ -90,6 +94,21 @@ class Settings(BaseSettings):
     )
     cache_bytes: int = Field(
         256 * 2**20, ge=0, description="Memory for results of texts or pairs seen before."
+    )
+    cohort_size: Positive | None = Field(
+        None, description="Rollouts of a cohort whose callers do not say it."
+    )
+    cohort_deadline_s: Seconds = Field(
+        150, description="Seconds that a rollout waits for its siblings at most."
+    )
+    cohort_quiet_s: Seconds = Field(
+        30, description="Seconds without a new sibling that end a cohort of unknown size."
+    )
+    cohort_keep_s: Seconds = Field(
+        300, description="Seconds that a finished cohort still answers retries and late siblings."
+    )
+    cohort_bytes: Positive = Field(
+        2 * 2**30, description="Memory for cohorts, waiting and finished; beyond it, 429."
     )
     request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
     drain_s: Seconds = Field(
