@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,8 +108,9 @@ ENVIRONMENTS = {
 
 
 def main() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Environment.install, ENVIRONMENTS.values()))
     for environment in ENVIRONMENTS.values():
-        environment.install()
         state = environment.failed.read_text() if environment.failed.exists() else "ready"
         print(f"{os.path.relpath(environment.folder, ROOT)}: {state}", flush=True)
 
