@@ -26,6 +26,7 @@ def by_verifiers() -> Any:
             task="default",
             info={},
             timing=None,
+            trajectory=[],
         )
         for prompt, response in rollouts
     ]
@@ -40,6 +41,9 @@ def by_skyrl() -> Any:
     from skyrl_gym.envs.registration import register
 
     class Blue(BaseTextEnv):  # type: ignore[misc]
+        def __init__(self, env_config: Any, extras: Any) -> None:
+            super().__init__()
+
         def step(self, action: str) -> BaseTextEnvStepOutput:
             reward = 0.25 + 0.75 * float("blue" in action)
             return BaseTextEnvStepOutput(observations=[], reward=reward, done=True, metadata={})

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import darling_client.trainers.verl  # noqa: F401  # both imported before forking
 import numpy as np
 import torch
 import verl

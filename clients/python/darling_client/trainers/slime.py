@@ -7,7 +7,7 @@ darling = group_reward(quality)
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from darling_client._calls import RewardAsked
 
-GroupReward = Callable[[Any, Sequence[Any]], Awaitable[list[Any]]]
+GroupReward = Callable[[Any, Sequence[Any]], Coroutine[Any, Any, list[Any]]]
 
 
 def group_reward(
