@@ -109,7 +109,7 @@ def test_every_caller_gets_its_share_of_the_whole_group(door: Service) -> None:
 
 
 def test_groups_steps_runs_and_attempts_do_not_mix(door: Service) -> None:
-    others = [
+    others: list[dict[str, Any]] = [
         {"group_id": "other"},
         {"run": {"name": "t", "step": 1}},
         {"run": {"name": "t", "step": 2}},

@@ -79,7 +79,7 @@ def test_openrlhf_one_rollout_a_request(shims: Service) -> None:
 
 def test_openrlhf_lists_of_any_length(shims: Service) -> None:
     """Early versions send a whole batch; several servers get empty lists."""
-    empty = {"query": [], "prompts": [], "labels": []}
+    empty: dict[str, list[Any]] = {"query": [], "prompts": [], "labels": []}
     path = "/trainers/openrlhf/get_reward"
     assert ok(posted(shims.url, path, empty))[0] == {"rewards": [], "scores": [], "extra_logs": {}}
     singles = [openrlhf(q, text) for text in TEXTS for q in ("C?", "D?")]
@@ -210,7 +210,7 @@ def test_every_way_to_send_the_key_opens_everything_but_health(tmp_path: Path) -
     with running(tmp_path / "log", *arguments) as service, service.client() as http:
         for path in ("/v1/models", "/metrics", "/docs", "/openapi.json"):
             answers = [
-                http.get(path, headers={"authorization": header.encode()})
+                http.get(path, headers=[(b"authorization", header.encode())])
                 for header in ("Bearer s:é-ret", basic("trainer", "s:é-ret"))
             ]
             answers.append(http.get(path, params={"token": "s:é-ret"}))
@@ -219,7 +219,7 @@ def test_every_way_to_send_the_key_opens_everything_but_health(tmp_path: Path) -
                 http.get(path),
                 http.get(path, params={"token": "no"}),
                 *(
-                    http.get(path, headers={"authorization": header.encode()})
+                    http.get(path, headers=[(b"authorization", header.encode())])
                     for header in (
                         "Bearer no",
                         "Bearer",
