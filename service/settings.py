@@ -151,4 +151,5 @@ class Settings(BaseSettings):
             "max_chars": self.max_chars,
             "max_body_bytes": self.max_body_bytes,
             "queue_tokens": self.queue_tokens,
+            "cohort_bytes": self.cohort_bytes,
         }

@@ -164,6 +164,17 @@ def test_slime_answers_a_bare_number_or_an_object(shims: Service) -> None:
     assert ok(posted(shims.url, path, *as_text)) == expected["rewards"]
 
 
+def test_the_documented_examples_answer_as_documented(shims: Service) -> None:
+    paths = httpx.get(f"{shims.url}/openapi.json").json()["paths"]
+    formats = {path: paths[path]["post"] for path in paths if path.startswith("/trainers")}
+    assert len(formats) == 3
+    for path, operation in formats.items():
+        bodies = operation["requestBody"]["content"]["application/json"]["examples"]
+        shown = operation["responses"]["200"]["content"]["application/json"]["example"]
+        for body in bodies.values():
+            assert ok(posted(shims.url, f"{path}?n=1", body["value"])) == [shown]
+
+
 def nemo(text: str, **ids: Any) -> dict[str, Any]:
     said = [{"type": "output_text", "text": text, "annotations": []}]
     return {
