@@ -1,6 +1,7 @@
 """`darling-reward serve`: the app under uvicorn, with a stop that answers what is in flight."""
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -14,6 +15,13 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
+BACKLOG = 65_535
+"""Connections that may wait to be accepted when a whole batch of rollouts comes at once; the kernel
+allows net.core.somaxconn of them."""
+YOUNG_OBJECTS = 50_000
+"""Allocations between two looks for garbage. A waiting rollout is some hundred objects: with
+Python's 700, the service would look through those of thousands again and again."""
+
 
 class Server(uvicorn.Server):
     """On the first signal, drains the pipeline; uvicorn then closes as the answers go out."""
@@ -26,6 +34,7 @@ class Server(uvicorn.Server):
                 self._app,
                 host=settings.host,
                 port=settings.port,
+                backlog=BACKLOG,
                 log_level="warning",
                 access_log=False,
                 lifespan="on",
@@ -60,6 +69,7 @@ def run(settings: Settings) -> int:
     """Serves until stopped; returns the process's exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _allow_open_files()
+    gc.set_threshold(YOUNG_OBJECTS)
     server = Server(settings)
     server.run()
     return 1 if server.failed else 0
