@@ -242,7 +242,7 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         """These rollouts as one group, scored as this request asks."""
         # Everything in here has been validated.
         group = Group.model_construct(
-            prompt=self.prompt, rollouts=rollouts, reference=self.reference
+            prompt=self.prompt, rollouts=list(rollouts), reference=self.reference
         )
         return RewardRequest.model_construct(
             groups=[group],

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 BACKLOG = 65_535
 """Connections that may wait to be accepted when a whole batch of rollouts comes at once; the kernel
 allows net.core.somaxconn of them."""
+KEEP_ALIVE_S = 120
+"""Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s), so that it is they who
+close it: a request that crosses the server's closing is reset."""
 YOUNG_OBJECTS = 50_000
 """Allocations between two looks for garbage. A waiting rollout is some hundred objects: with
 Python's 700, the service would look through those of thousands again and again."""
@@ -35,6 +38,7 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
                 access_log=False,
                 lifespan="on",

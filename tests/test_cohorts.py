@@ -154,6 +154,18 @@ def test_one_sibling_that_knows_the_size_is_enough(door: Service) -> None:
     assert {(a["group_complete"], a["group_size"]) for a in answers} == {(True, 3)}
 
 
+def test_a_size_that_is_told_goes_before_the_usual_one(tmp_path: Path) -> None:
+    arguments = ("--model", "exact", "--cohort-size", "2")
+    with running(tmp_path / "log", *arguments) as service:
+        usual = [rollout("usual", i, TEXTS[i]) for i in range(2)]
+        told = [rollout("told", 0, TEXTS[0])]
+        told += [rollout("told", i, TEXTS[i], group_size=3) for i in (1, 2)]
+        answers = ok(at_once(service.url, *usual, *told))
+    assert [answer["group_size"] for answer in answers[:2]] == [2, 2]
+    assert all(answer["group_complete"] for answer in answers[:2])
+    assert {answer["group_size"] for answer in answers[2:]} == {3}
+
+
 def test_members_without_ids_fill_one_group_after_the_other(door: Service) -> None:
     texts = [TEXTS[0], TEXTS[0], TEXTS[2]] * 2
     requests = [rollout("unnamed", None, text, group_size=3) for text in texts]

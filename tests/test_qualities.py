@@ -17,6 +17,7 @@ from tests import checkpoints
 from tests.conftest import Service, running
 from tests.processes import serving
 from tests.test_bad_input import problem
+from tests.test_cohorts import metric, until
 from tests.test_trainer_formats import chat, ok, openrlhf, posted
 
 CHAT_TEMPLATE = (
@@ -45,6 +46,13 @@ def test_labels_as_text_and_constants(plain: Service) -> None:
     assert scores(plain, openrlhf("2+3?", "6", "5"), query="n=1&quality=constant") == [1]
     missing = posted(plain.url, "/get_reward?n=1", openrlhf("2+3?", "5"))[0]
     assert problem(missing, 422)["errors"][0]["loc"] == ["label"]
+
+
+def test_when_one_rollout_of_a_list_fails_the_others_do_not_wait_on(plain: Service) -> None:
+    sent = [openrlhf("list?", "5", "5"), openrlhf("list?", "5")]
+    batch = {name: [body[name][0] for body in sent] for name in ("query", "prompts", "labels")}
+    problem(posted(plain.url, "/get_reward?n=8", batch)[0], 422)
+    until(lambda: metric(plain, "darling_waiting_rollouts") == 0)
 
 
 def test_the_url_cannot_name_what_has_to_be_set_up(plain: Service) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from models.protocol import content_key
 from service.answers import RolloutAnswer
 from service.body import valid
-from service.errors import Unavailable
+from service.errors import Problem, Unavailable
 from service.qualities import Sample
 from service.schemas import RolloutRequest
 from service.trainers.query import Query
@@ -60,6 +61,18 @@ async def reward(
     except TimeoutError:
         late = "the group is still being scored; ask again with the same rollout"
         raise Unavailable(late, retry_after_s=RETRY_AFTER_LATE_S) from None
+
+
+async def rewards(
+    request: Request, rollouts: Sequence[Trained], query: Query, patience: Patience
+) -> list[RolloutAnswer]:
+    """The same of several rollouts; when one fails, the others leave their cohorts."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(reward(request, r, query, patience)) for r in rollouts]
+    except* Problem as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in running]
 
 
 def _asked(rollout: Trained, query: Query, quality: float, deadline_s: float) -> RolloutRequest:

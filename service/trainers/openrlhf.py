@@ -8,7 +8,6 @@ are taken, a list of one is answered with numbers, others with lists. A request 
 trainer after 180 seconds and five tries, and a failed reward ends the run.
 """
 
-import asyncio
 from collections import Counter
 from typing import Any
 
@@ -22,7 +21,7 @@ from service.documentation import accepts, answers
 from service.errors import FieldError, Invalid
 from service.qualities import Sample
 from service.telemetry import Telemetry
-from service.trainers.door import Patience, Trained, flags, group_of, reward, text_of
+from service.trainers.door import Patience, Trained, flags, group_of, rewards, text_of
 from service.trainers.query import Query, read_query
 from service.trainers.responses import clean, response_of
 
@@ -70,9 +69,7 @@ async def get_reward(request: Request) -> Response:
     rollouts = _rollouts(body, query.n, telemetry)
     if not rollouts:
         return json_answer({"rewards": [], "scores": [], "extra_logs": {}})
-    found = await while_connected(
-        request, asyncio.gather(*(reward(request, r, query, PATIENCE) for r in rollouts))
-    )
+    found = await while_connected(request, rewards(request, rollouts, query, PATIENCE))
     return json_answer(_answer(found), flags(*found))
 
 
