@@ -45,10 +45,10 @@ class CrossEncoder(Pairwise):
         name: str | None = None,
     ) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
-        self._model = _load_model(path, options.device)
+        self._model = load_model(path, options.device)
         config = self._model.config
         self._pad = config.pad_token_id
-        tokenizer = _load_tokenizer(path, preset)
+        tokenizer = load_tokenizer(path, preset)
         self._device = options.device
         chosen = _first(
             options.similar_label,
@@ -95,7 +95,7 @@ class CrossEncoder(Pairwise):
         sequences = [pair.sequence for pair in encoded]
         # A decoder classifies the last token that is not padding: without a padding token of its
         # own, it gets one that none of these inputs holds.
-        pad = _unused(sequences) if self._pad is None else self._pad
+        pad = unused_token(sequences) if self._pad is None else self._pad
         self._model.config.pad_token_id = pad
         for index, logits in run_in_tiles(self._forward, sequences, pad, self._device):
             results[index] = PairResult(
@@ -125,18 +125,20 @@ def _first(*choices: Any) -> Any:
     return next((choice for choice in choices if choice is not None), None)
 
 
-def _unused(sequences: Sequence[IntArray]) -> int:
+def unused_token(sequences: Sequence[IntArray]) -> int:
+    """A token id that no sequence holds."""
     used = set(np.unique(np.concatenate([sequence[0] for sequence in sequences])).tolist())
     return next(token for token in range(len(used) + 1) if token not in used)
 
 
-def _load_model(path: str, device: str) -> Any:
+def load_model(path: str, device: str) -> Any:
+    """A sequence-classification model. Raises `ModelError` if it has no trained head."""
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
             path, output_loading_info=True, dtype=torch.float32 if device == "cpu" else "auto"
         )
     except Exception as error:
-        raise ModelError(f"cannot load the cross-encoder {path!r}: {error}") from error
+        raise ModelError(f"cannot load the checkpoint {path!r}: {error}") from error
     if report["missing_keys"]:
         raise ModelError(
             f"{path!r} has no trained classification head: its weights lack "
@@ -145,7 +147,7 @@ def _load_model(path: str, device: str) -> Any:
     return model.eval().to(device)
 
 
-def _load_tokenizer(path: str, preset: Preset | None) -> Any:
+def load_tokenizer(path: str, preset: Preset | None = None) -> Any:
     try:
         return AutoTokenizer.from_pretrained(path)
     except Exception as error:

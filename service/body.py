@@ -5,7 +5,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -52,6 +52,15 @@ def parse(raw: bytes, schema: type[Body]) -> Body:
         problems = error.errors(include_url=False)
     if problems[0]["type"] == "json_invalid":
         raise _malformed(raw, str(problems[0]["msg"]))
+    raise Invalid([_field_error(problem) for problem in problems])
+
+
+def valid(values: Mapping[str, Any], schema: type[Body]) -> Body:
+    """Python values as `schema`. Raises `Invalid`."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
     raise Invalid([_field_error(problem) for problem in problems])
 
 

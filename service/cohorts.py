@@ -19,14 +19,13 @@ from collections.abc import Sequence
 from service import inputs
 from service.answers import RewardAnswer, RolloutAnswer
 from service.cohort import Cohort, Key, Member, bytes_of
-from service.errors import Conflict, FieldError, Invalid, Loc, Overloaded, Problem, Unavailable
-from service.pipeline import Pipeline
+from service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
+from service.pipeline import RETRY_AFTER_STOP_S, Pipeline
 from service.schemas import RolloutRequest
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_FULL_S = 2.0
-RETRY_AFTER_STOP_S = 5.0
 LONGEST_PAUSE_S = 5.0
 """Between two tries to get a cohort into a full queue."""
 
@@ -77,7 +76,7 @@ class Cohorts:
         try:
             self._pipeline.check(request.group([request.rollout()]))
         except Invalid as problem:
-            raise _of_one_rollout(problem) from None
+            raise inputs.of_one_rollout(problem) from None
 
     def _join(self, request: RolloutRequest) -> tuple[Cohort, Member]:
         """The member that answers this request: of old, or new in its cohort."""
@@ -116,11 +115,11 @@ class Cohorts:
             )
 
     def _open(self, key: Key, request: RolloutRequest) -> Cohort:
-        size = request.group_size or self._settings.cohort_size
-        reserved = (size or 1) * bytes_of(request)
+        told, usual = request.group_size, self._settings.cohort_size
+        reserved = (told or usual or 1) * bytes_of(request)
         self._make_room(reserved)
         now = asyncio.get_running_loop().time()
-        cohort = self._cohorts[key] = Cohort(key, request, size, reserved, opened=now)
+        cohort = self._cohorts[key] = Cohort(key, request, told, usual, reserved, opened=now)
         self._account(cohort)
         return cohort
 
@@ -151,7 +150,7 @@ class Cohorts:
             self._score(cohort, [member])
             return member
         self._count("joined")
-        cohort.size = cohort.size or request.group_size
+        cohort.told_size = cohort.told_size or request.group_size
         cohort.quiet_s = request.quiet_s or cohort.quiet_s
         cohort.quiet_from = loop.time()
         if cohort.full or len(cohort.members) == self._settings.max_rollouts:
@@ -229,7 +228,7 @@ class Cohorts:
                     raise
                 await asyncio.sleep(min(problem.retry_after_s or 1.0, LONGEST_PAUSE_S))
             except Invalid as problem:
-                raise _of_one_rollout(problem) from None
+                raise inputs.of_one_rollout(problem) from None
 
     def _fail(self, cohort: Cohort, error: Exception) -> None:
         """Tells its callers, and forgets it, so that their retries form it anew."""
@@ -241,7 +240,7 @@ class Cohorts:
         for member in members:
             if not member.answer.done():
                 member.answer.set_exception(error)
-            del cohort.members[member.id]
+            cohort.members.pop(member.id, None)
         self._account(cohort)
 
     def _keep(self, cohort: Cohort) -> None:
@@ -299,17 +298,3 @@ def _share(scored: RewardAnswer, place: int, complete: bool) -> RolloutAnswer:
         "group_size": len(group.rewards),
         "model": scored.model,
     }
-
-
-def _of_one_rollout(problem: Invalid) -> Invalid:
-    """The problem of a group, its places named as in a request of one rollout."""
-    return Invalid([FieldError(_own_place(error.loc), error.msg) for error in problem.errors])
-
-
-def _own_place(loc: Loc) -> Loc:
-    """("groups", 0, "rollouts", 2, "quality") is ("quality",), the rollout itself ("text",)."""
-    if loc[:2] != ("groups", 0):
-        return loc
-    if loc[2:3] != ("rollouts",):
-        return loc[2:]
-    return loc[4:] or ("text",)

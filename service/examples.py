@@ -155,5 +155,6 @@ MODELS_ANSWER: dict[str, Any] = {
         "max_chars": 200000,
         "max_body_bytes": 67108864,
         "queue_tokens": 2000000,
+        "cohort_bytes": 2147483648,
     },
 }

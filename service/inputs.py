@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from service.errors import FieldError, Invalid
+from service.errors import FieldError, Invalid, Loc
 from service.rewards import quality as qualities
 from service.rewards.exact import BoolArray, FloatArray
 from service.schemas import EquivalenceRequest, Group, PromptGroup, RewardOptions
@@ -117,6 +117,20 @@ def logprobs_of(group: Group) -> FloatArray:
     logprobs = group.column("logprob")
     _all_given("logprob", logprobs)
     return np.asarray(logprobs, dtype=np.float64)
+
+
+def of_one_rollout(problem: Invalid) -> Invalid:
+    """The problem of a group, its places named as in a request of one rollout."""
+    return Invalid([FieldError(_own_place(error.loc), error.msg) for error in problem.errors])
+
+
+def _own_place(loc: Loc) -> Loc:
+    """("groups", 0, "rollouts", 2, "quality") is ("quality",), the rollout itself ("text",)."""
+    if loc[:2] != ("groups", 0):
+        return loc
+    if loc[2:3] != ("rollouts",):
+        return loc[2:]
+    return loc[4:] or ("text",)
 
 
 def _all_given(name: str, values: Sequence[object]) -> None:

@@ -240,14 +240,16 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
 
     def group(self, rollouts: list[Rollout]) -> RewardRequest:
         """These rollouts as one group, scored as this request asks."""
-        run = Run(name=self.run) if isinstance(self.run, str) else self.run
-        group = Group(prompt=self.prompt, rollouts=list(rollouts), reference=self.reference)
-        return RewardRequest(
+        # Everything in here has been validated.
+        group = Group.model_construct(
+            prompt=self.prompt, rollouts=list(rollouts), reference=self.reference
+        )
+        return RewardRequest.model_construct(
             groups=[group],
             reward=self.reward,
             partition=self.partition,
             model=self.model,
-            run=run,
+            run=Run(name=self.run) if isinstance(self.run, str) else self.run,
         )
 
     def rollout(self) -> Rollout:

@@ -1,6 +1,7 @@
 """`darling-reward serve`: the app under uvicorn, with a stop that answers what is in flight."""
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -14,6 +15,16 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
+BACKLOG = 65_535
+"""Connections that may wait to be accepted when a whole batch of rollouts comes at once; the kernel
+allows net.core.somaxconn of them."""
+KEEP_ALIVE_S = 120
+"""Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s), so that it is they who
+close it: a request that crosses the server's closing is reset."""
+YOUNG_OBJECTS = 50_000
+"""Allocations between two looks for garbage. A waiting rollout is some hundred objects: with
+Python's 700, the service would look through those of thousands again and again."""
+
 
 class Server(uvicorn.Server):
     """On the first signal, drains the pipeline; uvicorn then closes as the answers go out."""
@@ -26,6 +37,8 @@ class Server(uvicorn.Server):
                 self._app,
                 host=settings.host,
                 port=settings.port,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
                 access_log=False,
                 lifespan="on",
@@ -60,6 +73,7 @@ def run(settings: Settings) -> int:
     """Serves until stopped; returns the process's exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _allow_open_files()
+    gc.set_threshold(YOUNG_OBJECTS)
     server = Server(settings)
     server.run()
     return 1 if server.failed else 0

@@ -28,7 +28,14 @@ def _threshold(given: object) -> object:
 SERVER_ONLY = frozenset(
     {
         *("host", "port", "api_key", "max_body_bytes", "queue_tokens"),
-        *("cohort_size", "cohort_deadline_s", "cohort_quiet_s", "cohort_keep_s", "cohort_bytes"),
+        *(
+            "quality",
+            "cohort_size",
+            "cohort_deadline_s",
+            "cohort_quiet_s",
+            "cohort_keep_s",
+            "cohort_bytes",
+        ),
         *("request_timeout_s", "drain_s"),
     }
 )
@@ -45,7 +52,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     api_key: str | None = Field(
-        None, min_length=1, description="Bearer token that /v1 routes then require."
+        None, min_length=1, description="Token that every route but health then requires."
     )
 
     model: str = Field("embedded", description="Default classifier; `darling-reward models` lists.")
@@ -76,6 +83,12 @@ class Settings(BaseSettings):
     )
     judge_api_key: str | None = Field(
         None, min_length=1, description="Bearer token for the LLM judge's server."
+    )
+
+    quality: str = Field(
+        "constant",
+        description="Quality for trainers that cannot send one: constant (1), label-match, "
+        "math-verify, reward-model:PATH_OR_ID, or the URL of an OpenRLHF-style reward server.",
     )
 
     max_groups: Positive = Field(1024, description="Groups in one request.")
@@ -138,4 +151,5 @@ class Settings(BaseSettings):
             "max_chars": self.max_chars,
             "max_body_bytes": self.max_body_bytes,
             "queue_tokens": self.queue_tokens,
+            "cohort_bytes": self.cohort_bytes,
         }

@@ -105,6 +105,12 @@ class Telemetry:
             registry=r,
         )
 
+        self.unmatched = Counter(
+            "darling_unmatched_prompts_total",
+            "Rollouts sent with their prompt that do not start with it: judged prompt and all.",
+            registry=r,
+        )
+
     def observe_cache(self, size: Callable[[], int]) -> None:
         gauge = Gauge(
             "darling_cache_bytes", "Memory held by cached results.", registry=self.registry

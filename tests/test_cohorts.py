@@ -109,7 +109,7 @@ def test_every_caller_gets_its_share_of_the_whole_group(door: Service) -> None:
 
 
 def test_groups_steps_runs_and_attempts_do_not_mix(door: Service) -> None:
-    others = [
+    others: list[dict[str, Any]] = [
         {"group_id": "other"},
         {"run": {"name": "t", "step": 1}},
         {"run": {"name": "t", "step": 2}},
@@ -152,6 +152,18 @@ def test_one_sibling_that_knows_the_size_is_enough(door: Service) -> None:
     requests[1]["group_size"] = 3
     answers = ok(at_once(door.url, *requests))
     assert {(a["group_complete"], a["group_size"]) for a in answers} == {(True, 3)}
+
+
+def test_a_size_that_is_told_goes_before_the_usual_one(tmp_path: Path) -> None:
+    arguments = ("--model", "exact", "--cohort-size", "2")
+    with running(tmp_path / "log", *arguments) as service:
+        usual = [rollout("usual", i, TEXTS[i]) for i in range(2)]
+        told = [rollout("told", 0, TEXTS[0])]
+        told += [rollout("told", i, TEXTS[i], group_size=3) for i in (1, 2)]
+        answers = ok(at_once(service.url, *usual, *told))
+    assert [answer["group_size"] for answer in answers[:2]] == [2, 2]
+    assert all(answer["group_complete"] for answer in answers[:2])
+    assert {answer["group_size"] for answer in answers[2:]} == {3}
 
 
 def test_members_without_ids_fill_one_group_after_the_other(door: Service) -> None:

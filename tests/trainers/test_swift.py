@@ -10,7 +10,7 @@ from tests.trainers.conftest import DRIVERS, EXAMPLES, need, variables, whole_gr
 
 N = 4
 TEXTS = ["the sea is blue", "the sea is blue", "cold deep water", "waves and wind"]
-ROWS = [(f"prompt {g}", TEXTS[member % (g + 1)]) for g in range(3) for member in range(N)]
+ROWS = [(f"prompt {g}", TEXTS[member % (g + 2)]) for g in range(3) for member in range(N)]
 
 
 def scores(url: str, **more: str) -> list[float | None]:
