@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,12 @@ from darling_client import (
     BadAnswer,
     BadRequest,
     Client,
+    CohortRollout,
     Group,
     GroupRewards,
     Overloaded,
     Rollout,
+    RolloutReward,
     TimedOut,
     TooLarge,
     Unauthorized,
@@ -306,6 +310,49 @@ def test_hosts_share_the_load(url: str) -> None:
         shares = [len(httpx.get(f"{host.url}/seen").json()) for host in (one, other)]
     assert sum(shares) == 40
     assert min(shares) >= 12
+
+
+def members(groups: int, size: int) -> list[CohortRollout]:
+    return [
+        CohortRollout(
+            group_id=f"g{group}",
+            member_id=member,
+            group_size=size,
+            prompt=f"p{group}",
+            rollout=Rollout(f"word{member // 2}", quality=member / 8),
+        )
+        for member in range(size)
+        for group in range(groups)
+    ]
+
+
+def test_members_of_cohorts_meet_over_two_hosts(url: str, tmp_path: Path) -> None:
+    """More of them wait than a pool of connections has by default, and every host has a share."""
+
+    async def ask(client: AsyncClient) -> list[RolloutReward]:
+        async with client:
+            return await asyncio.gather(
+                *(client.rollout(member, run="exp") for member in members(60, 4))
+            )
+
+    with running(tmp_path / "log", "--model", "ngram") as other:
+        answers = asyncio.run(ask(AsyncClient([url, other.url])))
+        counted = [httpx.get(f"{host}/metrics").text for host in (url, other.url)]
+    for member, answer in zip(members(60, 4), answers, strict=True):
+        assert answer.reward == pytest.approx(2 / 3 * int(member.member_id) / 8)
+        assert (answer.class_, answer.num_classes) == (int(member.member_id) // 2, 2)
+        assert (answer.group_complete, answer.group_size) == (True, 4)
+    assert all('darling_cohorts_total{end="complete"}' in text for text in counted)
+
+
+def test_a_cohort_from_threads_and_its_deadline(url: str) -> None:
+    three = [member for member in members(1, 4) if member.member_id != 2]
+    three = [replace(member, group_id="partial", deadline_s=0.5) for member in three]
+    with Client(url) as client, ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(client.rollout, three))
+    assert [answer.group_complete for answer in answers] == [False] * 3
+    assert [answer.diversity for answer in answers] == [0.5, 0.5, 1.0]
+    assert {answer.model.id for answer in answers} == {"ngram"}
 
 
 @given(st.lists(st.text(), min_size=1, max_size=40, unique=True))

@@ -1,4 +1,4 @@
-"""verifiers' own group scoring, and skyrl-gym's own environments behind the generator mixin."""
+"""verifiers' own group scoring, skyrl-gym's environments behind the generator mixin, requests."""
 
 import json
 import subprocess
@@ -41,3 +41,9 @@ def test_skyrl_environments_behind_the_generator(words: Service) -> None:
     rewards = whole_group(words, "one", TEXTS, QUALITY)["rewards"]
     assert training == pytest.approx([reward for reward in rewards for _ in ("one", "two")])
     assert evaluation == [quality for quality in QUALITY for _ in ("one", "two")]
+
+
+def test_the_example_with_requests(words: Service) -> None:
+    command = [*need("light", "requests"), str(EXAMPLES / "with_requests.py"), words.url]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(run.stdout) == [1.0, 0.0, 0.5, 0.0]
