@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=2000)
     parser.add_argument("--size", type=int, default=8)
     parser.add_argument("--connections", type=int, default=500)
-    parser.add_argument("--deadline-s", type=float, default=5)
+    parser.add_argument("--deadline-s", type=float, default=10)
     parser.add_argument("--words", type=int, default=200)
     parser.add_argument("--keep-s", type=float, default=20, help="the service's cohort_keep_s")
     parser.add_argument("--waiting", type=int, default=0, help="hold so many callers instead")
