@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
@@ -178,7 +178,7 @@ def _retry_after(response: httpx.Response, otherwise: float) -> float:
         seconds = float(given)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(given) - datetime.now(timezone.utc)).total_seconds()
         except (ValueError, TypeError):
             return otherwise
     return max(seconds, 0.0) * random.uniform(1, 1.25) or otherwise
