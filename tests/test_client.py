@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,13 @@ def test_a_storm_without_end_is_given_up_with_the_reason(url: str, kind: Kind) -
         with pytest.raises(Overloaded, match="answered 503: told to refuse"):
             answer_of(kind(proxy.url, patience_s=1, **QUICK), [COLOURS])
     assert time.monotonic() - started < 5
+
+
+def test_a_retry_after_may_be_a_date(url: str) -> None:
+    back = format_datetime(datetime.now(UTC) + timedelta(seconds=4), usegmt=True)
+    with proxied(url, "--refuse", "1", "--retry-after", back) as proxy:
+        client = Client(proxy.url, backoff_s=60, longest_backoff_s=60, patience_s=30)
+        assert answer_of(client, [COLOURS])[0].num_classes == 2
 
 
 def test_a_retry_after_beyond_patience_is_not_waited_for(url: str) -> None:
