@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_FAILURE_S = 5.0
 TURN_BATCHES = 4
+INLINE_CHARS = 8192
+"""Texts that a model without units compares in less time than a change of threads takes."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
 
 
@@ -183,15 +186,11 @@ class Engine:
             for work in works:
                 work.waiters -= 1
         results = job.known | dict(zip(job.missing, fresh, strict=True))
-        probabilities = await asyncio.get_running_loop().run_in_executor(
-            self._compare,
-            self.classifier.probabilities,
-            job.prompt,
-            job.texts,
-            job.pairs,
-            results,
-        )
-        return Verdict(probabilities, fresh)
+        compare = partial(self.classifier.probabilities, job.prompt, job.texts, job.pairs, results)
+        if not results and sum(map(len, job.texts)) <= INLINE_CHARS:
+            return Verdict(compare(), fresh)
+        loop = asyncio.get_running_loop()
+        return Verdict(await loop.run_in_executor(self._compare, compare), fresh)
 
     def _reserve(self, tokens: int) -> None:
         self._reserved += tokens
