@@ -1,12 +1,14 @@
 """All benchmarks in one run: ours and the peers on the same groups, and the service over HTTP.
 
-    python -m benchmarks [--full] [--out DIR] [--only WORD]
+    python -m benchmarks [--full] [--out DIR] [--only WORD] [--cpu]
 
 Writes `benchmarks.json` (for `benchmarks.compare`) and `benchmarks.png`, and prints each figure as
-median [least, most]. Minutes as it stands, hours with --full.
+median [least, most]. Minutes as it stands, hours with --full. On a machine shared with others, `--cpu`
+times the peers by this process's CPU seconds (infinity is left out: it runs in another).
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 from benchmarks import machine, over_http
 from benchmarks.figures import Figure, Figures, write
 from benchmarks.infinity import COMMAND
+from benchmarks.machine import Clock
 from benchmarks.peers import Peers, peers
 from benchmarks.plot import plot
 from benchmarks.workloads import Workload
@@ -29,11 +32,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="paired runs of each figure")
     parser.add_argument("--out", type=Path, default=Path("bench"))
     parser.add_argument("--only", default="", help="parts whose name holds this word")
+    parser.add_argument("--cpu", action="store_true", help="CPU seconds instead of wall seconds")
     given = parser.parse_args()
+    clock = time.process_time if given.cpu else time.perf_counter
     given.out.mkdir(parents=True, exist_ok=True)
     figures: Figures = {}
     skipped: list[str] = []
-    for name, part in parts(given.full, given.rounds, skipped):
+    for name, part in parts(given.full, given.rounds, clock, skipped):
         if given.only not in name:
             continue
         print(f"# {name}", flush=True)
@@ -47,11 +52,11 @@ def main() -> None:
 
 
 def parts(
-    full: bool, rounds: int, skipped: list[str]
+    full: bool, rounds: int, clock: Clock, skipped: list[str]
 ) -> Iterator[tuple[str, Callable[[], Figures]]]:
     http = over_http
-    yield "machine", lambda: {"matmul peak": Figure.of(peaks(rounds), "GFLOP/s", "higher")}
-    yield "peers", lambda: race(full, rounds, skipped)
+    yield "machine", lambda: {"matmul peak": Figure.of(peaks(rounds, clock), "GFLOP/s", "higher")}
+    yield "peers", lambda: race(full, rounds, clock, skipped)
     yield (
         "start",
         lambda: (
@@ -72,17 +77,17 @@ def parts(
         yield "throughput", partial(http.throughput, workload, 128 if full else 64, rounds)
 
 
-def peaks(rounds: int) -> list[float]:
-    return [machine.matmul_peak() for _ in range(rounds)]
+def peaks(rounds: int, clock: Clock) -> list[float]:
+    return [machine.matmul_peak(clock) for _ in range(rounds)]
 
 
-def race(full: bool, rounds: int, skipped: list[str]) -> Figures:
+def race(full: bool, rounds: int, clock: Clock, skipped: list[str]) -> Figures:
     grid = (
         [Workload(n, words, alike) for n in SIZES for words in LENGTHS for alike in (False, True)]
         if full
         else [Workload(8, 50), Workload(8, 400), Workload(8, 400, collapsed=True)]
     )
-    with peers() as contenders:
+    with peers(clock) as contenders:
         if contenders.server is None:
             skipped.append(f"infinity: no server; set {COMMAND} (benchmarks/infinity.py says how)")
         figures: Figures = {}

@@ -28,7 +28,7 @@ from transformers import AutoTokenizer, BertForSequenceClassification
 
 from benchmarks.figures import Figure, Figures, ratio
 from benchmarks.infinity import Infinity, infinity
-from benchmarks.machine import matmul_peak, operations
+from benchmarks.machine import Clock, matmul_peak, operations
 from benchmarks.workloads import Workload
 from models.encoder import wheel_weights
 from models.protocol import EquivalenceClassifier, FloatArray, all_pairs, judge
@@ -40,7 +40,7 @@ PAIRWISE = ("cross-encoder", "predict", "infinity", "one at a time")
 
 
 @contextmanager
-def peers() -> Iterator["Peers"]:
+def peers(clock: Clock = time.perf_counter) -> Iterator["Peers"]:
     torch.manual_seed(0)
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,12 +48,13 @@ def peers() -> Iterator["Peers"]:
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(wheel_weights()).save_pretrained(folder)
         with infinity(folder) as server:
-            yield Peers(folder, server)
+            yield Peers(folder, server, clock)
 
 
 class Peers:
-    def __init__(self, checkpoint: Path, server: Infinity | None) -> None:
+    def __init__(self, checkpoint: Path, server: Infinity | None, clock: Clock) -> None:
         self.server = server
+        self._clock = clock
         self._embedded = load("embedded")
         self._pairwise = load(f"cross-encoder:{checkpoint}")
         self._predictor = CrossEncoder(str(checkpoint), max_length=PAIR_TOKENS)
@@ -66,11 +67,11 @@ class Peers:
         chosen = [workload.group() for _ in range(groups)]
         for turn in range(rounds + 1):
             for name, contender in contenders.items():
-                started = time.perf_counter()
+                started = self._clock()
                 for group in chosen:
                     contender(group)
                 if turn:  # the first does not count
-                    samples[name].append((time.perf_counter() - started) / groups)
+                    samples[name].append((self._clock() - started) / groups)
         figures = {f"{workload.name}: {n}": Figure.of(s, "s a group") for n, s in samples.items()}
         for ours in ("embedded", "cross-encoder"):
             for name in [n for n in samples if ours in samples and n not in (ours, "embedded")]:
@@ -97,7 +98,7 @@ class Peers:
         """What our runtime makes of the machine, and whether it decides as predict does."""
         # Padding is none, so what is counted is what the pairs need.
         flop = operations(lambda: [judged(self._pairwise, group) for group in groups])
-        peak = matmul_peak()
+        peak = matmul_peak(self._clock)
         share = [flop / len(groups) / s / 1e9 / peak for s in seconds]
         ours = np.concatenate([judged(self._pairwise, group) for group in groups])
         theirs = np.concatenate([self.predicted(group) for group in groups])
