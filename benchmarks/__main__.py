@@ -3,7 +3,7 @@
     python -m benchmarks [--full] [--out DIR] [--only WORD] [--cpu]
 
 Writes `benchmarks.json` (for `benchmarks.compare`) and `benchmarks.png`, and prints each figure as
-median [least, most]. Minutes as it stands, hours with --full. On a machine shared with others, `--cpu`
+median [least, most]. Minutes as it stands, hours with --full. On a machine in use, `--cpu`
 times the peers by this process's CPU seconds (infinity is left out: it runs in another).
 """
 

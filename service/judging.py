@@ -127,7 +127,7 @@ async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> l
     asked = [task.result() for task in running]
     calls = [call for answer in asked for call in answer.calls]
     judged = sum(len(job.pairs) for job, _ in calls)
-    cached = sum(job.cached_pairs for job, _ in calls)
+    cached = sum(job.cached_pairs + verdict.shared for job, verdict in calls)
     fresh = [result for _, verdict in calls for result in verdict.fresh]
     usage.cached += cached
     usage.classified += judged - cached

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(
         256 * 2**20, ge=0, description="Memory for results of texts or pairs seen before."
     )
+    cache_url: str | None = Field(
+        None, description="Redis through which replicas share results of pairs."
+    )
     request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
     drain_s: Seconds = Field(
         3, description="Seconds that requests in flight have to finish after a stop signal."
