@@ -19,10 +19,10 @@ test-image: ## the Dockerfile's own lines in a clean folder, without Docker
 	python3.11 docker/rehearse.py
 
 bench: $(STAMP) ## ours beside the peers and the service over HTTP, in minutes; into bench/
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks
 
 bench-full: $(STAMP) ## every workload of the grid, in hours
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --full
+	$(BIN)/python -m benchmarks --full
 
 # torch goes in together with the rest, pinned: a later one would bring gigabytes of CUDA.
 $(STAMP): pyproject.toml constraints.txt

@@ -62,7 +62,9 @@ def infinity(checkpoint: Path) -> Iterator[Infinity | None]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | quiet
     command = [program, "v2", "--model-id", str(checkpoint), "--served-model-name", "peer"]
     command += [*SWITCHES, "--host", "127.0.0.1", "--port", str(PORT)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         client = Infinity(f"http://127.0.0.1:{PORT}")
         stop = time.monotonic() + START_S

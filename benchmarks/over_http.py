@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from service.schemas import RewardRequest
 from service.settings import Settings
 
 CLIENTS = 64
+COMMAND = (sys.executable, "-m", "service.cli")
 Send = Callable[[dict[str, Any]], Awaitable[object]]
 
 
@@ -147,6 +149,6 @@ def command_line(arguments: Sequence[str], rounds: int) -> Figures:
     seconds = []
     for _ in range(rounds):
         started = time.perf_counter()
-        subprocess.run(["darling-reward", *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)
         seconds.append(time.perf_counter() - started)
     return {f"darling-reward {' '.join(arguments)}": Figure.of(seconds, "s")}

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -40,8 +39,6 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_FAILURE_S = 5.0
 TURN_BATCHES = 4
-INLINE_CHARS = 8192
-"""Texts that a model without units compares in less time than a change of threads takes."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
 
 
@@ -194,11 +191,14 @@ class Engine:
             for work in works:
                 work.waiters -= 1
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
-        compare = partial(self.classifier.probabilities, job.prompt, job.texts, job.pairs, results)
-        if not results and sum(map(len, job.texts)) <= INLINE_CHARS:
-            return Verdict(compare(), fresh, len(shared))
-        loop = asyncio.get_running_loop()
-        probabilities = await loop.run_in_executor(self._compare, compare)
+        probabilities = await asyncio.get_running_loop().run_in_executor(
+            self._compare,
+            self.classifier.probabilities,
+            job.prompt,
+            job.texts,
+            job.pairs,
+            results,
+        )
         return Verdict(probabilities, fresh, len(shared))
 
     async def _found_elsewhere(self, job: Job) -> dict[bytes, Result]:

@@ -1,9 +1,9 @@
 """The second level of the cache: pair results that replicas share through Redis.
 
-Only pairs: they are what is dear (a cross-encoder, a remote model, a judge), at thirteen bytes each.
-Redis is a help and never a need: a look-up takes `READ_S` at most, and after a failure Redis is left
-alone for `REST_S`; results are written in the background, and dropped when they cannot be. What is
-read is checked for its form; whoever can write to that Redis can still change rewards.
+Only pairs: they are what is dear (a cross-encoder, a remote model, a judge), thirteen bytes each.
+Redis is a help and never a need: a look-up takes `READ_S` at most, and after a failure Redis is
+left alone for `REST_S`; results are written in the background, and dropped when they cannot be.
+What is read is checked for its form; whoever can write to that Redis can still change rewards.
 """
 
 import asyncio
