@@ -24,7 +24,8 @@ class Usage:
     cached: int = 0
     """Pairs judged from what the classifier had made of earlier requests."""
     skipped: int = 0
-    """Pairs that needed no judgement: identical text, copies of other pairs, short-answer rule."""
+    """Pairs that needed no judgement: identical text, copies of other pairs, short-answer rule,
+    connected already under single linkage."""
     truncated: int = 0
     """Model inputs that did not fit the model and were cut."""
     tokens: int = 0

@@ -80,7 +80,9 @@ class Pipeline:
     async def rewards(self, request: RewardRequest) -> RewardAnswer:
         options, groups = self._read(request)
         async with self._answering(request.model) as (engine, usage):
-            rule = _rule(engine, request, published=request.reward.parity is not None)
+            read = request.return_probabilities or options.diversity == "pairwise"
+            published = request.reward.parity is not None
+            rule = _rule(engine, request, partition_only=not read, published=published)
             judged = await judge_groups(engine, _texts(request.groups), rule, usage)
         answers = [
             reward_group(group, verdict, options, request.return_probabilities)
@@ -92,7 +94,7 @@ class Pipeline:
     async def partitions(self, request: PartitionRequest) -> PartitionAnswer:
         inputs.check_groups(request.groups, self.settings)
         async with self._answering(request.model) as (engine, usage):
-            rule = _rule(engine, request)
+            rule = _rule(engine, request, partition_only=not request.return_probabilities)
             judged = await judge_groups(engine, _texts(request.groups), rule, usage)
         answers = [
             PartitionedGroup(
@@ -168,13 +170,16 @@ def _texts(groups: Sequence[PromptGroup]) -> list[tuple[str, list[str]]]:
     return [(group.prompt_text(), group.texts()) for group in groups]
 
 
-def _rule(engine: Engine, request: GroupsRequest, published: bool = False) -> Rule:
+def _rule(
+    engine: Engine, request: GroupsRequest, partition_only: bool, published: bool = False
+) -> Rule:
     """How to partition: the request's choices, else the model's own, else as published."""
     info, chosen = engine.classifier.info, request.partition
     return Rule(
         threshold=_threshold(engine, chosen.threshold, ("partition", "threshold")),
         linkage="single" if published else chosen.linkage or info.linkage,
         short_answers=published or chosen.short_answer_rule,
+        partition_only=partition_only,
     )
 
 

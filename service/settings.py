@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.options import Domain, ModelOptions, VerdictForm
+from models.options import Domain, ModelOptions, Runtime, VerdictForm
 from models.protocol import Linkage, OperatingPoint
 
 Positive = Annotated[int, Field(gt=0)]
@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     )
     linkage: Linkage | None = Field(None, description="Default partition algorithm.")
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
+    runtime: Runtime = Field(
+        "auto",
+        description="How an encoder or cross-encoder computes: auto, packed, tiles or bfloat16.",
+    )
     max_length: Positive | None = Field(
         None, description="Tokens of a pair that a cross-encoder reads."
     )
@@ -108,6 +112,9 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(
         256 * 2**20, ge=0, description="Memory for results of texts or pairs seen before."
     )
+    cache_url: str | None = Field(
+        None, description="Redis through which replicas share results of pairs."
+    )
     cohort_size: Positive | None = Field(
         None, description="Rollouts of a cohort whose callers do not say it."
     )
@@ -133,6 +140,7 @@ class Settings(BaseSettings):
             threshold=self.threshold,
             linkage=self.linkage,
             device=self.device,
+            runtime=self.runtime,
             max_length=self.max_length,
             side_length=self.side_length,
             pair_template=self.pair_template,
