@@ -75,7 +75,7 @@ class Pipeline:
         """Raises what `rewards` would raise before any model runs."""
         self._read(request)
         self._refuse_when_draining()
-        _rule(self._engines.get(request.model), request)
+        _rule(self._engines.get(request.model), request, partition_only=False)
 
     async def rewards(self, request: RewardRequest) -> RewardAnswer:
         options, groups = self._read(request)

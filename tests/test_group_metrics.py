@@ -122,7 +122,7 @@ def test_self_bleu_of_copies_is_one_and_of_strangers_small() -> None:
 def test_vendi_counts_orthogonal_blocks(order: float) -> None:
     assert spectrum.vendi(np.eye(4), order) == pytest.approx(4)
     assert spectrum.vendi(np.ones((4, 4)), order) == pytest.approx(1)
-    blocks = np.kron(np.eye(2), np.ones((3, 3)))
+    blocks = np.kron(np.eye(2), np.ones((3, 3))).astype(np.float64)
     assert spectrum.vendi(blocks, order) == pytest.approx(2)
 
 
