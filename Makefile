@@ -2,7 +2,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint test-image bench
+.PHONY: serve test lint test-image test-trainers bench bench-full
 
 serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
@@ -15,15 +15,23 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
+	$(BIN)/python -m tests.trainers.environments
+	$(BIN)/pytest tests/trainers
+
 test-image: ## the Dockerfile's own lines in a clean folder, without Docker
 	python3.11 docker/rehearse.py
 
-bench: $(STAMP) ## 64 clients for a minute
-	$(BIN)/python -m benchmarks.load
+bench: $(STAMP) ## ours beside the peers and the service over HTTP, in minutes; into bench/
+	$(BIN)/python -m benchmarks
+
+bench-full: $(STAMP) ## every workload of the grid, in hours
+	$(BIN)/python -m benchmarks --full
 
 # torch goes in together with the rest, pinned: a later one would bring gigabytes of CUDA.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt clients/python/pyproject.toml
 	test -x $(BIN)/python || python3.11 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt torch --editable '.[dev,math]'
+		--constraint constraints.txt torch \
+		--editable '.[dev,math]' --editable clients/python
 	touch $@

@@ -20,20 +20,13 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
+from benchmarks.machine import operations
 from models.evaluation.lengthen import neutral_sentences
 from models.protocol import EquivalenceClassifier, Result, all_pairs
 from models.registry import load
 
-
-def _fused(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
-
-
-FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused}
-"""The one kernel of ours that torch's counter does not know."""
 PROMPT = "Tell me about a village by a river."
 SIDES = (512, 128)
 DEBERTA_V3_LARGE: dict[str, Any] = {
@@ -113,8 +106,7 @@ def forward(model: torch.nn.Module, ids: torch.Tensor, times: int) -> None:
 
 def measured(work: Callable[[], object], rounds: int) -> dict[str, float]:
     """Medians of CPU and wall seconds, and operations, of one call after a first."""
-    with FlopCounterMode(display=False, custom_mapping=FUSED_ATTENTION) as counter:
-        work()
+    tflop = operations(work) / 1e12
     cpu, wall = [], []
     for _ in range(rounds):
         started, ran = time.perf_counter(), time.process_time()
@@ -122,7 +114,7 @@ def measured(work: Callable[[], object], rounds: int) -> dict[str, float]:
         wall.append(time.perf_counter() - started)
         cpu.append(time.process_time() - ran)
     return {
-        "tflop": counter.get_total_flops() / 1e12,
+        "tflop": tflop,
         "cpu_s": float(median(cpu)),
         "wall_s": float(median(wall)),
     }

@@ -1,27 +1,23 @@
 """The same groups through this project's classifiers and through what people run today.
 
-    python -m benchmarks.peers [groups.jsonl.gz] [--rollouts 8] [--groups 4] [--rounds 5]
-
-All peers read the same MiniLM weights, in one process each after the other, in paired rounds:
+All read the same MiniLM weights, one after the other in each round, so that ratios are paired:
 
     embedded          ours: every text once, then the trained head
-    cross-encoder     ours: every pair, in tiles
-    predict           sentence-transformers CrossEncoder.predict over every pair
-    one at a time     NoveltyBench's loop: one pair a call, greedy, so not every pair; which ones
-                      is decided by our classes, since the head below is random
-    encode + cluster  sentence-transformers encode, scikit-learn agglomerative clustering
+    cross-encoder     ours: every pair, packed
+    predict           (a) sentence-transformers CrossEncoder.predict over every pair
+    infinity          (b) the published call pattern: a request a pair, to a real infinity server
+    one at a time     (c) NoveltyBench's loop: a pair a call, greedy, so not every pair; which ones
+                      is decided by shared words, since the head below is random
+    encode + cluster  (d) sentence-transformers encode, scikit-learn agglomerative clustering
 
-Cross-encoders get a random one-label head and 512 tokens a pair: their cost does not depend on the
-head. Without a file, groups are made of neutral sentences, `--words` a text.
+Cross-encoders get a random one-label head and 512 tokens a pair: their cost does not depend on it.
 """
 
-import argparse
-import json
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -30,108 +26,125 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.cluster import AgglomerativeClustering
 from transformers import AutoTokenizer, BertForSequenceClassification
 
+from benchmarks.figures import Figure, Figures, ratio
+from benchmarks.infinity import Infinity, infinity
+from benchmarks.machine import Clock, matmul_peak, operations
+from benchmarks.workloads import Workload
 from models.encoder import wheel_weights
-from models.evaluation.lengthen import neutral_sentences
-from models.protocol import EquivalenceClassifier, all_pairs, judge
+from models.protocol import EquivalenceClassifier, FloatArray, all_pairs, judge
 from models.registry import load
-from models.training.data import read_groups
 
 Group = tuple[str, list[str]]
 PAIR_TOKENS = 512
+PAIRWISE = ("cross-encoder", "predict", "infinity", "one at a time")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, nargs="?")
-    parser.add_argument("--rollouts", type=int, default=8)
-    parser.add_argument("--words", type=int, default=200)
-    parser.add_argument("--groups", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    groups = workload(given.file, given.groups, given.rollouts, given.words)
-    with tempfile.TemporaryDirectory() as folder:
-        contenders = built(Path(folder), groups)
-        seconds = raced(contenders, groups, given.rounds)
-    words = [len(text.split()) for _, texts in groups for text in texts]
-    pairs = sum(len(all_pairs(len(texts))) for _, texts in groups)
-    print(
-        f"{len(groups)} groups, {len(words)} texts of {median(words):g} words (median; at most "
-        f"{max(words)}), {pairs} pairs, {torch.get_num_threads()} threads, {given.rounds} rounds"
-    )
-    print(f"{'':18s} {'median s':>9s}   times ours: min / median / max")
-    for name, own in seconds.items():
-        ratios = np.asarray(own) / np.asarray(seconds["embedded"])
-        print(
-            f"{name:18s} {median(own):9.2f}   "
-            f"{ratios.min():.1f} / {median(ratios):.1f} / {ratios.max():.1f}"
-        )
-    if given.json is not None:
-        given.json.write_text(json.dumps(seconds, indent=2) + "\n")
-
-
-def workload(file: Path | None, groups: int, rollouts: int, words: int) -> list[Group]:
-    """Stored groups, evenly spread over the file, or made ones."""
-    if file is None:
-        return [
-            (
-                f"Tell me about a village by a river ({g}).",
-                [" ".join(neutral_sentences(words, g * rollouts + k)) for k in range(rollouts)],
-            )
-            for g in range(groups)
-        ]
-    stored = list(
-        {g.prompt: g for g in read_groups(file) if len(set(g.texts)) >= rollouts}.values()
-    )
-    chosen = np.linspace(0, len(stored) - 1, groups).astype(int).tolist()
-    return [(stored[k].prompt, list(dict.fromkeys(stored[k].texts))[:rollouts]) for k in chosen]
-
-
-def built(folder: Path, groups: Sequence[Group]) -> dict[str, Callable[[Group], object]]:
+@contextmanager
+def peers(clock: Clock = time.perf_counter) -> Iterator["Peers"]:
     torch.manual_seed(0)
-    model = BertForSequenceClassification.from_pretrained(wheel_weights(), num_labels=1)
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(wheel_weights()).save_pretrained(folder)
-    embedded, pairwise = load("embedded"), load(f"cross-encoder:{folder}")
-    predictor = CrossEncoder(str(folder), max_length=PAIR_TOKENS)
-    same = {group[0]: decisions(embedded, group) for group in groups}
-    sentences = SentenceTransformer(str(wheel_weights()))
-    return {
-        "embedded": lambda group: judged(embedded, group),
-        "cross-encoder": lambda group: judged(pairwise, group),
-        "predict": lambda group: predictor.predict(
-            [(group[1][i], group[1][j]) for i, j in all_pairs(len(group[1])).tolist()],
-            show_progress_bar=False,
-        ),
-        "one at a time": lambda group: one_at_a_time(predictor, group[1], same[group[0]]),
-        "encode + cluster": lambda group: clustered(sentences, group[1]),
-    }
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        model = BertForSequenceClassification.from_pretrained(wheel_weights(), num_labels=1)
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(wheel_weights()).save_pretrained(folder)
+        with infinity(folder) as server:
+            yield Peers(folder, server, clock)
 
 
-def judged(classifier: EquivalenceClassifier, group: Group) -> object:
+class Peers:
+    def __init__(self, checkpoint: Path, server: Infinity | None, clock: Clock) -> None:
+        self.server = server
+        self._clock = clock
+        self._embedded = load("embedded")
+        self._pairwise = load(f"cross-encoder:{checkpoint}")
+        self._predictor = CrossEncoder(str(checkpoint), max_length=PAIR_TOKENS)
+        self._sentences = SentenceTransformer(str(wheel_weights()))
+
+    def race(self, workload: Workload, groups: int, rounds: int, pairwise: bool) -> Figures:
+        """Seconds a group and ratios; without `pairwise`, only what encodes each text once."""
+        contenders = self._contenders(pairwise)
+        samples: dict[str, list[float]] = {name: [] for name in contenders}
+        chosen = [workload.group() for _ in range(groups)]
+        for turn in range(rounds + 1):
+            for name, contender in contenders.items():
+                started = self._clock()
+                for group in chosen:
+                    contender(group)
+                if turn:  # the first does not count
+                    samples[name].append((self._clock() - started) / groups)
+        figures = {f"{workload.name}: {n}": Figure.of(s, "s a group") for n, s in samples.items()}
+        for ours in ("embedded", "cross-encoder"):
+            for name in [n for n in samples if ours in samples and n not in (ours, "embedded")]:
+                figures[f"{workload.name}: {name} / {ours}"] = ratio(samples[name], samples[ours])
+        if pairwise:
+            figures |= self._pairwise_figures(workload, chosen, samples["cross-encoder"])
+        return figures
+
+    def _contenders(self, pairwise: bool) -> dict[str, Callable[[Group], object]]:
+        every: dict[str, Callable[[Group], object]] = {
+            "embedded": lambda group: judged(self._embedded, group),
+            "encode + cluster": lambda group: clustered(self._sentences, group[1]),
+            "cross-encoder": lambda group: judged(self._pairwise, group),
+            "predict": self.predicted,
+            "one at a time": self.one_at_a_time,
+        }
+        if (server := self.server) is not None:
+            every["infinity"] = lambda group: server.judge(pairs_of(group))
+        return {name: run for name, run in every.items() if pairwise or name not in PAIRWISE}
+
+    def _pairwise_figures(
+        self, workload: Workload, groups: Sequence[Group], seconds: Sequence[float]
+    ) -> Figures:
+        """What our runtime makes of the machine, and whether it decides as predict does."""
+        # Padding is none, so what is counted is what the pairs need.
+        flop = operations(lambda: [judged(self._pairwise, group) for group in groups])
+        peak = matmul_peak(self._clock)
+        share = [flop / len(groups) / s / 1e9 / peak for s in seconds]
+        ours = np.concatenate([judged(self._pairwise, group) for group in groups])
+        theirs = np.concatenate([self.predicted(group) for group in groups])
+        # A random head has no threshold of its own: the median splits the pairs evenly.
+        middle = float(np.median(theirs))
+        agreed = float(np.mean((ours > middle) == (theirs > middle)))
+        prefix = f"{workload.name}: cross-encoder"
+        return {
+            f"{prefix}, share of the matmul peak": Figure.of(share, "of 1", "higher"),
+            f"{prefix}, decisions as predict": Figure.of([agreed], "of 1", "higher"),
+            f"{prefix}, largest difference": Figure.of([float(np.abs(ours - theirs).max())], "P"),
+        }
+
+    def predicted(self, group: Group) -> FloatArray:
+        found = self._predictor.predict(pairs_of(group), show_progress_bar=False)
+        return np.asarray(found, dtype=np.float64)
+
+    def one_at_a_time(self, group: Group) -> None:
+        """Greedy first-exemplar classes, a call for each pair that is looked at."""
+        same = self._decisions(group)
+        exemplars: list[int] = []
+        for own, text in enumerate(group[1]):
+            for other in exemplars:
+                self._predictor.predict([(group[1][other], text)], show_progress_bar=False)
+                if same[other, own]:
+                    break
+            else:
+                exemplars.append(own)
+
+    def _decisions(self, group: Group) -> NDArray[np.bool_]:
+        """Who is taken for alike, (n, n): by words, which costs the loop next to nothing."""
+        words = [set(text.split()) for text in group[1]]
+        return np.asarray([[len(a & b) > 0.8 * len(a | b) for b in words] for a in words])
+
+
+def judged(classifier: EquivalenceClassifier, group: Group) -> FloatArray:
     prompt, texts = group
     return judge(classifier, prompt, texts, all_pairs(len(texts)))
 
 
-def decisions(classifier: EquivalenceClassifier, group: Group) -> NDArray[np.bool_]:
-    """Whether each two of the group are equivalent, shape (n, n)."""
-    pairs = all_pairs(len(group[1]))
-    same = np.eye(len(group[1]), dtype=np.bool_)
-    rows, columns = pairs.T
-    same[rows, columns] = judge(classifier, *group, pairs) > classifier.info.threshold
-    return same | same.T
-
-
-def one_at_a_time(model: CrossEncoder, texts: Sequence[str], same: NDArray[np.bool_]) -> None:
-    """Greedy first-exemplar classes, a call for each pair that is looked at."""
-    exemplars: list[int] = []
-    for own, text in enumerate(texts):
-        for other in exemplars:
-            model.predict([(texts[other], text)], show_progress_bar=False)
-            if same[other, own]:
-                break
-        else:
-            exemplars.append(own)
+def pairs_of(group: Group) -> list[tuple[str, str]]:
+    """Each in the order in which ours reads it."""
+    texts = sorted(group[1])
+    place = {text: i for i, text in enumerate(texts)}
+    listed = [sorted((place[group[1][i]], place[group[1][j]])) for i, j in all_pairs(len(texts))]
+    return [(texts[i], texts[j]) for i, j in listed]
 
 
 def clustered(model: SentenceTransformer, texts: Sequence[str]) -> object:
@@ -139,22 +152,3 @@ def clustered(model: SentenceTransformer, texts: Sequence[str]) -> object:
     return AgglomerativeClustering(
         n_clusters=None, metric="cosine", linkage="average", distance_threshold=0.3
     ).fit_predict(vectors)
-
-
-def raced(
-    contenders: dict[str, Callable[[Group], object]], groups: Sequence[Group], rounds: int
-) -> dict[str, list[float]]:
-    """Wall seconds of each contender in each round, after a first one that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
-        for name, contender in contenders.items():
-            started = time.perf_counter()
-            for group in groups:
-                contender(group)
-            if turn:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
-if __name__ == "__main__":
-    main()

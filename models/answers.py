@@ -78,17 +78,36 @@ class Worker:
         raise ModelUnavailable("a worker of the answers model does not start")
 
 
+class Workers:
+    """`WORKERS` processes, for as many threads at a time."""
+
+    def __init__(self) -> None:
+        """Raises `ModelError` if math-verify is not installed."""
+        if find_spec("math_verify") is None:
+            raise ModelError("math-verify is missing; pip install 'darling-reward[math]'")
+        self._free: SimpleQueue[Worker] = SimpleQueue()
+        for _ in range(WORKERS):
+            self._free.put(Worker())
+
+    def ask(self, *texts: str) -> bool | None:
+        """Whether one text can be compared, or two agree; None if that took too long."""
+        worker = self._free.get()
+        try:
+            said = worker.ask(*texts)
+        finally:
+            self._free.put(worker)
+        if said is None:
+            log.warning("an answer cannot be compared in %d s", answer_worker.CPU_SECONDS)
+        return said
+
+
 class Answers(Pairwise):
     """A pairwise classifier that answers 0 or 1."""
 
     def __init__(self, options: ModelOptions = DEFAULT_OPTIONS) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        if find_spec("math_verify") is None:
-            raise ModelError("math-verify is missing; pip install 'darling-reward[math]'")
+        self._workers = Workers()
         self._comparable: LRUCache[str, bool] = LRUCache(REMEMBERED)
-        self._workers: SimpleQueue[Worker] = SimpleQueue()
-        for _ in range(WORKERS):
-            self._workers.put(Worker())
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="answers")
         limits = f"{TAIL_CHARS}/{answer_worker.CPU_SECONDS}"
         self.info = options.apply(
@@ -109,7 +128,7 @@ class Answers(Pairwise):
             known[text] = self._comparable[text]
         self._comparable.update(known)
         agreed = self._threads.map(
-            lambda pair: known[pair[0]] and known[pair[1]] and bool(self._ask(*pair)), pairs
+            lambda pair: known[pair[0]] and known[pair[1]] and bool(self._workers.ask(*pair)), pairs
         )
         return [
             PairResult(
@@ -122,14 +141,4 @@ class Answers(Pairwise):
 
     def _try(self, text: str) -> bool:
         """Whether the text has a final answer that can be compared in time."""
-        return bool(self._ask(text))
-
-    def _ask(self, *texts: str) -> bool | None:
-        worker = self._workers.get()
-        try:
-            said = worker.ask(*texts)
-        finally:
-            self._workers.put(worker)
-        if said is None:
-            log.warning("an answer cannot be compared in %d s", answer_worker.CPU_SECONDS)
-        return said
+        return bool(self._workers.ask(text))

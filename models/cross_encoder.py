@@ -1,7 +1,8 @@
 """Any Hugging Face sequence-classification checkpoint, encoder or decoder, judging pairs.
 
 Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
-softmax of the "equivalent" label, or the sigmoid of a single logit.
+softmax of the "equivalent" label, or the sigmoid of a single logit. BERT and RoBERTa architectures
+run packed (`models.packed`), the others in tiles of fixed shape (`models.tiles`).
 
 How a checkpoint wants to be used comes from the settings, else from the preset it is loaded under,
 else from these attributes of its config.json, else from its tokenizer and the usual conventions:
@@ -13,7 +14,7 @@ else from these attributes of its config.json, else from its tokenizer and the u
     equivalence_threshold     probability above which two texts are equivalent
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from inspect import signature
 from typing import Any
 
@@ -23,8 +24,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from models.fingerprint import fingerprint_of
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from models.packed import PackedEncoder, Shape
 from models.pair_input import PairEncoder
 from models.pairs import PairResult, Pairwise
+from models.precision import dtype_of
 from models.presets import Preset
 from models.protocol import IntArray, ModelInfo, Unit
 from models.tiles import run_in_tiles
@@ -45,10 +48,10 @@ class CrossEncoder(Pairwise):
         name: str | None = None,
     ) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
-        self._model = _load_model(path, options.device)
+        self._model = load_model(path, options)
         config = self._model.config
         self._pad = config.pad_token_id
-        tokenizer = _load_tokenizer(path, preset)
+        tokenizer = load_tokenizer(path, preset)
         self._device = options.device
         chosen = _first(
             options.similar_label,
@@ -74,6 +77,7 @@ class CrossEncoder(Pairwise):
         threshold = _first(
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
         )
+        self._packed = _packed(self._model, options)
         self._segments = reads_segments(self._model, tokenizer, template)
         self._pairs = PairEncoder(tokenizer, template, side_length, max_length)
         read = f"{side_length} tokens a side" if side_length else f"{max_length} tokens"
@@ -93,17 +97,33 @@ class CrossEncoder(Pairwise):
         encoded = [self._pairs.encode(unit.inputs[0], unit.inputs[1]) for unit in units]
         results: dict[int, PairResult] = {}
         sequences = [pair.sequence for pair in encoded]
-        # A decoder classifies the last token that is not padding: without a padding token of its
-        # own, it gets one that none of these inputs holds.
-        pad = _unused(sequences) if self._pad is None else self._pad
-        self._model.config.pad_token_id = pad
-        for index, logits in run_in_tiles(self._forward, sequences, pad, self._device):
+        for index, logits in self._logits(sequences):
             results[index] = PairResult(
                 probability=self._probability(logits),
                 tokens=sequences[index].shape[1],
                 truncated=encoded[index].truncated,
             )
         return [results[i] for i in range(len(units))]
+
+    def _logits(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, torch.Tensor]]:
+        """(index, logits (labels,)) of every sequence, in any order."""
+        if self._packed is None:
+            # A decoder classifies the last token that is not padding: without a padding token of
+            # its own, it gets one that none of these inputs holds.
+            pad = unused_token(sequences) if self._pad is None else self._pad
+            self._model.config.pad_token_id = pad
+            yield from run_in_tiles(self._forward, sequences, pad, self._device)
+            return
+        given = sequences if self._segments else [sequence[:1] for sequence in sequences]
+        for index, first in self._packed.first(given):
+            with torch.inference_mode():
+                yield index, self._head(first[None, None])[0].double().cpu()
+
+    def _head(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits from the first token's state, (1, 1, hidden), by the checkpoint's own head."""
+        pooler = getattr(self._model.base_model, "pooler", None)
+        logits: torch.Tensor = self._model.classifier(states if pooler is None else pooler(states))
+        return logits
 
     def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         ids, types = inputs
@@ -117,7 +137,8 @@ class CrossEncoder(Pairwise):
         return float(torch.softmax(logits, dim=0)[self._similar])
 
     def _fingerprint(self, *choices: object) -> str:
-        return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices}")
+        computed = f"{self._model.dtype} {'tiles' if self._packed is None else 'packed'}"
+        return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices} {computed}")
 
 
 def _first(*choices: Any) -> Any:
@@ -125,27 +146,48 @@ def _first(*choices: Any) -> Any:
     return next((choice for choice in choices if choice is not None), None)
 
 
-def _unused(sequences: Sequence[IntArray]) -> int:
+def unused_token(sequences: Sequence[IntArray]) -> int:
+    """A token id that no sequence holds."""
     used = set(np.unique(np.concatenate([sequence[0] for sequence in sequences])).tolist())
     return next(token for token in range(len(used) + 1) if token not in used)
 
 
-def _load_model(path: str, device: str) -> Any:
+def _packed(model: Any, options: ModelOptions) -> PackedEncoder | None:
+    """The model's encoder for packed batches; None if it is to run in tiles.
+
+    Raises `ModelError` if packed was asked for and is not to be had.
+    """
+    shape = Shape.read(model.config.to_dict())
+    if options.runtime == "packed" and shape is None:
+        raise ModelError(
+            f"a {model.config.model_type} cannot run packed, only BERT and RoBERTa architectures; "
+            "leave runtime out"
+        )
+    if options.runtime == "tiles" or shape is None:
+        return None
+    return PackedEncoder(model.base_model.state_dict(), shape, options.device)
+
+
+def load_model(path: str, options: ModelOptions) -> Any:
+    """A sequence-classification model. Raises `ModelError` if it has no trained head."""
+    # On a GPU a checkpoint runs in the precision it was saved in.
+    own = options.device != "cpu" and options.runtime != "bfloat16"
+    dtype = "auto" if own else dtype_of(options.runtime, options.device)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            path, output_loading_info=True, dtype=torch.float32 if device == "cpu" else "auto"
+            path, output_loading_info=True, dtype=dtype
         )
     except Exception as error:
-        raise ModelError(f"cannot load the cross-encoder {path!r}: {error}") from error
+        raise ModelError(f"cannot load the checkpoint {path!r}: {error}") from error
     if report["missing_keys"]:
         raise ModelError(
             f"{path!r} has no trained classification head: its weights lack "
             f"{sorted(report['missing_keys'])}. Give a sequence-classification checkpoint."
         )
-    return model.eval().to(device)
+    return model.eval().to(options.device)
 
 
-def _load_tokenizer(path: str, preset: Preset | None) -> Any:
+def load_tokenizer(path: str, preset: Preset | None = None) -> Any:
     try:
         return AutoTokenizer.from_pretrained(path)
     except Exception as error:

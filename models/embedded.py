@@ -34,7 +34,9 @@ class Embedded:
     def __init__(self, options: ModelOptions = DEFAULT_OPTIONS, artefact: Path = ARTEFACT) -> None:
         """Raises `ModelError` if the weights or the head cannot be read."""
         self._head = PairHead.load(artefact)
-        self._encoder = TextEncoder(wheel_weights(), options.device, load_tuned(artefact))
+        self._encoder = TextEncoder(
+            wheel_weights(), options.device, load_tuned(artefact), options.runtime
+        )
         digest = blake2b(self._encoder.fingerprint().encode(), digest_size=8)
         digest.update(fingerprint(artefact).encode())
         self.info = options.apply(

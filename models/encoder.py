@@ -4,22 +4,28 @@ A text longer than the encoder's window is read in overlapping windows and nothi
 token keeps its vector from the window in which it stands farther from an edge.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import BertConfig, BertModel
 
 from models.fingerprint import fingerprint_of
-from models.options import ModelError
+from models.options import ModelError, Runtime
+from models.packed import PackedEncoder, Shape
+from models.precision import dtype_of
 from models.protocol import IntArray
-from models.tiles import run_in_tiles
+
+if TYPE_CHECKING:
+    from transformers import BertModel
 
 Vectors = NDArray[np.float32]
 
@@ -56,32 +62,55 @@ class TextEncoder:
     """A local BERT folder (config, safetensors, tokenizer.json), read once."""
 
     def __init__(
-        self, folder: Path, device: str = "cpu", tuned: Mapping[str, torch.Tensor] | None = None
+        self,
+        folder: Path,
+        device: str = "cpu",
+        tuned: Mapping[str, torch.Tensor] | None = None,
+        runtime: Runtime = "auto",
     ) -> None:
         """`tuned` replaces weights of those names.
 
-        Raises `ModelError` if the folder holds no such model or the names are of another.
+        Raises `ModelError` if the folder holds no such model, the names are of another, or the
+        runtime is not to be had.
         """
+        if runtime == "tiles":
+            raise ModelError("this encoder runs packed only; leave runtime out")
+        dtype = dtype_of(runtime, device)
         try:
-            model = _load(folder, tuned or {})
+            self._folder = folder
+            self._weights = _weights(folder, tuned or {})
+            shape = Shape.read(json.loads((folder / "config.json").read_text()))
+            if shape is None:
+                raise ValueError("its architecture is not BERT's")
+            cast = {name: value.to(dtype) for name, value in self._weights.items()}
+            self._packed = PackedEncoder(cast, shape, device)
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:
             raise ModelError(f"cannot read an encoder from {folder}: {error}") from error
-        self.vocabulary = int(model.config.vocab_size)
-        self._width = int(model.config.hidden_size)
-        self.module = model
-        module: torch.nn.Module = model
-        module.to(device).train(False)
+        self.vocabulary = self._packed.vocabulary
         self.device = device
+        self._precision = "" if dtype == torch.float32 else str(dtype)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._first = self._id("[CLS]")
         self._last = self._id("[SEP]")
         self.pad = self._id("[PAD]")
 
+    @cached_property
+    def module(self) -> "BertModel":
+        """The same encoder for training. transformers takes seconds to import; serving does not."""
+        from transformers import BertConfig, BertModel
+
+        config = BertConfig.from_pretrained(self._folder, attn_implementation="sdpa")
+        module = BertModel(config, add_pooling_layer=False)
+        module.load_state_dict(self._weights)
+        evaluated: torch.nn.Module = module
+        evaluated.to(self.device).train(False)
+        return module
+
     def fingerprint(self) -> str:
         """Changes with any weight and with how texts are cut into windows."""
-        return fingerprint_of(self.module.state_dict(), f"{WINDOW} {OVERLAP} {BLANK}")
+        return fingerprint_of(self._weights, f"{WINDOW} {OVERLAP} {BLANK}{self._precision}")
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -97,13 +126,13 @@ class TextEncoder:
 
     def token_vectors(self, texts: Sequence[TokenizedText]) -> list[Vectors]:
         """A (t, hidden) array per text; a text's does not depend on the others, bit for bit."""
-        vectors = [np.empty((len(text.ids), self._width), dtype=np.float32) for text in texts]
+        vectors = [np.empty((len(text.ids), self._packed.width), np.float32) for text in texts]
         windows = [(k, window) for k, text in enumerate(texts) for window in self.windows(text.ids)]
         sequences = [window.sequence[None] for _, window in windows]
-        for number, hidden in run_in_tiles(self._forward, sequences, self.pad, self.device):
+        for number, hidden in self._packed.hidden(sequences):
             index, window = windows[number]
             rows = hidden[window.offset : window.offset + window.end - window.own]
-            vectors[index][window.own : window.end] = rows.cpu().numpy()
+            vectors[index][window.own : window.end] = rows.float().cpu().numpy()
         return vectors
 
     def windows(self, ids: IntArray) -> list[Window]:
@@ -125,23 +154,15 @@ class TextEncoder:
             raise ModelError(f"the tokenizer has no {special}; this encoder is not BERT-style")
         return number
 
-    def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        output = self.module(input_ids=inputs[0], attention_mask=mask)
-        hidden: torch.Tensor = output.last_hidden_state
-        return hidden
 
-
-def _load(folder: Path, tuned: Mapping[str, torch.Tensor]) -> BertModel:
-    """The encoder without its pooler, strictly: a missing or unknown weight raises."""
-    config = BertConfig.from_pretrained(folder, attn_implementation="sdpa")
-    model = BertModel(config, add_pooling_layer=False)
+def _weights(folder: Path, tuned: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The encoder's weights by name, without its pooler."""
     stored = load_file(folder / "model.safetensors")
     unused = ("pooler.", "embeddings.position_ids")
     weights = {k: v for k, v in stored.items() if not k.startswith(unused)}
     if unknown := tuned.keys() - weights.keys():
         raise ValueError(f"tuned weights of another encoder: {sorted(unknown)[0]}")
-    model.load_state_dict(weights | {name: value.float() for name, value in tuned.items()})
-    return model
+    return weights | {name: value.float() for name, value in tuned.items()}
 
 
 def wheel_weights() -> Path:

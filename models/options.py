@@ -7,6 +7,7 @@ from models.protocol import Linkage, ModelInfo, Threshold
 
 Domain = Literal["general", "creative", "math"]
 VerdictForm = Literal["logprobs", "json", "group"]
+Runtime = Literal["auto", "packed", "tiles", "bfloat16"]
 
 
 class ModelError(Exception):
@@ -22,6 +23,8 @@ class ModelOptions:
     threshold: Threshold | None = None
     linkage: Linkage | None = None
     device: str = "cpu"
+    runtime: Runtime = "auto"
+    """How an encoder or cross-encoder computes: see `models.precision` and `models.packed`."""
     max_length: int | None = None
     """Tokens of a pair that a cross-encoder reads; None: what its checkpoint was made for."""
     side_length: int | None = None

@@ -1,12 +1,21 @@
 """What pairwise backends share: a unit of model work per pair, in one canonical order."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from models.protocol import FloatArray, IntArray, Plan, Unit, content_key, estimate_tokens
+from models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    content_key,
+    estimate_tokens,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +26,14 @@ class PairResult:
     nbytes: int = 64
 
 
-class Pairwise:
+class Pairwise(ABC):
     """The part of a pairwise classifier that is no model: a group costs n (n - 1) / 2 units."""
 
     reads_prompt: ClassVar[bool] = False
+    info: ModelInfo
+
+    @abstractmethod
+    def run(self, units: Sequence[Unit]) -> Sequence[PairResult]: ...
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         context = (prompt,) if self.reads_prompt else ()

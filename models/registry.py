@@ -22,6 +22,7 @@ CATALOGUE = {
     "darling-qwen3:PATH_OR_ID": "a Qwen3 fed and cut off as DARLING's for mathematics",
     "remote:[MODEL@]URL,URL": "servers that answer POST /classify in vLLM's wire format",
     "judge:MODEL@BASE_URL": "an LLM asked through an OpenAI-compatible /chat/completions",
+    "cascade:MODEL": "the embedded head for clear pairs, a pairwise MODEL for the rest",
     "embeddings[:PATH_OR_ID]": "cosine of sentence-transformers vectors, one per rollout",
     "answers": "equal final answers, by math-verify (needs the extra `math`)",
 }
@@ -58,6 +59,11 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
         from models.judge import load_judge
 
         return load_judge(target, options)
+    if kind == "cascade" and target:
+        from models.cascade import Cascade
+
+        first = load("embedded", ModelOptions(device=options.device))
+        return Cascade(first, load(target, options), options)
     if kind == "embeddings":
         from models.embeddings import Embeddings
 

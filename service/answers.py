@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from typing_extensions import TypedDict
+
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
@@ -22,7 +24,8 @@ class Usage:
     cached: int = 0
     """Pairs judged from what the classifier had made of earlier requests."""
     skipped: int = 0
-    """Pairs that needed no judgement: identical text, copies of other pairs, short-answer rule."""
+    """Pairs that needed no judgement: identical text, copies of other pairs, short-answer rule,
+    connected already under single linkage."""
     truncated: int = 0
     """Model inputs that did not fit the model and were cut."""
     tokens: int = 0
@@ -80,3 +83,20 @@ class EquivalenceAnswer:
     results: list[Judgement]
     model: ModelUsed
     usage: Usage
+
+
+RolloutAnswer = TypedDict(
+    "RolloutAnswer",
+    {
+        "reward": float,
+        "diversity": float,
+        "quality": float | None,
+        "class": int,
+        "num_classes": int,
+        "advantage": float | None,
+        "group_complete": bool,
+        "group_size": int,
+        "model": ModelUsed,
+    },
+)
+"""One rollout's share of its group's answer; `group_size` counts the rollouts that were scored."""

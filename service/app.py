@@ -15,12 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.options import ModelError
 from service import __version__
+from service.cohorts import Cohorts
 from service.documentation import describe
-from service.errors import Problem, problem_body
+from service.errors import Problem, Unauthorized, problem_body
 from service.pipeline import Pipeline
+from service.qualities import Qualities
 from service.routes import router
+from service.security import require_key
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.trainers import router as trainers
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +39,11 @@ def create_app(
     `on_failed_start` is called when they cannot be loaded; without it the error is only logged.
     """
     pipeline = Pipeline(settings)
+    qualities = Qualities(settings)
 
     async def load() -> None:
         try:
+            await qualities.start()
             await pipeline.start()
         except ModelError as error:
             log.error("%s", error)
@@ -49,7 +55,7 @@ def create_app(
         loading = asyncio.create_task(load())
         yield
         loading.cancel()
-        await pipeline.drain()
+        await drain(app)
 
     app = FastAPI(
         title="Darling Reward",
@@ -58,14 +64,42 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.pipeline = pipeline
+    app.state.cohorts = Cohorts(pipeline)
+    app.state.qualities = qualities
     app.include_router(router)
+    app.include_router(trainers)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _fault)
+    app.add_middleware(RequireKey, key=settings.api_key)
     app.add_middleware(RequestMetrics, telemetry=pipeline.telemetry)
     return app
+
+
+async def drain(app: FastAPI) -> None:
+    """Refuses new requests and answers those in flight: rewards if they are soon done, or 503."""
+    app.state.cohorts.drain()
+    await app.state.pipeline.drain()
+
+
+class RequireKey:
+    """Answers 401 to callers without the API key, whatever they ask for but health."""
+
+    def __init__(self, app: ASGIApp, key: str | None) -> None:
+        self._app = app
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            try:
+                require_key(request, self._key)
+            except Unauthorized as problem:
+                await (await _problem(request, problem))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class RequestMetrics:

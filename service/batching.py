@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.options import ModelUnavailable
+from models.pairs import PairResult, Pairwise
 from models.protocol import (
     EquivalenceClassifier,
     FloatArray,
@@ -31,6 +32,7 @@ from models.protocol import (
 )
 from service.cache import ResultCache
 from service.errors import Overloaded, Unavailable
+from service.shared_cache import SharedCache
 from service.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -79,7 +81,9 @@ class Verdict:
     probabilities: FloatArray
     """P(equivalent) of the job's pairs, shape (m,)."""
     fresh: Sequence[Result]
-    """Results that were not in the cache when the job was planned."""
+    """What the model was asked for: it was in no cache."""
+    shared: int = 0
+    """Units found in the shared cache."""
 
 
 class Engine:
@@ -92,10 +96,12 @@ class Engine:
         telemetry: Telemetry,
         batch_tokens: int,
         queue_tokens: int,
+        shared: SharedCache | None = None,
     ) -> None:
         self.classifier = classifier
         self.healthy = True
         self._cache = cache
+        self._shared = shared if isinstance(classifier, Pairwise) else None
         self._telemetry = telemetry
         self._batch_tokens = batch_tokens
         self._queue_tokens = queue_tokens
@@ -172,7 +178,9 @@ class Engine:
 
     async def judge(self, job: Job) -> Verdict:
         """The job's probabilities. Raises `Unavailable` if the model fails on its units."""
-        works = [self._join(unit) for unit in job.missing.values()]
+        shared = await self._found_elsewhere(job)
+        missing = {key: unit for key, unit in job.missing.items() if key not in shared}
+        works = [self._join(unit) for unit in missing.values()]
         # A work with other waiters already stands in line.
         if own := deque(work for work in works if work.waiters == 1):
             self._line.append(Turn(own))
@@ -182,7 +190,7 @@ class Engine:
         finally:
             for work in works:
                 work.waiters -= 1
-        results = job.known | dict(zip(job.missing, fresh, strict=True))
+        results = job.known | shared | dict(zip(missing, fresh, strict=True))
         probabilities = await asyncio.get_running_loop().run_in_executor(
             self._compare,
             self.classifier.probabilities,
@@ -191,7 +199,17 @@ class Engine:
             job.pairs,
             results,
         )
-        return Verdict(probabilities, fresh)
+        return Verdict(probabilities, fresh, len(shared))
+
+    async def _found_elsewhere(self, job: Job) -> dict[bytes, Result]:
+        """Results of the job's missing units that another replica has left in the shared cache."""
+        if self._shared is None:
+            return {}
+        found = await self._shared.get([self._fingerprint + key for key in job.missing])
+        for key, result in found.items():
+            self._cache.put(key, result)
+        start = len(self._fingerprint)
+        return {key[start:]: result for key, result in found.items()}
 
     def _reserve(self, tokens: int) -> None:
         self._reserved += tokens
@@ -281,6 +299,8 @@ class Engine:
         self._observe(sum(r.tokens for r in results), time.perf_counter() - started)
         for work, result in zip(batch, results, strict=True):
             self._cache.put(self._fingerprint + work.unit.key, result)
+            if self._shared is not None and isinstance(result, PairResult):
+                self._shared.put(self._fingerprint + work.unit.key, result)
             self._forget(work)
             if not work.done.done():
                 work.done.set_result(result)

@@ -1,8 +1,11 @@
 """Request bodies: read within a limit, parsed and validated, every fault named with its cure."""
 
 import asyncio
+import gzip
+import io
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -30,7 +33,12 @@ async def read_body(request: Request, schema: type[Body], max_bytes: int) -> Bod
     declared = request.headers.get("content-type", "application/json")
     if declared.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedType(f"content-type is {declared!r}; send application/json")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise UnsupportedType(f"content-encoding is {encoding!r}; send gzip, or drop the header")
     raw = await _read(request, max_bytes)
+    if encoding == "gzip":
+        raw = await asyncio.to_thread(_inflate, raw, max_bytes)
     if len(raw) < PARSE_IN_THREAD_BYTES:
         return parse(raw, schema)
     return await asyncio.to_thread(parse, raw, schema)
@@ -47,10 +55,35 @@ def parse(raw: bytes, schema: type[Body]) -> Body:
     raise Invalid([_field_error(problem) for problem in problems])
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
-    over = TooLarge(
+def valid(values: Mapping[str, Any], schema: type[Body]) -> Body:
+    """Python values as `schema`. Raises `Invalid`."""
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    raise Invalid([_field_error(problem) for problem in problems])
+
+
+def _inflate(raw: bytes, max_bytes: int) -> bytes:
+    """Raises `TooLarge` once more than the limit has come out, whatever is still inside."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as compressed:
+            body = compressed.read(max_bytes + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise BadRequest(f"the body is not gzip as content-encoding says: {error}") from None
+    if len(body) > max_bytes:
+        raise _over(max_bytes)
+    return body
+
+
+def _over(max_bytes: int) -> TooLarge:
+    return TooLarge(
         f"the body is over max_body_bytes = {max_bytes}; send fewer groups in one request"
     )
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    over = _over(max_bytes)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         raise over

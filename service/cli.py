@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service import __version__, classifier_commands
+from service import __version__, classifier_commands, evaluate_command
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     serve = commands.add_parser("serve", help="run the HTTP service")
     score = commands.add_parser("score", help="score JSON lines of groups, offline")
+    evaluate = commands.add_parser(
+        "evaluate", help="measure quality and variety of rollouts, or compare two files of them"
+    )
     commands.add_parser("models", help="list the classifiers that can be loaded")
     _add_train(commands.add_parser("train", help="fit the embedded classifier on labelled data"))
     classifier_commands.add_train_cross_encoder(
@@ -36,9 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     classifier_commands.add_label(
         commands.add_parser("label", help="have a judge label pairs of your own rollouts")
     )
-    if chosen in ("serve", "score"):
-        _add_settings(serve if chosen == "serve" else score, chosen)
+    configured = {"serve": serve, "score": score, "evaluate": evaluate}
+    if chosen in configured:
+        _add_settings(configured[chosen], chosen)
     _add_score(score)
+    evaluate_command.add_arguments(evaluate)
 
     given = parser.parse_args(arguments)
     if given.command == "models":
@@ -51,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _explained(given.command, lambda: classifier_commands.evaluate(given))
     if given.command == "label":
         return classifier_commands.label(given)
-    settings = _settings(given, serve if given.command == "serve" else score)
+    settings = _settings(given, configured[given.command])
+    if given.command == "evaluate":
+        return _explained(given.command, lambda: evaluate_command.evaluate(given, settings))
     if given.command == "serve":
         from service.server import run
 

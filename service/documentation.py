@@ -1,6 +1,6 @@
 """OpenAPI for routes that read their own bodies: schemas, worked examples and problem answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -8,9 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest
-
-BODIES: Sequence[type[BaseModel]] = (RewardRequest, PartitionRequest, EquivalenceRequest)
+_bodies: dict[str, type[BaseModel]] = {}
+"""The schemas of all request bodies, by name."""
 REFERENCE = "#/components/schemas/{model}"
 PROBLEM = {
     "description": "A problem (RFC 9457): what is wrong, where, and what to do.",
@@ -40,6 +39,7 @@ PROBLEM = {
 
 def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, Any]:
     """`openapi_extra` for a route whose JSON body is `schema`."""
+    _bodies[schema.__name__] = schema
     content = {
         "schema": {"$ref": REFERENCE.format(model=schema.__name__)},
         "examples": {name: {"value": value} for name, value in examples.items()},
@@ -60,7 +60,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
         _, definitions = models_json_schema(
-            [(schema, "validation") for schema in BODIES], ref_template=REFERENCE
+            [(schema, "validation") for schema in _bodies.values()], ref_template=REFERENCE
         )
         document["components"]["schemas"].update(definitions["$defs"])
         app.openapi_schema = document

@@ -10,6 +10,7 @@ from service.batching import Engine
 from service.cache import ResultCache
 from service.errors import FieldError, Invalid, Unavailable
 from service.settings import Settings
+from service.shared_cache import SharedCache
 from service.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class Engines:
         self._settings = settings
         self._telemetry = telemetry
         self._cache = ResultCache(settings.cache_bytes)
+        self._shared: SharedCache | None = None
         self._engines: dict[str, Engine] = {}
         self._warm = False
         telemetry.observe_cache(lambda: self._cache.nbytes)
@@ -31,6 +33,8 @@ class Engines:
     async def start(self) -> None:
         """Loads every model and asks the default one a first question. Raises `ModelError`."""
         default = self._settings.model
+        if self._settings.cache_url is not None:
+            self._shared = SharedCache(self._settings.cache_url)
         for name in dict.fromkeys([default, *LEXICAL]):
             options = self._settings.model_options() if name == default else DEFAULT_OPTIONS
             classifier = await asyncio.to_thread(load, name, options)
@@ -40,6 +44,7 @@ class Engines:
                 self._telemetry,
                 self._settings.batch_tokens,
                 self._settings.queue_tokens,
+                self._shared,
             )
             await engine.start()
             self._engines[name] = engine
@@ -61,6 +66,9 @@ class Engines:
         self._warm = False
         for engine in self._engines.values():
             await engine.stop()
+        if self._shared is not None:
+            await self._shared.close()
+            self._shared = None
 
     def get(self, name: str | None) -> Engine:
         """The engine of a model by name, or of the default. Raises `Invalid`, `Unavailable`."""

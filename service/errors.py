@@ -3,10 +3,11 @@
     Problem
     +-- BadRequest           400  the body is not JSON
     +-- Unauthorized         401  the API key is missing or wrong
+    +-- Conflict             409  the rollout contradicts what its cohort knows
     +-- TooLarge             413  the body is over its limit
     +-- UnsupportedType      415  the body is not declared as JSON
     +-- Invalid              422  fields are wrong; each is named with its cure
-    +-- Overloaded           429  the queue is full; Retry-After says when to come back
+    +-- Overloaded           429  no room; Retry-After says when to come back
     +-- Unavailable          503  the model failed, is not ready, or the service is stopping
 
 Each is answered as RFC 9457 `application/problem+json`. Nothing in here knows the web framework.
@@ -55,6 +56,10 @@ class Unauthorized(Problem):
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
+
+
+class Conflict(Problem):
+    status, title = 409, "Conflict"
 
 
 class TooLarge(Problem):

@@ -29,6 +29,17 @@ REWARD_REQUESTS: dict[str, Any] = {
         "reward": {"parity": "darling"},
     },
 }
+ROLLOUT_REQUESTS: dict[str, Any] = {
+    "the last of its group": {
+        "run": "exp-7",
+        "group_id": "capital-1",
+        "member_id": 0,
+        "group_size": 1,
+        "prompt": GROUP["prompt"],
+        **GROUP["rollouts"][0],
+        "deadline_s": 60,
+    }
+}
 PARTITION_REQUESTS: dict[str, Any] = {
     "with probabilities": {
         "groups": [{"prompt": "Name a colour.", "rollouts": ["Blue.", "blue", "Red."]}],
@@ -75,6 +86,17 @@ REWARD_ANSWER: dict[str, Any] = {
         "tokens": 61,
         "seconds": 0.06,
     },
+}
+ROLLOUT_ANSWER: dict[str, Any] = {
+    "reward": 0.9,
+    "diversity": 1.0,
+    "quality": 0.9,
+    "class": 0,
+    "num_classes": 1,
+    "advantage": None,
+    "group_complete": True,
+    "group_size": 1,
+    "model": REWARD_ANSWER["model"],
 }
 PARTITION_ANSWER: dict[str, Any] = {
     "groups": [
@@ -133,5 +155,6 @@ MODELS_ANSWER: dict[str, Any] = {
         "max_chars": 200000,
         "max_body_bytes": 67108864,
         "queue_tokens": 2000000,
+        "cohort_bytes": 2147483648,
     },
 }

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from service.errors import FieldError, Invalid
+from service.errors import FieldError, Invalid, Loc
 from service.rewards import quality as qualities
 from service.rewards.exact import BoolArray, FloatArray
 from service.schemas import EquivalenceRequest, Group, PromptGroup, RewardOptions
@@ -119,6 +119,20 @@ def logprobs_of(group: Group) -> FloatArray:
     return np.asarray(logprobs, dtype=np.float64)
 
 
+def of_one_rollout(problem: Invalid) -> Invalid:
+    """The problem of a group, its places named as in a request of one rollout."""
+    return Invalid([FieldError(_own_place(error.loc), error.msg) for error in problem.errors])
+
+
+def _own_place(loc: Loc) -> Loc:
+    """("groups", 0, "rollouts", 2, "quality") is ("quality",), the rollout itself ("text",)."""
+    if loc[:2] != ("groups", 0):
+        return loc
+    if loc[2:3] != ("rollouts",):
+        return loc[2:]
+    return loc[4:] or ("text",)
+
+
 def _all_given(name: str, values: Sequence[object]) -> None:
     _raise_any(
         FieldError(("rollouts", i, name), "missing; give it in every rollout of the group")
@@ -130,11 +144,11 @@ def _all_given(name: str, values: Sequence[object]) -> None:
 def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator[FieldError]:
     if len(groups) > settings.max_groups:
         yield FieldError(
-            ("groups",), _over("groups", len(groups), "max_groups", settings.max_groups)
+            ("groups",), over("groups", len(groups), "max_groups", settings.max_groups)
         )
     for g, group in enumerate(groups):
         if len(group.rollouts) > settings.max_rollouts:
-            message = _over("rollouts", len(group.rollouts), "max_rollouts", settings.max_rollouts)
+            message = over("rollouts", len(group.rollouts), "max_rollouts", settings.max_rollouts)
             yield FieldError(("groups", g, "rollouts"), message)
         if len(group.prompt_text()) > settings.max_chars:
             yield FieldError(("groups", g, "prompt"), _too_long(group.prompt_text(), settings))
@@ -146,7 +160,7 @@ def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator
 def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[FieldError]:
     if len(request.pairs) > settings.max_pairs:
         yield FieldError(
-            ("pairs",), _over("pairs", len(request.pairs), "max_pairs", settings.max_pairs)
+            ("pairs",), over("pairs", len(request.pairs), "max_pairs", settings.max_pairs)
         )
     for p, pair in enumerate(request.pairs):
         for name, text in (("prompt", pair.prompt_text()), ("a", pair.a), ("b", pair.b)):
@@ -154,7 +168,7 @@ def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[Fi
                 yield FieldError(("pairs", p, name), _too_long(text, settings))
 
 
-def _over(what: str, count: int, limit: str, most: int) -> str:
+def over(what: str, count: int, limit: str, most: int) -> str:
     return f"{count} {what} are over {limit} = {most}; split the request"
 
 

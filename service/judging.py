@@ -6,16 +6,19 @@ for `greedy` linkage, which follows the given order by definition).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from models.lexical import short_answers_equivalent
+from models.lexical import Unigram, short_answers_equivalent
+from models.pairs import Pairwise
 from models.partition import partition
 from models.protocol import FloatArray, IntArray, Linkage, all_pairs
+from models.single_linkage import Components
 from service.answers import Usage
-from service.batching import Engine, Job
+from service.batching import Engine, Job, Verdict
 from service.errors import Unavailable
 from service.rewards.exact import BoolArray
 
@@ -28,6 +31,8 @@ class Rule:
     linkage: Linkage
     short_answers: bool = False
     """Decide pairs of short answers by word overlap, as published."""
+    partition_only: bool = False
+    """Nobody reads the probabilities: pairs that cannot change the partition are not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,9 @@ class JudgedGroup:
     partition: IntArray
     """Class of each rollout, shape (n,)."""
     probabilities: FloatArray
-    """P(equivalent), shape (n, n), 1 for identical texts."""
+    """P(equivalent), shape (n, n), 1 for identical texts; 0 where a rule left a pair out."""
     equivalent: BoolArray
-    """Decisions, shape (n, n)."""
+    """Decisions, shape (n, n), likewise."""
 
     @property
     def num_classes(self) -> int:
@@ -57,6 +62,18 @@ class _Distinct:
     """Pairs (m, 2) the classifier must judge."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a job's pairs were found to be, and by which calls of the engine."""
+
+    values: FloatArray
+    """P(equivalent), shape (m,); 0 for pairs that nobody asked about."""
+    calls: list[tuple[Job, Verdict]]
+
+
+Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Asked]]
+
+
 async def judge_groups(
     engine: Engine, groups: Sequence[tuple[str, Sequence[str]]], rule: Rule, usage: Usage
 ) -> list[JudgedGroup]:
@@ -67,7 +84,10 @@ async def judge_groups(
         engine.plan(prompt, group.texts, group.pairs)
         for (prompt, _), group in zip(groups, distinct, strict=True)
     ]
-    probabilities = await _run(engine, jobs, usage)
+    skips = rule.partition_only and rule.linkage == "single"
+    in_rounds = skips and isinstance(engine.classifier, Pairwise)
+    ask = _until_connected(rule.threshold) if in_rounds else _at_once
+    probabilities = await _run(engine, jobs, ask, usage)
     return [
         _partitioned(group, values, rule)
         for group, values in zip(distinct, probabilities, strict=True)
@@ -90,29 +110,58 @@ async def judge_pairs(
         numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
         jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
     usage.pairs += len(pairs)
-    for indices, found in zip(places.values(), await _run(engine, jobs, usage), strict=True):
-        values[indices] = found
+    found = await _run(engine, jobs, _at_once, usage)
+    for indices, probabilities in zip(places.values(), found, strict=True):
+        values[indices] = probabilities
     return values
 
 
-async def _run(engine: Engine, jobs: Sequence[Job], usage: Usage) -> list[FloatArray]:
+async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> list[FloatArray]:
     """The jobs' probabilities; the room they need is reserved for all of them or for none."""
     with engine.reserve(sum(job.tokens for job in jobs)):
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(engine.judge(job)) for job in jobs]
+                running = [tasks.create_task(ask(engine, job)) for job in jobs]
         except* Unavailable as failures:
             raise failures.exceptions[0] from None
-    verdicts = [task.result() for task in running]
-    judged = sum(len(job.pairs) for job in jobs)
-    cached = sum(job.cached_pairs for job in jobs)
-    fresh = [result for verdict in verdicts for result in verdict.fresh]
+    asked = [task.result() for task in running]
+    calls = [call for answer in asked for call in answer.calls]
+    judged = sum(len(job.pairs) for job, _ in calls)
+    cached = sum(job.cached_pairs + verdict.shared for job, verdict in calls)
+    fresh = [result for _, verdict in calls for result in verdict.fresh]
     usage.cached += cached
     usage.classified += judged - cached
     usage.skipped += usage.pairs - judged
     usage.tokens += sum(result.tokens for result in fresh)
     usage.truncated += sum(result.truncated for result in fresh)
-    return [verdict.probabilities for verdict in verdicts]
+    return [answer.values for answer in asked]
+
+
+async def _at_once(engine: Engine, job: Job) -> _Asked:
+    verdict = await engine.judge(job)
+    return _Asked(verdict.probabilities, [(job, verdict)])
+
+
+def _until_connected(threshold: float) -> Ask:
+    """Asks about pairs, the likeliest first, until the connected components are settled."""
+
+    async def ask(engine: Engine, job: Job) -> _Asked:
+        likeness = await asyncio.to_thread(
+            Unigram().probabilities, job.prompt, job.texts, job.pairs, {}
+        )
+        components = Components(len(job.texts), job.pairs, likeness)
+        place = {(i, j): k for k, (i, j) in enumerate(job.pairs.tolist())}
+        values = np.zeros(len(job.pairs), dtype=np.float64)
+        calls = []
+        while len(pairs := components.next_round()):
+            part = engine.plan(job.prompt, job.texts, pairs)
+            verdict = await engine.judge(part)
+            values[[place[i, j] for i, j in pairs.tolist()]] = verdict.probabilities
+            components.join(pairs[verdict.probabilities > threshold])
+            calls.append((part, verdict))
+        return _Asked(values, calls)
+
+    return ask
 
 
 def _distinct(texts: Sequence[str], rule: Rule) -> _Distinct:

@@ -32,9 +32,10 @@ from service.schemas import (
     GroupsRequest,
     PartitionRequest,
     PromptGroup,
+    RewardOptions,
     RewardRequest,
 )
-from service.scoring import read_group, reward_group
+from service.scoring import GroupInputs, read_group, reward_group
 from service.settings import Settings
 from service.telemetry import Telemetry
 
@@ -70,13 +71,18 @@ class Pipeline:
             await asyncio.wait(waiting, timeout=self.settings.drain_s)
         await self._engines.stop()
 
+    def check(self, request: RewardRequest) -> None:
+        """Raises what `rewards` would raise before any model runs."""
+        self._read(request)
+        self._refuse_when_draining()
+        _rule(self._engines.get(request.model), request, partition_only=False)
+
     async def rewards(self, request: RewardRequest) -> RewardAnswer:
-        inputs.check_groups(request.groups, self.settings)
-        options = PUBLISHED if request.reward.parity else request.reward
-        options = options.model_copy(update={"advantage": request.reward.advantage})
-        groups = inputs.each_group(request.groups, lambda group: read_group(group, options))
+        options, groups = self._read(request)
         async with self._answering(request.model) as (engine, usage):
-            rule = _rule(engine, request, published=request.reward.parity is not None)
+            read = request.return_probabilities or options.diversity == "pairwise"
+            published = request.reward.parity is not None
+            rule = _rule(engine, request, partition_only=not read, published=published)
             judged = await judge_groups(engine, _texts(request.groups), rule, usage)
         answers = [
             reward_group(group, verdict, options, request.return_probabilities)
@@ -88,7 +94,7 @@ class Pipeline:
     async def partitions(self, request: PartitionRequest) -> PartitionAnswer:
         inputs.check_groups(request.groups, self.settings)
         async with self._answering(request.model) as (engine, usage):
-            rule = _rule(engine, request)
+            rule = _rule(engine, request, partition_only=not request.return_probabilities)
             judged = await judge_groups(engine, _texts(request.groups), rule, usage)
         answers = [
             PartitionedGroup(
@@ -117,11 +123,20 @@ class Pipeline:
         ]
         return EquivalenceAnswer(results, _used(engine, threshold, None), usage)
 
+    def _read(self, request: RewardRequest) -> tuple[RewardOptions, list[GroupInputs]]:
+        inputs.check_groups(request.groups, self.settings)
+        options = PUBLISHED if request.reward.parity else request.reward
+        options = options.model_copy(update={"advantage": request.reward.advantage})
+        return options, inputs.each_group(request.groups, lambda group: read_group(group, options))
+
+    def _refuse_when_draining(self) -> None:
+        if self._draining:
+            raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+
     @asynccontextmanager
     async def _answering(self, model: str | None) -> AsyncIterator[tuple[Engine, Usage]]:
         """The engine for a request, and the account of what it cost, closed at the end."""
-        if self._draining:
-            raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+        self._refuse_when_draining()
         engine = self._engines.get(model)
         usage = Usage()
         started = time.perf_counter()
@@ -155,13 +170,16 @@ def _texts(groups: Sequence[PromptGroup]) -> list[tuple[str, list[str]]]:
     return [(group.prompt_text(), group.texts()) for group in groups]
 
 
-def _rule(engine: Engine, request: GroupsRequest, published: bool = False) -> Rule:
+def _rule(
+    engine: Engine, request: GroupsRequest, partition_only: bool, published: bool = False
+) -> Rule:
     """How to partition: the request's choices, else the model's own, else as published."""
     info, chosen = engine.classifier.info, request.partition
     return Rule(
         threshold=_threshold(engine, chosen.threshold, ("partition", "threshold")),
         linkage="single" if published else chosen.linkage or info.linkage,
         short_answers=published or chosen.short_answer_rule,
+        partition_only=partition_only,
     )
 
 

@@ -1,23 +1,15 @@
 """The routes: each parses, calls the pipeline and answers."""
 
-import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
-
-import orjson
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
 from service import examples
-from service.answers import EquivalenceAnswer, PartitionAnswer, RewardAnswer
+from service.answers import EquivalenceAnswer, PartitionAnswer, RewardAnswer, RolloutAnswer
 from service.body import read_body
+from service.connection import json_answer, while_connected
 from service.documentation import accepts, answers
 from service.errors import Unavailable
 from service.pipeline import Pipeline
-from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest
-from service.security import require_key
-
-Answer = TypeVar("Answer")
+from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest, RolloutRequest
 
 router = APIRouter()
 
@@ -33,7 +25,21 @@ async def rewards(request: Request) -> Response:
     """Partitions each group by meaning and returns its quality shaped by diversity."""
     pipeline = _pipeline(request)
     body = await read_body(request, RewardRequest, pipeline.settings.max_body_bytes)
-    return _json(await _while_connected(request, pipeline.rewards(body)))
+    return json_answer(await while_connected(request, pipeline.rewards(body)))
+
+
+@router.post(
+    "/v1/rollouts",
+    summary="One rollout's reward, once its group is there",
+    response_model=RolloutAnswer,
+    responses=answers(examples.ROLLOUT_ANSWER),
+    openapi_extra=accepts(RolloutRequest, examples.ROLLOUT_REQUESTS),
+)
+async def rollouts(request: Request) -> Response:
+    """The cohort door: waits for the siblings, which come in requests of their own."""
+    pipeline = _pipeline(request)
+    body = await read_body(request, RolloutRequest, pipeline.settings.max_body_bytes)
+    return json_answer(await while_connected(request, request.app.state.cohorts.reward(body)))
 
 
 @router.post(
@@ -47,7 +53,7 @@ async def partitions(request: Request) -> Response:
     """The same without quality: classes, diversity and, on request, probabilities."""
     pipeline = _pipeline(request)
     body = await read_body(request, PartitionRequest, pipeline.settings.max_body_bytes)
-    return _json(await _while_connected(request, pipeline.partitions(body)))
+    return json_answer(await while_connected(request, pipeline.partitions(body)))
 
 
 @router.post(
@@ -61,7 +67,7 @@ async def equivalence(request: Request) -> Response:
     """Whether two texts are functionally equivalent; does not depend on their order."""
     pipeline = _pipeline(request)
     body = await read_body(request, EquivalenceRequest, pipeline.settings.max_body_bytes)
-    return _json(await _while_connected(request, pipeline.equivalence(body)))
+    return json_answer(await while_connected(request, pipeline.equivalence(body)))
 
 
 @router.get("/v1/models", summary="Models and limits", responses=answers(examples.MODELS_ANSWER))
@@ -69,13 +75,13 @@ async def models(request: Request) -> Response:
     """The models a request may name, the default first, and the limits a request must keep."""
     pipeline = _pipeline(request)
     listed = [info.as_dict() for info in pipeline.models()]
-    return _json({"models": listed, "limits": pipeline.settings.limits()})
+    return json_answer({"models": listed, "limits": pipeline.settings.limits()})
 
 
 @router.get("/health/live", summary="Liveness", responses=answers({"status": "live"}))
 async def live() -> Response:
     """200 while the process answers at all."""
-    return _json({"status": "live"})
+    return json_answer({"status": "live"})
 
 
 @router.get("/health/ready", summary="Readiness", responses=answers({"status": "ready"}))
@@ -83,7 +89,7 @@ async def ready(request: Request) -> Response:
     """200 once the model has answered a warm-up; 503 while it loads, fails or drains."""
     if not await request.app.state.pipeline.ready():
         raise Unavailable("the model is not ready", retry_after_s=1)
-    return _json({"status": "ready"})
+    return json_answer({"status": "ready"})
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
@@ -94,31 +100,5 @@ async def metrics(request: Request) -> Response:
 
 
 def _pipeline(request: Request) -> Pipeline:
-    """The pipeline, for a caller who may use it."""
     pipeline: Pipeline = request.app.state.pipeline
-    require_key(request, pipeline.settings.api_key)
     return pipeline
-
-
-async def _while_connected(request: Request, answer: Awaitable[Answer]) -> Answer:
-    """The answer, given up when the caller goes, so that its queued work is dropped."""
-    answering = asyncio.ensure_future(answer)
-    leaving = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not answering.done():
-            raise ClientDisconnect
-        return answering.result()
-    finally:
-        answering.cancel()
-        leaving.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    """Returns when the caller closes the connection; its body has been read before."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

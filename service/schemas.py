@@ -42,6 +42,7 @@ THRESHOLD = (
     "Equivalent above this: a number, or balanced, precision or recall where the model has them. "
     "Default: the model's own."
 )
+Wait = Annotated[Number, Field(gt=0, le=86_400)]
 Quality = Annotated[Number, Field(ge=-LARGEST_QUALITY, le=LARGEST_QUALITY)]
 
 
@@ -177,6 +178,11 @@ class Run(Strict):
     step: int | None = Field(None, ge=0)
 
 
+RunOrName = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[Run, Tag(OBJECT)], Discriminator(_text_or(OBJECT))
+]
+
+
 class Request(Strict):
     model: str | None = Field(None, description="A name from /v1/models; default: the first.")
 
@@ -187,8 +193,10 @@ class GroupsRequest(Request):
     run: Run | None = Field(None, description="The training run and step this belongs to.")
 
 
-class RewardRequest(GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+class Rewarded(Strict):
+    """How rewards are asked for, in every request that asks for them."""
+
+    partition: PartitionOptions = PartitionOptions()
     reward: RewardOptions = RewardOptions()
 
     @model_validator(mode="after")
@@ -200,6 +208,58 @@ class RewardRequest(GroupsRequest):
                 + " and partition.".join(sorted(fixed))
             )
         return self
+
+
+class RewardRequest(Rewarded, GroupsRequest):
+    groups: list[Group] = Field(min_length=1)
+
+
+class RolloutRequest(Rewarded, Rollout, Prompted, Request):
+    """One rollout of a group whose siblings come in requests of their own."""
+
+    run: RunOrName | None = Field(None, description="The training run this belongs to.")
+    group_id: Id = Field(description="The same for all rollouts of the group.")
+    attempt: int = Field(0, ge=0, lt=2**63, description="Of the group, when it is sampled anew.")
+    member_id: Id | None = Field(
+        None,
+        description="Of the rollout in its group, kept in a retry. Without it, a retry is known by "
+        "its text, and only once its first caller has gone.",
+    )
+    group_size: int | None = Field(None, ge=1, description="Rollouts to wait for.")
+    reference: str | None = Field(
+        None, description="Right answer: without quality, 1 if `answer` equals it."
+    )
+    deadline_s: Wait | None = Field(
+        None, description="Seconds to wait for siblings; then those present are the group."
+    )
+    quiet_s: Wait | None = Field(
+        None,
+        description="Seconds without a new sibling after which those present are the group. "
+        "Default: never where the group's size is known.",
+    )
+
+    def group(self, rollouts: list[Rollout]) -> RewardRequest:
+        """These rollouts as one group, scored as this request asks."""
+        # Everything in here has been validated.
+        group = Group.model_construct(
+            prompt=self.prompt, rollouts=list(rollouts), reference=self.reference
+        )
+        return RewardRequest.model_construct(
+            groups=[group],
+            reward=self.reward,
+            partition=self.partition,
+            model=self.model,
+            run=Run(name=self.run) if isinstance(self.run, str) else self.run,
+        )
+
+    def rollout(self) -> Rollout:
+        return Rollout(
+            text=self.text,
+            quality=self.quality,
+            answer=self.answer,
+            correct=self.correct,
+            logprob=self.logprob,
+        )
 
 
 class PartitionRequest(GroupsRequest):

@@ -1,17 +1,29 @@
 """`darling-reward serve`: the app under uvicorn, with a stop that answers what is in flight."""
 
 import asyncio
+import gc
 import logging
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
 
 from models.options import ModelError
-from service.app import create_app
+from service.app import create_app, drain
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
+
+BACKLOG = 65_535
+"""Connections that may wait to be accepted when a whole batch of rollouts comes at once; the kernel
+allows net.core.somaxconn of them."""
+KEEP_ALIVE_S = 120
+"""Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s), so that it is they who
+close it: a request that crosses the server's closing is reset."""
+YOUNG_OBJECTS = 50_000
+"""Allocations between two looks for garbage. A waiting rollout is some hundred objects: with
+Python's 700, the service would look through those of thousands again and again."""
 
 
 class Server(uvicorn.Server):
@@ -25,6 +37,8 @@ class Server(uvicorn.Server):
                 self._app,
                 host=settings.host,
                 port=settings.port,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
                 access_log=False,
                 lifespan="on",
@@ -47,7 +61,7 @@ class Server(uvicorn.Server):
             self.force_exit = True
             return
         log.info("stopping; requests in flight are answered first")
-        self._draining = asyncio.get_running_loop().create_task(self._app.state.pipeline.drain())
+        self._draining = asyncio.get_running_loop().create_task(drain(self._app))
         self.should_exit = True
 
     def _give_up(self, error: ModelError) -> None:
@@ -58,6 +72,17 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> int:
     """Serves until stopped; returns the process's exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _allow_open_files()
+    gc.set_threshold(YOUNG_OBJECTS)
     server = Server(settings)
     server.run()
     return 1 if server.failed else 0
+
+
+def _allow_open_files() -> None:
+    """As many connections as the system allows: each waiting rollout holds one."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.options import Domain, ModelOptions, VerdictForm
+from models.options import Domain, ModelOptions, Runtime, VerdictForm
 from models.protocol import Linkage, OperatingPoint
 
 Positive = Annotated[int, Field(gt=0)]
@@ -26,7 +26,18 @@ def _threshold(given: object) -> object:
 
 
 SERVER_ONLY = frozenset(
-    {"host", "port", "api_key", "max_body_bytes", "queue_tokens", "request_timeout_s", "drain_s"}
+    {
+        *("host", "port", "api_key", "max_body_bytes", "queue_tokens"),
+        *(
+            "quality",
+            "cohort_size",
+            "cohort_deadline_s",
+            "cohort_quiet_s",
+            "cohort_keep_s",
+            "cohort_bytes",
+        ),
+        *("request_timeout_s", "drain_s"),
+    }
 )
 """Settings that mean nothing to `darling-reward score`."""
 
@@ -41,7 +52,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     api_key: str | None = Field(
-        None, min_length=1, description="Bearer token that /v1 routes then require."
+        None, min_length=1, description="Token that every route but health then requires."
     )
 
     model: str = Field("embedded", description="Default classifier; `darling-reward models` lists.")
@@ -52,6 +63,10 @@ class Settings(BaseSettings):
     )
     linkage: Linkage | None = Field(None, description="Default partition algorithm.")
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
+    runtime: Runtime = Field(
+        "auto",
+        description="How an encoder or cross-encoder computes: auto, packed, tiles or bfloat16.",
+    )
     max_length: Positive | None = Field(
         None, description="Tokens of a pair that a cross-encoder reads."
     )
@@ -74,6 +89,12 @@ class Settings(BaseSettings):
         None, min_length=1, description="Bearer token for the LLM judge's server."
     )
 
+    quality: str = Field(
+        "constant",
+        description="Quality for trainers that cannot send one: constant (1), label-match, "
+        "math-verify, reward-model:PATH_OR_ID, or the URL of an OpenRLHF-style reward server.",
+    )
+
     max_groups: Positive = Field(1024, description="Groups in one request.")
     max_rollouts: Positive = Field(512, description="Rollouts in one group.")
     max_pairs: Positive = Field(65_536, description="Pairs in one /v1/equivalence request.")
@@ -91,6 +112,24 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(
         256 * 2**20, ge=0, description="Memory for results of texts or pairs seen before."
     )
+    cache_url: str | None = Field(
+        None, description="Redis through which replicas share results of pairs."
+    )
+    cohort_size: Positive | None = Field(
+        None, description="Rollouts of a cohort whose callers do not say it."
+    )
+    cohort_deadline_s: Seconds = Field(
+        150, description="Seconds that a rollout waits for its siblings at most."
+    )
+    cohort_quiet_s: Seconds = Field(
+        30, description="Seconds without a new sibling that end a cohort of unknown size."
+    )
+    cohort_keep_s: Seconds = Field(
+        300, description="Seconds that a finished cohort still answers retries and late siblings."
+    )
+    cohort_bytes: Positive = Field(
+        2 * 2**30, description="Memory for cohorts, waiting and finished; beyond it, 429."
+    )
     request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
     drain_s: Seconds = Field(
         3, description="Seconds that requests in flight have to finish after a stop signal."
@@ -101,6 +140,7 @@ class Settings(BaseSettings):
             threshold=self.threshold,
             linkage=self.linkage,
             device=self.device,
+            runtime=self.runtime,
             max_length=self.max_length,
             side_length=self.side_length,
             pair_template=self.pair_template,
@@ -119,4 +159,5 @@ class Settings(BaseSettings):
             "max_chars": self.max_chars,
             "max_body_bytes": self.max_body_bytes,
             "queue_tokens": self.queue_tokens,
+            "cohort_bytes": self.cohort_bytes,
         }

@@ -79,6 +79,38 @@ class Telemetry:
             "darling_dropped_units_total", "Model work dropped: its caller had gone.", registry=r
         )
 
+        self.waiting = Gauge(
+            "darling_waiting_rollouts", "Callers waiting at the cohort door.", registry=r
+        )
+        self.cohort_bytes = Gauge(
+            "darling_cohort_bytes", "Memory held by cohorts, waiting and finished.", registry=r
+        )
+        self.cohorts = Counter(
+            "darling_cohorts_total",
+            "Cohorts by end: complete, partial (flagged), or failed.",
+            ["end"],
+            registry=r,
+        )
+        self.cohort_events = Counter(
+            "darling_cohort_events_total",
+            "Rollouts at the cohort door: joined, duplicate, replaced, left, late (after the "
+            "end), repeated (a retry answered again), refused (no room).",
+            ["event"],
+            registry=r,
+        )
+        self.cohort_seconds = Histogram(
+            "darling_cohort_seconds",
+            "Seconds from a cohort's first rollout to its end.",
+            buckets=SECONDS,
+            registry=r,
+        )
+
+        self.unmatched = Counter(
+            "darling_unmatched_prompts_total",
+            "Rollouts sent with their prompt that do not start with it: judged prompt and all.",
+            registry=r,
+        )
+
     def observe_cache(self, size: Callable[[], int]) -> None:
         gauge = Gauge(
             "darling_cache_bytes", "Memory held by cached results.", registry=self.registry

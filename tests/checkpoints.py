@@ -95,8 +95,7 @@ def qwen3(folder: Path, **config: Any) -> Any:
             vocab_size=len(tokenizer),
             num_key_value_heads=1,
             head_dim=16,
-            **SIZE,
-            **config,
+            **SIZE | config,
         )
     )
     model.save_pretrained(folder)

@@ -1,5 +1,6 @@
 """Whatever a caller sends, the answer names the place and the cure, or is a sensible result."""
 
+import gzip
 import json
 from typing import Any
 
@@ -219,3 +220,29 @@ def test_bad_input_changes_nobody_elses_answer(service: Service) -> None:
             assert http.post("/v1/rewards", content=raw).status_code in (400, 422)
         assert http.post("/v1/rewards", json={"groups": [GOOD]}).json()["groups"] == before
         assert http.get("/health/ready").status_code == 200
+
+
+def test_compressed_bodies(http: httpx.Client) -> None:
+    body = json.dumps({"groups": [GOOD]}).encode()
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+
+    def post(content: bytes, **changed: str) -> httpx.Response:
+        return http.post("/v1/rewards", content=content, headers={**headers, **changed})
+
+    plain = http.post("/v1/rewards", json={"groups": [GOOD]}).json()
+    assert post(gzip.compress(body)).json()["groups"] == plain["groups"]
+    two_members = gzip.compress(body[:20]) + gzip.compress(body[20:])
+    assert post(two_members).json()["groups"] == plain["groups"]
+    for broken in (body, gzip.compress(body)[:-9], gzip.compress(body)[:12] + b"x" * 30, b""):
+        assert post(broken).status_code == 400, broken
+    assert "not gzip" in problem(post(body), 400)["detail"]
+    unknown = problem(post(body, **{"content-encoding": "br"}), 415)
+    assert "send gzip" in unknown["detail"]
+
+
+def test_a_compressed_bomb_is_refused_by_what_comes_out(http: httpx.Client) -> None:
+    bomb = gzip.compress(b" " * (65 * 2**20))
+    assert len(bomb) < 2**17
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = http.post("/v1/rewards", content=bomb, headers=headers)
+    assert "max_body_bytes" in problem(answer, 413)["detail"]

@@ -4,11 +4,14 @@ import copy
 import json
 import math
 import random
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from service import examples
+from service.trainers import classify, nemo_gym, openrlhf, slime
+from tests.conftest import running
 
 REQUESTS = 2000
 ROUTES = {
@@ -31,6 +34,27 @@ ATOMS: list[Any] = [
     *([], {}, [[]], {"a": 1}, ["a"]),
 ]
 FIELDS = ["x", "reward", "partition", "quality", "prompt", "id", "run", "model"]
+
+
+DOORS = {
+    "/v1/rollouts": {
+        "run": {"name": "f", "step": 1},
+        "group_id": "g",
+        "attempt": 0,
+        "member_id": 1,
+        "group_size": 2,
+        "prompt": [{"role": "user", "content": "p"}],
+        "text": "t",
+        "quality": 1,
+        "reward": {"advantage": "centered"},
+        "partition": {"threshold": 0.5},
+    },
+    "/get_reward?n=2": openrlhf.EXAMPLE,
+    "/trainers/slime/rm?n=2": slime.EXAMPLE,
+    "/trainers/nemo-gym/verify?n=2": nemo_gym.EXAMPLE,
+    "/classify": classify.EXAMPLE,
+}
+"""Bodies of the routes that wait, and of trainers."""
 
 
 def mutated(value: Any, source: random.Random) -> Any:
@@ -77,3 +101,20 @@ def test_no_request_is_a_fault(http: httpx.Client) -> None:
             assert all(math.isfinite(number) for number in numbers), raw
     assert seen == {200, 400, 422}
     assert http.get("/health/ready").status_code == 200
+
+
+def test_no_request_to_the_cohort_door_is_a_fault(tmp_path: Path) -> None:
+    source = random.Random(11)
+    seen = set()
+    arguments = ("--model", "exact", "--cohort-deadline-s", "0.02", "--cohort-quiet-s", "0.01")
+    with running(tmp_path / "log", *arguments) as service, service.client() as http:
+        for _ in range(REQUESTS // 2):
+            route, good = source.choice(list(DOORS.items()))
+            raw = json.dumps(mutated(copy.deepcopy(good), source)).encode()
+            answer = http.post(route, content=raw)
+            seen.add(answer.status_code)
+            assert answer.status_code in (200, 400, 409, 422), (route, raw, answer.text)
+            assert answer.status_code == 200 or answer.json()["detail"], raw
+        assert seen >= {200, 409, 422}
+        assert "Traceback" not in service.log.read_text()
+        assert "darling_waiting_rollouts 0.0" in http.get("/metrics").text

@@ -1,10 +1,14 @@
 """Quality: the task's own reward for each rollout, before diversity is looked at."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from service.rewards.exact import FloatArray, deviation, mean
+
+ANNOUNCED = re.compile(r"####|answer(?: is|:)", re.IGNORECASE)
+BOXED = r"\boxed{"
 
 
 def from_correctness(correct: Sequence[bool]) -> FloatArray:
@@ -18,6 +22,16 @@ def from_reference(answers: Sequence[str], reference: str) -> FloatArray:
     return np.asarray([_normal(answer) == gold for answer in answers], dtype=np.float64)
 
 
+def from_label(text: str, label: str) -> float:
+    """1 if the response, or the final answer in it, equals the label up to case and space; else 0.
+
+    A final answer is the last \\boxed{...}, what follows the last "answer is", "answer:" or
+    "####", or the last line.
+    """
+    gold = _bare(label)
+    return float(any(_bare(found) == gold for found in _answers_in(text)))
+
+
 def zscore(values: FloatArray) -> FloatArray:
     """(x - mean) / sample standard deviation within the group; all zeros when all x are equal.
 
@@ -28,6 +42,28 @@ def zscore(values: FloatArray) -> FloatArray:
     if spread == 0.0:
         return np.zeros_like(values)
     return (values - mean(values)) / spread
+
+
+def _answers_in(text: str) -> Iterator[str]:
+    yield text
+    lines = text.strip().splitlines()
+    if lines:
+        yield lines[-1]
+    if said := list(ANNOUNCED.finditer(text)):
+        yield text[said[-1].end() :].strip().partition("\n")[0]
+    start = text.rfind(BOXED) + len(BOXED)
+    if start >= len(BOXED):
+        depth = 1
+        for end in range(start, len(text)):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            if depth == 0:
+                yield text[start:end]
+                return
+
+
+def _bare(answer: str) -> str:
+    """Without the dollars, asterisks and full stop that may stand around an answer."""
+    return _normal(answer.strip(" \t\r\n*$."))
 
 
 def _normal(answer: str) -> str:

@@ -1,0 +1,56 @@
+"""The machine: what it is, the rate of its matrix products, and operations counted as they run."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+PEAK_SECONDS = 2.0
+SIDE = 2048
+
+Clock = Callable[[], float]
+"""Seconds: of the wall, or of this process's CPU where others share the machine."""
+
+
+def description() -> dict[str, Any]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def matmul_peak(clock: Clock = time.perf_counter) -> float:
+    """Best GFLOP/s of a square fp32 product."""
+    a, b = torch.randn(2, SIDE, SIDE)
+    best, stop = 0.0, clock() + PEAK_SECONDS
+    while clock() < stop:
+        started = clock()
+        torch.mm(a, b)
+        best = max(best, 2 * SIDE**3 / (clock() - started) / 1e9)
+    return best
+
+
+def operations(work: Callable[[], object]) -> float:
+    """Floating-point operations in the matrix products of one call."""
+    with FlopCounterMode(display=False, custom_mapping=FUSED_ATTENTION) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def _fused(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused}
+"""The one kernel of ours that torch's counter does not know."""

@@ -1,0 +1,154 @@
+"""The service as its callers see it: latency, throughput, growth with n, start and memory."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+
+from benchmarks.figures import Figure, Figures
+from benchmarks.load import resident_mib, service
+from benchmarks.workloads import SHORT_ANSWER_WORDS, Workload
+from service.pipeline import Pipeline
+from service.schemas import RewardRequest
+from service.settings import Settings
+
+CLIENTS = 64
+COMMAND = (sys.executable, "-m", "service.cli")
+Send = Callable[[dict[str, Any]], Awaitable[object]]
+
+
+def body(workload: Workload) -> dict[str, Any]:
+    prompt, texts = workload.group()
+    group = {"prompt": prompt, "rollouts": texts, "quality": [1.0] * len(texts)}
+    return {"groups": [group]}
+
+
+def start(model: str, rounds: int) -> Figures:
+    """Seconds until ready, and resident memory once a group has been answered."""
+    seconds, memory = [], []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        with service("--model", model) as (url, pid):
+            seconds.append(time.perf_counter() - started)
+            httpx.post(f"{url}/v1/rewards", json=body(Workload(8, 400)), timeout=600)
+            memory.append(resident_mib(pid))
+    return {
+        f"{model}: start to ready": Figure.of(seconds, "s"),
+        f"{model}: resident memory": Figure.of(memory, "MiB"),
+    }
+
+
+def latency(model: str, requests: int, rounds: int) -> Figures:
+    """One client, groups of eight short answers: all new, and seen before."""
+    p50: dict[str, list[float]] = {"new": [], "seen": []}
+    p99: dict[str, list[float]] = {"new": [], "seen": []}
+    with service("--model", model) as (url, _), httpx.Client(base_url=url, timeout=600) as http:
+        for turn in range(rounds + 1):
+            bodies = [body(Workload(8, SHORT_ANSWER_WORDS)) for _ in range(requests)]
+            for state in ("new", "seen"):
+                waits = [_timed(http, one) for one in bodies]
+                if turn:
+                    p50[state].append(float(np.percentile(waits, 50)) * 1000)
+                    p99[state].append(float(np.percentile(waits, 99)) * 1000)
+    return {
+        f"{model}: 8 short answers, {state}, {name}": Figure.of(samples[state], "ms")
+        for name, samples in (("p50", p50), ("p99", p99))
+        for state in ("new", "seen")
+    }
+
+
+def _timed(http: httpx.Client, request: dict[str, Any]) -> float:
+    started = time.perf_counter()
+    http.post("/v1/rewards", json=request).raise_for_status()
+    return time.perf_counter() - started
+
+
+def throughput(workload: Workload, groups: int, rounds: int) -> Figures:
+    """Groups a second of `CLIENTS` clients, over HTTP and through the pipeline without it."""
+    settings = Settings(cache_bytes=0)
+    arguments = ("--cache-bytes", "0")
+    with service(*arguments) as (url, _):
+        over_http, direct, share = asyncio.run(
+            _throughputs(url, settings, workload, groups, rounds)
+        )
+    name = f"{workload.name}, {CLIENTS} clients"
+    return {
+        f"{name}: groups over HTTP": Figure.of(over_http, "a second", "higher"),
+        f"{name}: groups without HTTP": Figure.of(direct, "a second", "higher"),
+        f"{name}: HTTP's share of the engine's": Figure.of(share, "of 1", "higher"),
+    }
+
+
+async def _throughputs(
+    url: str, settings: Settings, workload: Workload, groups: int, rounds: int
+) -> tuple[list[float], list[float], list[float]]:
+    pipeline = Pipeline(settings)
+    await pipeline.start()
+    over_http, direct = [], []
+    async with httpx.AsyncClient(base_url=url, timeout=3600) as http:
+
+        async def post(request: dict[str, Any]) -> object:
+            return (await http.post("/v1/rewards", json=request)).raise_for_status()
+
+        async def call(request: dict[str, Any]) -> object:
+            return await pipeline.rewards(RewardRequest.model_validate(request))
+
+        for turn in range(rounds + 1):
+            a = await _rate(post, workload, groups)
+            b = await _rate(call, workload, groups)
+            if turn:
+                over_http.append(a)
+                direct.append(b)
+    await pipeline.drain()
+    return over_http, direct, [a / b for a, b in zip(over_http, direct, strict=True)]
+
+
+async def _rate(send: Send, workload: Workload, groups: int) -> float:
+    waiting = [body(workload) for _ in range(groups)]
+
+    async def client() -> None:
+        while waiting:
+            await send(waiting.pop())
+
+    started = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(min(CLIENTS, groups))))
+    return groups / (time.perf_counter() - started)
+
+
+def growth(words: int, sizes: Sequence[int], rounds: int) -> Figures:
+    """Seconds of one group as n grows, and the exponent between the ends."""
+    seconds: dict[int, list[float]] = {n: [] for n in sizes}
+    with (
+        service("--cache-bytes", "0") as (url, _),
+        httpx.Client(base_url=url, timeout=3600) as http,
+    ):
+        for turn in range(rounds + 1):
+            for n in sizes:
+                taken = _timed(http, body(Workload(n, words)))
+                if turn:
+                    seconds[n].append(taken)
+    first, last = sizes[0], sizes[-1]
+    exponents = [
+        float(np.log(b / a) / np.log(last / first))
+        for a, b in zip(seconds[first], seconds[last], strict=True)
+    ]
+    figures = {
+        f"growth, {words} words: n={n}": Figure.of(s, "s a group") for n, s in seconds.items()
+    }
+    figures[f"growth, {words} words: exponent"] = Figure.of(exponents, "power of n")
+    return figures
+
+
+def command_line(arguments: Sequence[str], rounds: int) -> Figures:
+    """Seconds of a command that needs no model."""
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        subprocess.run([*COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - started)
+    return {f"darling-reward {' '.join(arguments)}": Figure.of(seconds, "s")}

@@ -1,0 +1,57 @@
+"""Client of the Darling Reward service: quality times diversity for groups of rollouts."""
+
+from darling_client._asynchronous import AsyncClient
+from darling_client._errors import (
+    BadAnswer,
+    BadRequest,
+    DarlingError,
+    Overloaded,
+    Refused,
+    TimedOut,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
+from darling_client._grouping import Grouping, consecutive, regroup
+from darling_client._synchronous import Client
+from darling_client._types import (
+    CohortRollout,
+    Group,
+    GroupPartition,
+    GroupRewards,
+    Model,
+    Prompt,
+    Rollout,
+    RolloutReward,
+    Run,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncClient",
+    "BadAnswer",
+    "BadRequest",
+    "Client",
+    "CohortRollout",
+    "DarlingError",
+    "Group",
+    "GroupPartition",
+    "GroupRewards",
+    "Grouping",
+    "Model",
+    "Overloaded",
+    "Prompt",
+    "Refused",
+    "Rollout",
+    "RolloutReward",
+    "Run",
+    "TimedOut",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "Unreachable",
+    "consecutive",
+    "regroup",
+]

@@ -1,0 +1,1 @@
+"""Adapters: one module for each trainer, which imports it only where it has to."""

@@ -1,0 +1,61 @@
+"""AReaL: for a workflow that draws the n samples of a prompt itself.
+
+from darling_client.trainers.areal import group_reward
+
+reward = group_reward(quality)                     # once, in the workflow's __init__
+rewards = await reward(prompt, completions, data)  # in arun_episode, with all n completions
+if rewards is None:
+    return None                                    # AReaL then rejects the trajectory
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from darling_client import AsyncClient, Unavailable
+from darling_client._grouping import Grouping
+from darling_client._types import Prompt
+from darling_client.trainers._batch import Batch, Row, log
+from darling_client.trainers._quality import quality_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from darling_client._calls import RewardAsked
+
+Reward = Callable[[Prompt, Sequence[str], Mapping[str, Any]], Awaitable["list[float] | None"]]
+
+
+def group_reward(
+    quality: Callable[..., Any],
+    *,
+    client: AsyncClient | None = None,
+    **asked: Unpack[RewardAsked],
+) -> Reward:
+    """An async function of (prompt, completions, dataset row): quality times diversity, or None.
+
+    `quality(prompt, completion, prompt_ids, completion_ids, **row)`: an AReaL reward function or
+    its `AsyncRewardWrapper`; the ids are empty lists. None when the service has not answered
+    within `patience_s`, or a completion has no finite quality.
+    """
+    client = client or AsyncClient()
+
+    async def reward(
+        prompt: Prompt, completions: Sequence[str], row: Mapping[str, Any]
+    ) -> list[float] | None:
+        def judge(completion: str) -> Any:
+            return quality(prompt, completion, [], [], **row)
+
+        judged = await quality_of(judge, [(completion,) for completion in completions])
+        rows = [Row(prompt, text, value) for text, value in zip(completions, judged, strict=True)]
+        batch = Batch(rows, Grouping([list(range(len(rows)))]))
+        try:
+            scores = batch.scores(await client.rewards(batch.groups, **asked))
+        except Unavailable as failure:
+            log.warning("a group is rejected, as there is no reward for it: %s", failure)
+            return None
+        rewards = [score.reward for score in scores if score is not None]
+        return rewards if len(rewards) == len(scores) else None
+
+    return reward

@@ -1,0 +1,64 @@
+"""ms-swift: a plugin file for `--external_plugins`.
+
+from swift.rewards import orms
+from darling_client.trainers.swift import darling_orm
+
+orms["darling"] = darling_orm(quality)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from darling_client import Client
+from darling_client.trainers.trl import DarlingReward
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from darling_client._calls import RewardAsked
+
+
+def darling_orm(
+    quality: Callable[..., Sequence[float | None]],
+    *,
+    num_generations: int | None = None,
+    client: Client | None = None,
+    gather: bool = True,
+    **asked: Unpack[RewardAsked],
+) -> type:
+    """An ORM class that returns quality times diversity.
+
+    `quality(completions, **columns)`: as an ORM is called. `num_generations`: default that of the
+    trainer's arguments, and `num_generations_eval` likewise. `gather`: see `DarlingReward`.
+    """
+    from swift.rewards import ORM
+
+    class Darling(ORM):  # type: ignore[misc]
+        def __init__(self, args: Any = None, **more: Any) -> None:
+            super().__init__(args)
+            size = num_generations or getattr(args, "num_generations", None)
+            if size is None:
+                raise ValueError("the arguments have no num_generations; give it to darling_orm")
+            self._reward = DarlingReward(
+                lambda prompts, completions, **columns: quality(completions, **columns),
+                size,
+                num_generations_eval=getattr(args, "num_generations_eval", None),
+                client=client,
+                gather=gather,
+                **asked,
+            )
+
+        def __call__(
+            self, completions: Sequence[str], messages: Sequence[Any] = (), **columns: Any
+        ) -> list[float | None]:
+            # `messages` are whole conversations; without the answer they are the prompt.
+            return self._reward(
+                prompts=[conversation[:-1] for conversation in messages],
+                completions=completions,
+                messages=messages,
+                **columns,
+            )
+
+    return Darling

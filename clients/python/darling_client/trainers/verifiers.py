@@ -1,0 +1,67 @@
+"""verifiers up to 0.3: a group reward function for a Rubric.
+
+from darling_client.trainers.verifiers import group_reward
+
+vf.Rubric(funcs=[group_reward(quality)], weights=[1.0])
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from darling_client import AsyncClient
+from darling_client._grouping import Grouping
+from darling_client._types import completion_text
+from darling_client.trainers._batch import Batch, Row
+from darling_client.trainers._quality import quality_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from darling_client._calls import RewardAsked
+
+
+def group_reward(
+    quality: Callable[..., Any],
+    *,
+    client: AsyncClient | None = None,
+    **asked: Unpack[RewardAsked],
+) -> Callable[..., Awaitable[list[float]]]:
+    """A function of whole groups, which verifiers knows by its plural parameters.
+
+    `quality`: a reward function of one rollout, with any of the parameters prompt, completion,
+    answer, state, task and info. It has to be called in here, as group functions do not see what
+    others return. Raises `DarlingError` when there is no answer within `patience_s`: verifiers logs
+    it and gives the whole group the same 0, which is no signal.
+    """
+    client = client or AsyncClient()
+    parameters = inspect.signature(quality).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+    def judge(about: dict[str, Any]) -> Any:
+        return quality(**{k: v for k, v in about.items() if takes_all or k in parameters})
+
+    async def darling(
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        answers: Sequence[Any],
+        states: Sequence[Any],
+        tasks: Sequence[Any],
+        infos: Sequence[Any],
+    ) -> list[float]:
+        names = ("prompt", "completion", "answer", "state", "task", "info")
+        columns = zip(prompts, completions, answers, states, tasks, infos, strict=True)
+        judged = await quality_of(judge, [(dict(zip(names, row, strict=True)),) for row in columns])
+        rows = [
+            Row(prompt, completion_text(completion), value)
+            for prompt, completion, value in zip(prompts, completions, judged, strict=True)
+        ]
+        batch = Batch(rows, Grouping([list(range(len(rows)))]))
+        scores = batch.scores(await client.rewards(batch.groups, **asked))
+        if None in scores:
+            raise ValueError("quality returned None or no finite number; give one")
+        return [score.reward for score in scores if score is not None]
+
+    return darling

@@ -1,0 +1,229 @@
+"""BERT-style encoders on packed batches: every token is a row of one matrix, and none is padding.
+
+Only attention looks beyond a token, so it alone runs per sequence (those of one length together);
+everything else is one product for the whole pack. A sequence gets the same bits in any company:
+
+- matrix kernels add up a row's products in one order however many rows there are, unless a thread
+  is left with very few (1 to 3 rows, measured with MKL); a pack has at least `ROWS_A_THREAD` each;
+- attention sees one sequence at a time.
+
+That is a property of the kernels and not a law, so it is tried when a model is loaded
+(`PackedEncoder.invariant`); where it fails, each sequence is a pack of its own.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.protocol import IntArray
+
+log = logging.getLogger(__name__)
+
+PACK_TOKENS = 1024
+"""On a CPU, about as much as its cache holds."""
+PACK_TOKENS_ELSEWHERE = 16_384
+ROWS_A_THREAD = 16
+TRIAL_LENGTHS = (3, 4, 17, 17, 41, 64, 130, 300)
+
+Affine = tuple[Tensor, Tensor]
+"""Weight and bias."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    qkv: Affine
+    """Query, key and value as one product."""
+    attended: Affine
+    attended_norm: Affine
+    up: Affine
+    down: Affine
+    norm: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the weights do not say."""
+
+    heads: int
+    layers: int
+    epsilon: float
+    pad: int | None = None
+    """RoBERTa's way: positions start behind this token's id, and it has itself no position."""
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> "Shape | None":
+        """Of a Hugging Face config; None if this module does not compute that architecture."""
+        kind = config.get("model_type")
+        plain = (
+            kind in ("bert", "roberta", "xlm-roberta", "camembert")
+            and config.get("hidden_act") == "gelu"
+            and config.get("position_embedding_type", "absolute") == "absolute"
+            and not config.get("is_decoder", False)
+        )
+        if not plain:
+            return None
+        return cls(
+            heads=int(config["num_attention_heads"]),
+            layers=int(config["num_hidden_layers"]),
+            epsilon=float(config["layer_norm_eps"]),
+            pad=None if kind == "bert" else int(config["pad_token_id"]),
+        )
+
+
+class PackedEncoder:
+    """Read-only after it is made; weights have the names of `transformers.BertModel`."""
+
+    def __init__(self, weights: Mapping[str, Tensor], shape: Shape, device: str = "cpu") -> None:
+        """Raises `KeyError` if a weight is missing. Computes in the weights' own precision."""
+
+        def affine(*names: str) -> Affine:
+            pairs = [(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
+            weight, bias = (_joined(tensors).to(device) for tensors in zip(*pairs, strict=True))
+            return weight, bias
+
+        self._shape = shape
+        self._device = device
+        self._words, self._places, self._segments = (
+            weights[f"embeddings.{name}_embeddings.weight"].to(device)
+            for name in ("word", "position", "token_type")
+        )
+        self._norm = affine("embeddings.LayerNorm")
+        self._layers = []
+        for number in range(shape.layers):
+            name = f"encoder.layer.{number}"
+            inside = f"{name}.attention.self"
+            self._layers.append(
+                Layer(
+                    qkv=affine(*(f"{inside}.{part}" for part in ("query", "key", "value"))),
+                    attended=affine(f"{name}.attention.output.dense"),
+                    attended_norm=affine(f"{name}.attention.output.LayerNorm"),
+                    up=affine(f"{name}.intermediate.dense"),
+                    down=affine(f"{name}.output.dense"),
+                    norm=affine(f"{name}.output.LayerNorm"),
+                )
+            )
+        self.width = int(self._words.shape[1])
+        self.vocabulary = int(self._words.shape[0])
+        self._pack_tokens = PACK_TOKENS if device == "cpu" else PACK_TOKENS_ELSEWHERE
+        if not self.invariant():
+            log.warning("matrix kernels here round by batch: every text runs by itself, slower")
+            self._pack_tokens = 1
+
+    def invariant(self) -> bool:
+        """Whether sequences in one pack get the bits that each gets alone."""
+        source = np.random.default_rng(0)
+        longest = len(self._places) - 1 - (self._shape.pad or 0)
+        lengths = [min(length, longest) for length in TRIAL_LENGTHS]
+        trial = [source.integers(0, self.vocabulary, (1, length)) for length in lengths]
+        together = dict(self.hidden(trial))
+        alone = [next(self.hidden([sequence]))[1] for sequence in trial]
+        return all(torch.equal(together[i], rows) for i, rows in enumerate(alone))
+
+    def hidden(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
+        """Yields (index, last hidden states (length, hidden)) for every sequence.
+
+        A sequence has shape (channels, length): token ids, and segment ids where there are any.
+        """
+        for pack in self._packs(sequences):
+            lengths = [sequences[index].shape[1] for index in pack]
+            with torch.inference_mode():
+                rows = self._run([sequences[index] for index in pack], first_only=False)
+            yield from zip(pack, torch.split(rows, lengths), strict=True)
+
+    def first(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
+        """Likewise (index, last hidden state (hidden,) of the first token), with less work."""
+        for pack in self._packs(sequences):
+            with torch.inference_mode():
+                rows = self._run([sequences[index] for index in pack], first_only=True)
+            yield from zip(pack, rows, strict=True)
+
+    def _packs(self, sequences: Sequence[IntArray]) -> Iterator[list[int]]:
+        """Indices, shortest sequences first, so that equal lengths attend together."""
+        pack: list[int] = []
+        room = self._pack_tokens
+        for index in sorted(range(len(sequences)), key=lambda i: sequences[i].shape[1]):
+            length = sequences[index].shape[1]
+            if pack and length > room:
+                yield pack
+                pack, room = [], self._pack_tokens
+            pack.append(index)
+            room -= length
+        if pack:
+            yield pack
+
+    def _run(self, sequences: Sequence[IntArray], first_only: bool) -> Tensor:
+        """(tokens, hidden) of the pack, or (sequences, hidden) of the first tokens."""
+        lengths = [sequence.shape[1] for sequence in sequences]
+        x = self._embed(sequences, sum(lengths))
+        for layer in self._layers[:-1]:
+            x = self._finish(layer, x, self._attend(layer, x, lengths))
+        last = self._layers[-1]
+        attended = self._attend(last, x, lengths)
+        if first_only:
+            starts = np.cumsum([0, *lengths[:-1]])
+            chosen = np.zeros(_rows(len(lengths)), dtype=np.int64)
+            chosen[: len(lengths)] = starts
+            index = torch.from_numpy(chosen).to(self._device)
+            return self._finish(last, x[index], attended[index])[: len(lengths)]
+        return self._finish(last, x, attended)[: sum(lengths)]
+
+    def _embed(self, sequences: Sequence[IntArray], tokens: int) -> Tensor:
+        inputs = np.zeros((3, _rows(tokens)), dtype=np.int64)
+        ids, types, places = inputs[:, :tokens]
+        ids[:] = np.concatenate([sequence[0] for sequence in sequences])
+        if len(sequences[0]) > 1:
+            types[:] = np.concatenate([sequence[1] for sequence in sequences])
+        places[:] = np.concatenate([self._positions(sequence[0]) for sequence in sequences])
+        given = torch.from_numpy(inputs).to(self._device)
+        x = functional.embedding(given[0], self._words)
+        x += functional.embedding(given[1], self._segments)
+        x += functional.embedding(given[2], self._places)
+        return self._normed(x, self._norm)
+
+    def _positions(self, ids: IntArray) -> IntArray:
+        if self._shape.pad is None:
+            return np.arange(len(ids))
+        held = ids != self._shape.pad
+        places: IntArray = np.cumsum(held) * held + self._shape.pad
+        return places
+
+    def _attend(self, layer: Layer, x: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Each token's mix of values, (rows, hidden)."""
+        heads = self._shape.heads
+        qkv = functional.linear(x, *layer.qkv).view(len(x), 3, heads, -1)
+        mixed = torch.zeros_like(x)
+        start = 0
+        for length, alike in groupby(lengths):
+            count = len(list(alike))
+            end = start + count * length
+            block = qkv[start:end].view(count, length, 3, heads, -1)
+            query, key, value = block.permute(2, 0, 3, 1, 4)
+            found = functional.scaled_dot_product_attention(query, key, value)
+            mixed[start:end].view(count, length, heads, -1).copy_(found.transpose(1, 2))
+            start = end
+        return mixed
+
+    def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
+        x = self._normed(functional.linear(mixed, *layer.attended).add_(x), layer.attended_norm)
+        raised = functional.gelu(functional.linear(x, *layer.up))
+        return self._normed(functional.linear(raised, *layer.down).add_(x), layer.norm)
+
+    def _normed(self, x: Tensor, norm: Affine) -> Tensor:
+        return functional.layer_norm(x, x.shape[-1:], *norm, self._shape.epsilon)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
+def _rows(wanted: int) -> int:
+    """Rows of a matrix that holds `wanted`, so many that no thread is left with a few."""
+    whole = -(-wanted // ROWS_A_THREAD) * ROWS_A_THREAD
+    return max(whole, ROWS_A_THREAD * torch.get_num_threads())

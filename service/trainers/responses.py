@@ -1,0 +1,73 @@
+"""A response as the model meant it: without its prompt, without special tokens."""
+
+import re
+
+ANYWHERE = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>")
+"""Tokens that nobody writes by hand, such as <|im_end|>."""
+AT_AN_END = re.compile(
+    r"(?:</?s>|<(?:pad|unk|bos|eos|cls|sep)>|<(?:start|end)_of_turn>|\[(?:PAD|CLS|SEP|EOS|BOS)\])"
+)
+"""Tokens that may be part of a text, such as HTML's <s>: they go at its ends only."""
+SHORTEST_OVERLAP = 8
+"""Characters of a prompt cut from the left that are enough to know it by."""
+
+
+def clean(text: str) -> str:
+    """The text without special tokens."""
+    text = ANYWHERE.sub("", text)
+    while True:
+        stripped = text.strip()
+        if found := AT_AN_END.match(stripped):
+            text = stripped[found.end() :]
+        elif (last := _last(stripped)) is not None:
+            text = stripped[:last]
+        else:
+            return stripped
+
+
+def response_of(query: str, prompt: str) -> str | None:
+    """The clean response in `query`, prompt and response as decoded by the trainer.
+
+    The decoded prompt may have other special tokens in front, or be cut from the left. None if the
+    query does not start with the prompt even so.
+    """
+    if query.startswith(prompt):
+        return clean(query[len(prompt) :])
+    bare_query, bare_prompt = (ANYWHERE.sub("", text).lstrip() for text in (query, prompt))
+    while found := AT_AN_END.match(bare_query):
+        bare_query = bare_query[found.end() :].lstrip()
+    while found := AT_AN_END.match(bare_prompt):
+        bare_prompt = bare_prompt[found.end() :].lstrip()
+    if bare_prompt and bare_query.startswith(bare_prompt):
+        return clean(bare_query[len(bare_prompt) :])
+    overlap = _overlap(prompt, query)
+    return clean(query[overlap:]) if overlap >= SHORTEST_OVERLAP else None
+
+
+def _last(text: str) -> int | None:
+    """Where a special token at the end begins."""
+    tail = text[-16:]
+    for found in AT_AN_END.finditer(tail):
+        if found.end() == len(tail):
+            return len(text) - len(tail) + found.start()
+    return None
+
+
+def _overlap(prompt: str, query: str) -> int:
+    """Length of the longest end of `prompt` that `query` starts with (Knuth-Morris-Pratt)."""
+    pattern = query[: len(prompt)]
+    if not pattern:
+        return 0
+    fallback = [0] * len(pattern)
+    k = 0
+    for i in range(1, len(pattern)):
+        while k and pattern[i] != pattern[k]:
+            k = fallback[k - 1]
+        k += pattern[i] == pattern[k]
+        fallback[i] = k
+    k = 0
+    for character in prompt:
+        while k and (k == len(pattern) or character != pattern[k]):
+            k = fallback[k - 1]
+        k += character == pattern[k]
+    return k

@@ -1,0 +1,191 @@
+"""What the trainers' adapters do where no trainer is needed to see it; tests/trainers has those."""
+
+import asyncio
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from darling_client import AsyncClient, BadRequest, Client, Unreachable
+from darling_client.trainers import areal, slime
+from darling_client.trainers._cohort import Cohorts
+from darling_client.trainers._ranks import together
+from darling_client.trainers.trl import DarlingReward, group_rows
+
+from tests.conftest import running
+
+TEXTS = ["Blue sea", "Blue sea", "Red wine", "Old stone"]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(tmp_path_factory.mktemp("unigram") / "log", "--model", "unigram") as service:
+        yield service.url
+
+
+def half(completions: Any, **columns: Any) -> list[float | None]:
+    return [0.5] * len(completions)
+
+
+def test_trl_conversations_and_metrics(url: str) -> None:
+    prompts = [[{"role": "user", "content": "Name a thing."}]] * 4
+    completions = [[{"role": "assistant", "content": text}] for text in TEXTS]
+    logged: dict[str, float] = {}
+    with Client(url) as client:
+        reward = DarlingReward(half, 4, client=client)
+        rewards = reward(prompts=prompts, completions=completions, log_metric=logged.__setitem__)
+    assert rewards == pytest.approx([1 / 3, 1 / 3, 1 / 2, 1 / 2])
+    assert logged == pytest.approx(
+        {
+            "darling/quality": 0.5,
+            "darling/diversity": 5 / 6,
+            "darling/num_classes": 3,
+            "darling/unanswered": 0,
+        }
+    )
+
+
+def test_rows_without_quality_take_no_part(url: str) -> None:
+    def quality(completions: Any, **columns: Any) -> list[float | None]:
+        return [1.0, None, float("nan"), 1.0]
+
+    with Client(url) as client:
+        reward = DarlingReward(quality, 4, client=client)
+        assert reward(prompts=["p"] * 4, completions=TEXTS) == [1.0, None, None, 1.0]
+
+
+def test_columns_reach_an_async_quality(url: str) -> None:
+    async def quality(prompts: Any, completions: Any, wanted: list[str], **more: Any) -> list[bool]:
+        await asyncio.sleep(0)
+        return [w in c for w, c in zip(wanted, completions, strict=True)]
+
+    with Client(url) as client:
+        reward = DarlingReward(quality, 4, client=client)
+        rewards = reward(prompts=["p"] * 4, completions=TEXTS, wanted=["Blue"] * 4)
+    assert rewards == pytest.approx([2 / 3, 2 / 3, 0, 0])
+
+
+def test_an_outage_gives_no_signal_and_a_refusal_raises(url: str) -> None:
+    dead = Client("http://127.0.0.1:9", patience_s=0.3)
+    assert DarlingReward(half, 2, client=dead)(["p"] * 4, TEXTS) == [None] * 4
+    with Client(url) as client, pytest.raises(BadRequest, match=r"reward\.objective"):
+        DarlingReward(half, 4, client=client, reward={"objective": "darlin"})(["p"] * 4, TEXTS)
+
+
+def test_training_and_evaluation_sizes_are_told_apart_by_position() -> None:
+    assert group_rows(["a", "a", "b", "b"], [2, 1]).rows == [[0, 1], [2, 3]]
+    assert group_rows(["a", "a", "a", "a"], [2, 1]).rows == [[0, 1], [2, 3]], "equal neighbours"
+    assert group_rows(["a", "b", "c", "d"], [2, 1]).rows == [[0], [1], [2], [3]]
+    with pytest.raises(ValueError, match="no groups of 2 or 3"):
+        group_rows(["a", "b", "b", "a"], [2, 3])
+
+
+def _rank(rank: int, store: str, fails: str, send: Any) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=3
+    )
+
+    def local() -> list[int]:
+        if fails == f"local {rank}":
+            raise KeyError("no quality")
+        return list(range(rank, 2 * rank + 1))
+
+    def score(rows: list[int]) -> list[tuple[int, int]]:
+        if fails == "score":
+            raise BadRequest("wrong field", 422, [])
+        return [(row, sum(rows)) for row in rows]
+
+    try:
+        send.send(together(local, score))
+    except Exception as error:
+        send.send(f"{type(error).__name__}: {error}")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("fails", ["", "local 1", "score"])
+def test_ranks_score_together_and_fail_together(tmp_path: Path, fails: str) -> None:
+    context = multiprocessing.get_context("fork")
+    pipes = [context.Pipe(duplex=False) for _ in range(3)]
+    ranks = [
+        context.Process(target=_rank, args=(rank, str(tmp_path / "store"), fails, send))
+        for rank, (_, send) in enumerate(pipes)
+    ]
+    for rank in ranks:
+        rank.start()
+    told = [receive.recv() for receive, _ in pipes if receive.poll(120)]
+    for rank in ranks:
+        rank.join()
+    assert (
+        told
+        == {
+            "": [[(0, 12)], [(1, 12), (2, 12)], [(2, 12), (3, 12), (4, 12)]],
+            "local 1": ["RuntimeError: KeyError: 'no quality'"] * 3,
+            "score": ["BadRequest: wrong field"] * 3,
+        }[fails]
+    )
+
+
+def test_siblings_meet_however_many_and_leave() -> None:
+    scored: list[list[int]] = []
+
+    async def score(rows: list[int]) -> list[int]:
+        scored.append(sorted(rows))
+        return [row * 10 for row in rows]
+
+    async def sibling(cohorts: Cohorts[int, int], row: int) -> int | None:
+        cohort = cohorts.join("key")
+        await asyncio.sleep(0.01 * (row % 3))
+        if row == 5:
+            cohort.leave()
+            return None
+        return await cohort.arrive(row)
+
+    async def main() -> list[Any]:
+        cohorts: Cohorts[int, int] = Cohorts(score)
+        first = await asyncio.gather(*(sibling(cohorts, row) for row in range(7)))
+        return [first, await asyncio.gather(*(sibling(cohorts, row) for row in (1, 2)))]
+
+    first, second = asyncio.run(main())
+    assert first == [0, 10, 20, 30, 40, None, 60]
+    assert second == [10, 20]
+    assert scored == [[0, 1, 2, 3, 4, 6], [1, 2]]
+
+
+def samples() -> list[Any]:
+    return [SimpleNamespace(prompt="p", response=text, metadata=None) for text in TEXTS]
+
+
+@pytest.mark.parametrize("key", [None, "rewards"])
+def test_slime_rewards_one_group(url: str, key: str | None) -> None:
+    async def main() -> Any:
+        async with AsyncClient(url) as client:
+            darling = slime.group_reward(lambda sample: 0.5, client=client)
+            given = samples()
+            return given, await darling(SimpleNamespace(reward_key=key), given)
+
+    given, rewards = asyncio.run(main())
+    numbers = [reward[key] for reward in rewards] if key else rewards
+    assert numbers == pytest.approx([1 / 3, 1 / 3, 1 / 2, 1 / 2])
+    assert given[2].metadata["darling"] == {"quality": 0.5, "diversity": 1.0, "num_classes": 3}
+
+
+def test_slime_has_no_number_for_an_outage() -> None:
+    client = AsyncClient("http://127.0.0.1:9", patience_s=0.3)
+    darling = slime.group_reward(lambda sample: 0.5, client=client)
+    with pytest.raises(Unreachable):
+        asyncio.run(darling(SimpleNamespace(), samples()))
+
+
+def test_areal_rewards_a_group_or_rejects_it(url: str) -> None:
+    def quality(prompt: str, completion: str, ids: Any, more: Any, answer: str) -> float:
+        return float(answer in completion)
+
+    async def ask(client: AsyncClient) -> list[float] | None:
+        async with client:
+            return await areal.group_reward(quality, client=client)("p", TEXTS, {"answer": "e"})
+
+    assert asyncio.run(ask(AsyncClient(url))) == pytest.approx([2 / 3, 2 / 3, 1, 1])
+    assert asyncio.run(ask(AsyncClient("http://127.0.0.1:9", patience_s=0.3))) is None

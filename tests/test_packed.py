@@ -1,0 +1,142 @@
+"""Packed encoders: what transformers computes, and the same bits in any company."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+
+from models.cross_encoder import CrossEncoder
+from models.options import ModelError, ModelOptions
+from models.packed import PackedEncoder, Shape
+from models.precision import cpu_has_bfloat16, dtype_of
+from models.protocol import all_pairs, judge
+from tests.checkpoints import modernbert
+from tests.test_cross_encoder import TEXTS, bert
+
+SIZE: dict[str, Any] = {
+    "vocab_size": 50,
+    "hidden_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 96,
+    "max_position_embeddings": 320,
+    "initializer_range": 0.4,
+}
+
+
+def encoder(kind: str) -> Any:
+    torch.manual_seed(7)
+    if kind == "bert":
+        return BertModel(BertConfig(**SIZE), add_pooling_layer=False).eval()  # type: ignore[no-untyped-call]
+    config = RobertaConfig(**SIZE, pad_token_id=1, type_vocab_size=1)
+    return RobertaModel(config, add_pooling_layer=False).eval()  # type: ignore[no-untyped-call]
+
+
+def packed(model: Any, dtype: torch.dtype = torch.float32) -> PackedEncoder:
+    shape = Shape.read(model.config.to_dict())
+    assert shape is not None
+    return PackedEncoder({n: w.to(dtype) for n, w in model.state_dict().items()}, shape)
+
+
+BERT = packed(encoder("bert"))
+
+
+def sequence(length: int, segments: bool = True) -> np.ndarray:
+    source = np.random.default_rng(length)
+    ids = source.integers(0, 50, length)
+    return np.stack([ids, (np.arange(length) > length // 2) * segments]).astype(np.int64)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_states_equal_those_of_transformers(kind: str) -> None:
+    """Special tokens and RoBERTa's padding token among the ids included."""
+    model = encoder(kind)
+    ours = packed(model)
+    sequences = [sequence(length, segments=kind == "bert") for length in (2, 3, 19, 19, 90, 300)]
+    if kind == "roberta":
+        sequences[2][0, 5] = 1
+    first = dict(ours.first(sequences))
+    for index, states in ours.hidden(sequences):
+        ids, types = (torch.from_numpy(row)[None] for row in sequences[index])
+        with torch.inference_mode():
+            # Without a mask: what stands in a text is read, whatever its id.
+            mask = torch.ones_like(ids)
+            expected = model(input_ids=ids, token_type_ids=types, attention_mask=mask)
+        torch.testing.assert_close(states, expected.last_hidden_state[0], atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(first[index], states[0], atol=2e-5, rtol=1e-4)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.sampled_from([1, 2, 3]))
+def test_company_does_not_change_a_bit(lengths: list[int], threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        sequences = [sequence(length) for length in lengths]
+        together = dict(BERT.hidden(sequences))
+        first = dict(BERT.first(sequences))
+        for index, one in enumerate(sequences):
+            ((_, alone),) = BERT.hidden([one])
+            ((_, alone_first),) = BERT.first([one])
+            assert torch.equal(together[index], alone)
+            assert torch.equal(first[index], alone_first)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_kernels_that_round_by_batch_are_noticed_and_worked_around() -> None:
+    class Rounding(PackedEncoder):
+        """Adds a little that depends on the pack's size, as some kernels do."""
+
+        def _run(self, sequences: Any, first_only: bool) -> torch.Tensor:
+            return super()._run(sequences, first_only) + 1e-3 * len(sequences)
+
+    model = encoder("bert")
+    shape = Shape.read(model.config.to_dict())
+    assert shape is not None
+    rounding = Rounding(model.state_dict(), shape)
+    sequences = [sequence(length) for length in (4, 9, 9)]
+    for index, states in rounding.hidden(sequences):
+        ((_, alone),) = rounding.hidden([sequences[index]])
+        assert torch.equal(states, alone)
+
+
+def test_bfloat16_states_are_near_and_need_a_cpu_that_has_it(tmp_path: Path) -> None:
+    model = encoder("bert")
+    ((_, exact),), ((_, near),) = (
+        packed(model, dtype).hidden([sequence(40)]) for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert torch.nn.functional.cosine_similarity(exact, near.float()).min() > 0.99
+    flags = tmp_path / "cpuinfo"
+    flags.write_text("flags : fpu avx2 avx512f avx512_bf16 fsrm\n")
+    assert cpu_has_bfloat16(flags)
+    flags.write_text("flags : fpu avx2 avx512f fsrm\n")
+    assert not cpu_has_bfloat16(flags)
+    assert dtype_of("bfloat16", "cuda") == torch.bfloat16
+    if not cpu_has_bfloat16():
+        with pytest.raises(ModelError, match="no bfloat16 instructions"):
+            dtype_of("bfloat16", "cpu")
+
+
+def test_both_runtimes_give_the_same_probabilities(tmp_path: Path) -> None:
+    bert(tmp_path, num_labels=2)
+    found = {}
+    for runtime in ("packed", "tiles"):
+        classifier = CrossEncoder(str(tmp_path), ModelOptions(runtime=runtime))
+        found[runtime] = judge(classifier, "", TEXTS, all_pairs(4)), classifier.info.revision
+    np.testing.assert_allclose(found["packed"][0], found["tiles"][0], atol=1e-6)
+    assert found["packed"][1] != found["tiles"][1], "a cache must not mix them"
+
+
+def test_packed_is_refused_by_an_architecture_that_is_not_bert(tmp_path: Path) -> None:
+    modernbert(tmp_path)
+    with pytest.raises(ModelError, match="modernbert cannot run packed"):
+        CrossEncoder(
+            str(tmp_path), ModelOptions(runtime="packed", pair_template="[CLS]{a}[SEP]{b}")
+        )
+    CrossEncoder(str(tmp_path), ModelOptions(pair_template="[CLS]{a}[SEP]{b}"))

@@ -1,0 +1,276 @@
+"""The wire formats of trainers, spoken as they speak them, against a real service."""
+
+import asyncio
+import base64
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.rewards.quality import from_label
+from service.trainers.responses import clean, response_of
+from tests.conftest import Service, running
+from tests.test_bad_input import problem
+
+TEXTS = ["Lisbon for its light and its streets", "Lisbon for its light and trams", "Kyoto", "Oslo"]
+
+
+@pytest.fixture(scope="module")
+def shims(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    arguments = ("--model", "ngram", "--cohort-size", "4")
+    with running(tmp_path_factory.mktemp("shims") / "log", *arguments) as service:
+        yield service
+
+
+def chat(question: str) -> str:
+    return f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def openrlhf(question: str, text: str, label: str | None = None) -> dict[str, Any]:
+    prompt = chat(question)
+    return {"query": [f"{prompt}{text}<|im_end|>"], "prompts": [prompt], "labels": [label]}
+
+
+def posted(url: str, path: str, *bodies: Any) -> list[httpx.Response]:
+    async def send() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+            return await asyncio.gather(*(http.post(path, json=body) for body in bodies))
+
+    return asyncio.run(send())
+
+
+def ok(answers: list[httpx.Response]) -> list[Any]:
+    assert [answer.status_code for answer in answers] == [200] * len(answers), answers[0].text
+    return [answer.json() for answer in answers]
+
+
+def whole(url: str, question: str, texts: list[str], **options: Any) -> dict[str, Any]:
+    group = {"prompt": question, "rollouts": texts, "quality": [1.0] * len(texts)}
+    answer = httpx.post(f"{url}/v1/rewards", json={"groups": [group], **options})
+    first: dict[str, Any] = answer.json()["groups"][0]
+    return first
+
+
+def test_openrlhf_one_rollout_a_request(shims: Service) -> None:
+    """Two interleaved groups in random order; identical responses are siblings, too."""
+    groups = {"A?": TEXTS, "B?": [*TEXTS[:2], "Oslo", "Oslo"]}
+    sent = [(question, text) for question, texts in groups.items() for text in texts]
+    random.Random(0).shuffle(sent)
+    found = ok(posted(shims.url, "/get_reward?n=4&run=x", *(openrlhf(q, t) for q, t in sent)))
+    for question, texts in groups.items():
+        group = whole(shims.url, question, texts)
+        expected = dict(zip(texts, group["rewards"], strict=True))
+        for (asked, text), answer in zip(sent, found, strict=True):
+            if asked == question:
+                assert answer["rewards"] == expected[text]
+                assert answer["scores"] == 1.0
+                assert set(answer["extra_logs"]) == {
+                    *("diversity", "quality", "num_classes", "group_size", "group_complete")
+                }
+                assert answer["extra_logs"]["group_complete"] == 1
+    assert all(not isinstance(answer["rewards"], list) for answer in found), "numbers for one"
+
+
+def test_openrlhf_lists_of_any_length(shims: Service) -> None:
+    """Early versions send a whole batch; several servers get empty lists."""
+    empty: dict[str, list[Any]] = {"query": [], "prompts": [], "labels": []}
+    path = "/trainers/openrlhf/get_reward"
+    assert ok(posted(shims.url, path, empty))[0] == {"rewards": [], "scores": [], "extra_logs": {}}
+    singles = [openrlhf(q, text) for text in TEXTS for q in ("C?", "D?")]
+    batch = {name: [s[name][0] for s in singles] for name in ("query", "prompts", "labels")}
+    (found,) = ok(posted(shims.url, path, batch))
+    expected = whole(shims.url, "C?", TEXTS)
+    assert found["rewards"][::2] == found["rewards"][1::2] == expected["rewards"]
+    assert found["extra_logs"]["diversity"][::2] == expected["diversity"]
+    del batch["labels"]
+    assert ok(posted(shims.url, path, batch))[0]["rewards"] == found["rewards"]
+    batch["prompts"].pop()
+    assert "7 for 8" in problem(posted(shims.url, path, batch)[0], 422)["detail"]
+
+
+def test_openrlhf_is_answered_at_the_deadline(shims: Service) -> None:
+    answers = posted(shims.url, "/get_reward?n=4&deadline_s=0.5", openrlhf("E?", "Oslo"))
+    assert answers[0].headers["darling-group-complete"] == "false"
+    assert ok(answers)[0]["extra_logs"]["group_complete"] == 0
+    assert ok(answers)[0]["rewards"] == 1.0
+
+
+def test_options_in_the_url(shims: Service) -> None:
+    path = '/get_reward?n=2&floor=0.25&objective=additive&weights={"quality":3}&linkage=single'
+    answers = ok(posted(shims.url, path, openrlhf("F?", "Oslo"), openrlhf("F?", "Oslo")))
+    assert [answer["rewards"] for answer in answers] == [3.25, 3.25]
+    for query, name in (("nn=4", "nn"), ("floor=2", "floor"), ("n=0", "n"), ("reward=1", "reward")):
+        answer = posted(shims.url, f"/get_reward?{query}", openrlhf("G?", "x"))[0]
+        loc = problem(answer, 422)["errors"][0]["loc"]
+        assert loc[0] == "query"
+        assert loc[-1] == name
+
+
+@pytest.mark.parametrize(
+    ("query", "prompt", "response"),
+    [
+        (chat("Q") + "Lisbon<|im_end|>", chat("Q"), "Lisbon"),
+        ("<s>" + chat("Q") + "Lisbon</s>", chat("Q"), "Lisbon"),
+        (chat("Q")[20:] + "Lisbon<|im_end|>", chat("Q"), "Lisbon"),
+        ("Q: a?\nA: b</s></s>", "Q: a?\nA:", "b"),
+        ("Q: a?\nA: <s>b</s>, he said", "Q: a?\nA:", "b</s>, he said"),
+        ("Q", "Q", ""),
+        ("something else", chat("Q"), None),
+        ("<｜begin▁of▁sentence｜>Hi there<｜end▁of▁sentence｜>", "Hi", "there"),
+    ],
+)
+def test_responses_are_cut_from_their_prompts(
+    query: str, prompt: str, response: str | None
+) -> None:
+    assert response_of(query, prompt) == response
+
+
+@given(st.text(alphabet="ab<s>/|im_", max_size=40), st.text(alphabet="ab \n", max_size=40))
+def test_a_response_behind_its_prompt_is_found(prompt: str, response: str) -> None:
+    assert response_of(prompt + response, prompt) == response.strip()
+    assert clean(clean(prompt)) == clean(prompt)
+
+
+@given(st.text(alphabet="abc", min_size=9, max_size=30), st.data())
+def test_a_prompt_cut_from_the_left_is_known(prompt: str, data: Any) -> None:
+    cut = data.draw(st.integers(0, len(prompt) - 8))
+    assert response_of(prompt[cut:] + "!yes", prompt) == "!yes"
+
+
+def test_a_query_without_its_prompt_is_judged_whole_and_counted(shims: Service) -> None:
+    body = {"query": ["Lisbon"], "prompts": ["elsewhere"], "labels": [None]}
+    assert ok(posted(shims.url, "/get_reward?n=1", body))[0]["rewards"] == 1.0
+    text = httpx.get(f"{shims.url}/metrics").text
+    assert "darling_unmatched_prompts_total 1.0" in text
+
+
+def test_slime_answers_a_bare_number_or_an_object(shims: Service) -> None:
+    prompt = [{"role": "user", "content": "Name a city."}]
+    bodies = [{"prompt": prompt, "response": text, "label": None} for text in TEXTS]
+    expected = whole(shims.url, "Name a city.", TEXTS)
+    path = "/trainers/slime/rm?n=4"
+    assert ok(posted(shims.url, path, *bodies)) == expected["rewards"]
+    found = ok(posted(shims.url, f"{path}&answer=object", *bodies))
+    assert [answer["rewards"] for answer in found] == expected["rewards"]
+    assert [answer["diversity"] for answer in found] == expected["diversity"]
+    assert found[0]["group_complete"] is True
+    as_text = [body | {"prompt": "Name a city.", "label": {"gold": 1}} for body in bodies]
+    assert ok(posted(shims.url, path, *as_text)) == expected["rewards"]
+
+
+def test_the_documented_examples_answer_as_documented(shims: Service) -> None:
+    paths = httpx.get(f"{shims.url}/openapi.json").json()["paths"]
+    formats = {path: paths[path]["post"] for path in paths if path.startswith("/trainers")}
+    assert len(formats) == 3
+    for path, operation in formats.items():
+        bodies = operation["requestBody"]["content"]["application/json"]["examples"]
+        shown = operation["responses"]["200"]["content"]["application/json"]["example"]
+        for body in bodies.values():
+            assert ok(posted(shims.url, f"{path}?n=1", body["value"])) == [shown]
+
+
+def nemo(text: str, **ids: Any) -> dict[str, Any]:
+    said = [{"type": "output_text", "text": text, "annotations": []}]
+    return {
+        "responses_create_params": {
+            "input": [{"role": "user", "content": [{"type": "input_text", "text": "A city?"}]}],
+            "temperature": 1.0,
+        },
+        "response": {
+            "id": "r1",
+            "object": "response",
+            "output": [
+                {"type": "reasoning", "summary": []},
+                {"type": "message", "role": "assistant", "content": said},
+            ],
+        },
+        "verifier_metadata": {"anything": [1, None]},
+        **ids,
+    }
+
+
+def test_nemo_gym_gets_its_request_back_with_the_reward(shims: Service) -> None:
+    rewards = whole(shims.url, "A city?", TEXTS)["rewards"]
+    task = [nemo(text, _ng_task_index=17, _ng_rollout_index=i) for i, text in enumerate(TEXTS)]
+    group = [
+        nemo(text, _ng_group_id="g", _ng_group_attempt=1, _ng_rollout_index=i)
+        for i, text in enumerate(TEXTS)
+    ]
+    for bodies in (task, group):
+        found = ok(posted(shims.url, "/trainers/nemo-gym/verify", *bodies))
+        assert found == [
+            body | {"reward": reward} for body, reward in zip(bodies, rewards, strict=True)
+        ]
+    again = ok(posted(shims.url, "/trainers/nemo-gym/verify", group[2]))
+    assert again[0]["reward"] == rewards[2], "a retry"
+    assert ok(posted(shims.url, "/trainers/nemo-gym/seed_session", {})) == [{}]
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def test_every_way_to_send_the_key_opens_everything_but_health(tmp_path: Path) -> None:
+    arguments = ("--model", "exact", "--api-key", "s:é-ret")
+    with running(tmp_path / "log", *arguments) as service, service.client() as http:
+        for path in ("/v1/models", "/metrics", "/docs", "/openapi.json"):
+            answers = [
+                http.get(path, headers=[(b"authorization", header.encode())])
+                for header in ("Bearer s:é-ret", basic("trainer", "s:é-ret"))
+            ]
+            answers.append(http.get(path, params={"token": "s:é-ret"}))
+            assert [answer.status_code for answer in answers] == [200] * 3, path
+            refused = [
+                http.get(path),
+                http.get(path, params={"token": "no"}),
+                *(
+                    http.get(path, headers=[(b"authorization", header.encode())])
+                    for header in (
+                        "Bearer no",
+                        "Bearer",
+                        basic("s:é-ret", ""),
+                        "Basic %",
+                        "s:é-ret",
+                    )
+                ),
+            ]
+            assert [answer.status_code for answer in refused] == [401] * 7, path
+            assert problem(refused[0], 401)["detail"].count("KEY") >= 3
+        body = openrlhf("K?", "Oslo")
+        assert http.post("/get_reward?n=1", json=body).status_code == 401
+        assert http.post("/get_reward?n=1&token=s:é-ret", json=body).json()["rewards"] == 1.0
+        in_url = service.url.replace("http://", "http://trainer:s:é-ret@") + "/get_reward?n=1"
+        assert httpx.post(in_url, json=body).json()["rewards"] == 1.0
+        assert http.get("/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "quality"),
+    [
+        ("Paris", "paris ", 1),
+        ("I think.\nThe answer is **Paris**.", "Paris", 1),
+        ("The answer is Rome. No: the answer is Paris.\nSure.", "Rome", 0),
+        ("3 + 4 = 7\n#### 7", "7", 1),
+        (r"so \boxed{\frac{1}{2}}, that is", r"\frac{1}{2}", 1),
+        (r"\boxed{1} and \boxed{2}", "1", 0),
+        (r"\boxed{1", "1", 0),
+        ("17", "7", 0),
+        ("", "7", 0),
+    ],
+)
+def test_label_match(text: str, label: str, quality: int) -> None:
+    assert from_label(text, label) == quality
+
+
+def test_json_stays_what_it_was(shims: Service) -> None:
+    """Echoed numbers and text survive, however odd."""
+    odd = {"big": 2**53, "text": "\u2028 é 🦄", "deep": [[{}]], "small": 1e-300}
+    body = nemo("Oslo", _ng_task_index="odd") | odd
+    (found,) = ok(posted(shims.url, "/trainers/nemo-gym/verify?n=1", body))
+    assert json.dumps({name: found[name] for name in odd}) == json.dumps(odd)

@@ -1,0 +1,127 @@
+"""TRL's own GRPOTrainer, on a CPU, with rewards from a running service over HTTP."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Service
+from tests.trainers.conftest import DRIVERS, need, run, variables, whole_group
+
+N = 4
+COLOURS = {"blue", "red", "green", "yellow", "violet", "white"}
+
+
+def calls(folder: Path) -> list[list[dict[str, Any]]]:
+    """Every call of the reward function, as each rank in turn saw it."""
+    ranks = [
+        [json.loads(line) for line in file.read_text().splitlines()]
+        for file in sorted(folder.glob("rank-*.jsonl"))
+    ]
+    return [list(call) for call in zip(*ranks, strict=True)]
+
+
+def quality(text: str) -> float:
+    words = text.split()
+    return sum(word in COLOURS for word in words) / max(len(words), 1)
+
+
+def check(service: Service, call: list[dict[str, Any]], size: int) -> int:
+    """That all ranks' rewards of a call are those of whole groups; how many were not distinct."""
+    prompts, texts, rewards = (
+        [value for rank in call for value in rank[column]]
+        for column in ("prompts", "completions", "rewards")
+    )
+    duplicates = 0
+    for start in range(0, len(prompts), size):
+        rows = slice(start, start + size)
+        assert len(set(prompts[rows])) == 1
+        judged = [quality(text) for text in texts[rows]]
+        whole = whole_group(service, prompts[start], texts[rows], judged)
+        assert rewards[rows] == pytest.approx(whole["rewards"])
+        duplicates += size - whole["num_classes"]
+    return duplicates
+
+
+def test_a_grpo_run(words: Service, tmp_path: Path) -> None:
+    python = need("trl", "trl")
+    driver = str(DRIVERS / "trl_run.py")
+    command = [*python, driver, str(tmp_path), "8", str(N), "3"]
+    told = run(command, url=words.url, folder=tmp_path)
+    *training, evaluation = calls(tmp_path)
+    assert len(training) == 3
+    assert sum(check(words, call, N) for call in training) > 0, "some group had duplicates"
+    check(words, evaluation, 1)
+    for call, logged in zip(training, told["log"], strict=False):
+        (rank,) = call
+        assert logged["reward"] == pytest.approx(sum(rank["rewards"]) / len(rank["rewards"]))
+        assert 1 <= logged["darling/num_classes"] <= N
+        assert 0 <= logged["darling/diversity"] <= 1
+        assert logged["darling/unanswered"] == 0
+    (rank,) = evaluation
+    assert rank["rewards"] == pytest.approx([quality(text) for text in rank["completions"]])
+
+
+def test_groups_that_straddle_two_ranks(words: Service, tmp_path: Path) -> None:
+    python = need("trl", "trl")
+    torchrun = [*python, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    rendezvous = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    driver = [str(DRIVERS / "trl_run.py"), str(tmp_path), "6", str(N), "2"]
+    run([*torchrun, *rendezvous, *driver], url=words.url, folder=tmp_path)
+    *training, evaluation = calls(tmp_path)
+    assert len(training) == 2
+    for call in training:
+        assert len(call) == 2
+        assert len(call[0]["prompts"]) == 6, "rank 0 has a group and a half"
+        check(words, call, N)
+    check(words, evaluation, 1)
+
+
+def test_an_outage_leaves_steps_without_signal_and_the_run_goes_on(tmp_path: Path) -> None:
+    python = need("trl", "trl")
+    driver = str(DRIVERS / "trl_run.py")
+    command = [*python, driver, str(tmp_path), "8", str(N), "2"]
+    environment = variables(DARLING_URL="http://127.0.0.1:9", PATIENCE_S="0.5")
+    environment["PYTHONPATH"] = str(DRIVERS.parents[2] / "clients/examples")
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "no reward for 2 of 2 groups" in done.stderr
+    for call in calls(tmp_path):
+        assert {reward for rank in call for reward in rank["rewards"]} == {None}
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    assert [one["darling/unanswered"] for one in told["log"][:2]] == [1, 1]
+
+
+def test_a_refused_request_ends_the_run_on_every_rank(words: Service, tmp_path: Path) -> None:
+    python = need("trl", "trl")
+    torchrun = [*python, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    rendezvous = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    script = tmp_path / "wrong.py"
+    script.write_text(
+        """
+import sys
+from darling_client.trainers.trl import DarlingReward
+from trl_grpo import quality, train
+
+reward = DarlingReward(quality, num_generations=4, reward={"objective": "darlin"})
+try:
+    train(reward, sys.argv[1], 1, 6, 4)
+except Exception as error:
+    print("ended:", type(error).__name__, flush=True)
+"""
+    )
+    environment = variables(DARLING_URL=words.url)
+    environment["PYTHONPATH"] = str(DRIVERS.parents[2] / "clients/examples")
+    done = subprocess.run(
+        [*torchrun, *rendezvous, str(script), str(tmp_path / "out")],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.count("ended: BadRequest") == 2, done.stdout + done.stderr[-3000:]
