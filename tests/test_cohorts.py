@@ -195,9 +195,10 @@ def test_a_retry_with_another_text_replaces_the_member(door: Service) -> None:
                 http.post("/v1/rollouts", json=rollout("replace", 0, "old", group_size=2))
             )
             await asyncio.to_thread(waiting, door, 1)
-            rest = [rollout("replace", i, TEXTS[i], group_size=2) for i in (0, 1)]
-            answers = await asyncio.gather(*(http.post("/v1/rollouts", json=r) for r in rest))
-            return await first, answers
+            new, other = (rollout("replace", i, TEXTS[i], group_size=2) for i in (0, 1))
+            second = asyncio.create_task(http.post("/v1/rollouts", json=new))
+            old = await first
+            return old, await asyncio.gather(second, http.post("/v1/rollouts", json=other))
 
     old, answers = asyncio.run(send())
     assert "which replaced this" in problem(old, 409)["detail"]
