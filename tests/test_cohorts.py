@@ -198,7 +198,7 @@ def test_a_retry_with_another_text_replaces_the_member(door: Service) -> None:
             new, other = (rollout("replace", i, TEXTS[i], group_size=2) for i in (0, 1))
             second = asyncio.create_task(http.post("/v1/rollouts", json=new))
             old = await first
-            return old, await asyncio.gather(second, http.post("/v1/rollouts", json=other))
+            return old, list(await asyncio.gather(second, http.post("/v1/rollouts", json=other)))
 
     old, answers = asyncio.run(send())
     assert "which replaced this" in problem(old, 409)["detail"]
