@@ -90,7 +90,7 @@ def test_any_architecture_is_tuned_and_served(
 def test_serving_reads_pairs_as_training_did(tmp_path: Path, files: tuple[Path, Path]) -> None:
     """Colours are told apart after some epochs, by a model whose segment ids weigh heavily."""
     bert(tmp_path / "base")
-    options = [*BRACKETS, "--lora", "8", "--epochs", "30", "--learning-rate", "3e-3"]
+    options = [*BRACKETS, "--lora", "8", "--epochs", "60", "--learning-rate", "3e-3"]
     assert main(command(tmp_path / "base", files, tmp_path / "out", *options)) == 0
     served = load(f"cross-encoder:{tmp_path / 'out'}")
     same = judge(served, "", ["red 50", "so red 50"], all_pairs(2))[0]
