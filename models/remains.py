@@ -82,9 +82,6 @@ class Described(Protocol):
     @property
     def split(self) -> Sentences: ...
 
-    @property
-    def document(self) -> Vectors: ...
-
 
 def compare_remains(
     texts: Sequence[Described],

@@ -28,7 +28,6 @@ from service.settings import Settings
 
 WINDOW = 64
 """Groups in flight at a time: enough to fill batches, few enough to hold in memory."""
-UNBOUNDED = 2**62
 
 
 class ScoreError(Exception):
@@ -45,11 +44,8 @@ class Columns:
 
 def score_file(source: str, target: str, settings: Settings, columns: Columns, options: str) -> int:
     """Scores `source` into `target` (paths, or - for the standard streams); the exit status."""
-    settings = settings.model_copy(
-        update={"queue_tokens": UNBOUNDED, "request_timeout_s": float(UNBOUNDED)}
-    )
     try:
-        return asyncio.run(_score(source, target, settings, columns, _options(options)))
+        return asyncio.run(_score(source, target, settings.unbounded(), columns, _options(options)))
     except (ScoreError, ModelError, OSError) as error:
         print(f"darling-reward score: {error}", file=sys.stderr)
         return 2

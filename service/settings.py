@@ -1,6 +1,6 @@
 """Settings: every choice of a running service, from `DARLING_*` variables or `serve` flags."""
 
-from typing import Annotated, get_args
+from typing import Annotated, Self, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +10,8 @@ from models.protocol import Linkage, OperatingPoint
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+
+UNBOUNDED = 2**62
 
 Threshold = Annotated[float, Field(ge=0, le=1)] | OperatingPoint
 
@@ -134,6 +136,12 @@ class Settings(BaseSettings):
     drain_s: Seconds = Field(
         3, description="Seconds that requests in flight have to finish after a stop signal."
     )
+
+    def unbounded(self) -> Self:
+        """For work offline, which nobody else waits behind: no limit of queue or time."""
+        return self.model_copy(
+            update={"queue_tokens": UNBOUNDED, "request_timeout_s": float(UNBOUNDED)}
+        )
 
     def model_options(self) -> ModelOptions:
         return ModelOptions(

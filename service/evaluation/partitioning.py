@@ -18,7 +18,6 @@ from service.settings import Settings
 
 WINDOW = 32
 """Records in flight at a time: enough to fill batches."""
-UNBOUNDED = 2**62
 
 
 def partitions(records: Sequence[Record], settings: Settings) -> list[list[int]]:
@@ -42,11 +41,7 @@ def similarities(records: Sequence[Record], encoder: str, settings: Settings) ->
 async def _judge(
     records: Sequence[Record], settings: Settings, with_probabilities: bool
 ) -> list[PartitionedGroup]:
-    pipeline = Pipeline(
-        settings.model_copy(
-            update={"queue_tokens": UNBOUNDED, "request_timeout_s": float(UNBOUNDED)}
-        )
-    )
+    pipeline = Pipeline(settings.unbounded())
     await pipeline.start()
     room = asyncio.Semaphore(WINDOW)
     with tqdm(total=len(records), unit="group", file=sys.stderr, disable=None) as progress:

@@ -17,14 +17,14 @@ def draw(folder: Path, report: Report) -> list[Path]:
     """`pass_at_k.png` where correctness is known, and `frontier.png` where quality is."""
     drawn = []
     names = [run.name for run in report.runs]
-    curves = [_curve(figures, r"pass@(\d+)") for figures in report.estimates]
+    curves = [_curve(figures) for figures in report.estimates]
     if all(curves):
         axes = new_axes()
         for name, curve in zip(names, curves, strict=True):
             ks, figures = list(curve), list(curve.values())
             axes.plot(ks, [f.mean for f in figures], marker="o", label=name)
             axes.fill_between(ks, [f.low for f in figures], [f.high for f in figures], alpha=0.2)
-        axes.set(xscale="log", xlabel="k", ylabel="pass@k", title="Solved within k tries")
+        axes.set(xlabel="k", ylabel="pass@k", title="Solved within k tries")
         axes.set_xscale("log", base=2)
         drawn.append(_finish(axes, folder / "pass_at_k.png"))
     points = [(_first(f, QUALITY), _first(f, VARIETY)) for f in report.estimates]
@@ -47,8 +47,10 @@ def draw(folder: Path, report: Report) -> list[Path]:
     return drawn
 
 
-def _curve(figures: Mapping[str, Estimate], pattern: str) -> dict[int, Estimate]:
-    found = {int(m[1]): f for name, f in figures.items() if (m := re.fullmatch(pattern, name))}
+def _curve(figures: Mapping[str, Estimate]) -> dict[int, Estimate]:
+    found = {
+        int(m[1]): f for name, f in figures.items() if (m := re.fullmatch(r"pass@(\d+)", name))
+    }
     return dict(sorted(found.items()))
 
 
