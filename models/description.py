@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder import TokenizedText, Vectors
-from models.protocol import IntArray
+from models.protocol import FloatArray, IntArray
 from models.remains import MOST, Sentences
 
 CHUNK_TOKENS = 128
@@ -120,13 +120,14 @@ def describe(
     soon = np.argsort(-early, kind="stable")[:EARLY_TOKENS]
     keys = np.concatenate([keys, soon[~np.isin(soon, keys)]])
     key_vectors = (unit(vectors[first[keys]]) - lexicon.token_mean) @ lexicon.projection
+    running = _running(vectors)
     salience = lexicon.idf[ids] * _softplus(vectors @ lexicon.salience[:-1] + lexicon.salience[-1])
     return Description(
         tokens=len(ids),
         document=unit(vectors.mean(axis=0, keepdims=True))[0],
-        sentences=_parts(vectors, _sentence_edges(text, tokenized)),
-        split=_split(text, tokenized, vectors),
-        chunks=_parts(vectors, _even_edges(0, len(ids), CHUNK_TOKENS)),
+        sentences=_parts(running, _sentence_edges(text, tokenized)),
+        split=_split(text, tokenized, running),
+        chunks=_parts(running, _even_edges(0, len(ids), CHUNK_TOKENS)),
         keys=Parts(unit(key_vectors), idf[keys]),
         key_ids=kept[keys],
         key_early=early[keys],
@@ -149,12 +150,17 @@ def _softplus(x: Vectors) -> Vectors:
     return np.log1p(np.exp(np.clip(x, -SALIENCE_CLIP, SALIENCE_CLIP)))
 
 
-def _parts(vectors: Vectors, edges: IntArray) -> Parts:
+def _running(vectors: Vectors) -> FloatArray:
+    """Sums of the first 0, 1, ..., t rows, shape (t + 1, hidden)."""
+    sums = np.zeros((len(vectors) + 1, vectors.shape[1]))
+    np.cumsum(vectors, axis=0, out=sums[1:])
+    return sums
+
+
+def _parts(running: FloatArray, edges: IntArray) -> Parts:
     """Unit mean token vectors between consecutive edges, weighted by their tokens."""
-    total = np.cumsum(vectors, axis=0, dtype=np.float64)
-    total = np.concatenate([np.zeros((1, vectors.shape[1])), total])
     sizes = np.diff(edges)
-    means = np.diff(total[edges], axis=0) / sizes[:, None]
+    means = np.diff(running[edges], axis=0) / sizes[:, None]
     return Parts(unit(means.astype(np.float32)), sizes.astype(np.float32))
 
 
@@ -181,13 +187,13 @@ def _sentence_edges(text: str, tokenized: TokenizedText) -> IntArray:
     return edges
 
 
-def _split(text: str, tokenized: TokenizedText, vectors: Vectors) -> Sentences:
+def _split(text: str, tokenized: TokenizedText, running: FloatArray) -> Sentences:
     starts = [0, *(match.end() for match in SENTENCE.finditer(text))]
     owner = np.searchsorted(np.asarray(starts), tokenized.starts, side="right")
     edges = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1, [len(tokenized.ids)]])
     if len(edges) > MOST + 1:
         edges = edges[np.linspace(0, len(edges) - 1, MOST + 1).astype(np.int64)]
-    parts = _parts(vectors, edges)
+    parts = _parts(running, edges)
     places = [0, *tokenized.starts[edges[1:-1]].tolist(), len(text)]
     ids = [np.unique(tokenized.ids[start:end]) for start, end in pairwise(edges)]
     return Sentences(

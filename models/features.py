@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from models.description import (
     EARLY_TOKENS,
@@ -21,6 +20,7 @@ from models.description import (
     unit,
 )
 from models.encoder import Vectors
+from models.overlap import Sets
 from models.protocol import IntArray
 from models.remains import REMAINS, compare_remains
 
@@ -132,25 +132,31 @@ def _compare(
         edge = np.stack([text.sentences.vectors[place] for text in texts])
         values[name] = (edge @ edge.T)[at]
 
+    asked = prompt.sets["token"]
+    new_keys = [np.isin(text.key_ids, asked, invert=True) for text in texts]
     for grain, wanted in ALIGNED.items():
-        aligned = _align([_grain(text, grain, prompt) for text in texts])
+        aligned = _align(
+            [_grain(text, grain, new) for text, new in zip(texts, new_keys, strict=True)]
+        )
         for part in wanted:
             values[f"{grain}_{part}"] = aligned[part][at]
 
-    for name in SETS:
-        weights = lexicon.idf if name == "token" else None
-        overlap = _overlap([text.sets[name] for text in texts], weights)
-        values[f"{name}_jaccard"], values[f"{name}_containment"] = (m[at] for m in overlap)
+    sets = Sets.of([[text.sets[name] for name in SETS] for text in texts])
+    overlaps = zip(*sets.overlap(SETS.index("token"), lexicon.idf), strict=True)
+    for name, (jaccard, containment), empty in zip(SETS, overlaps, sets.empty, strict=True):
+        values[f"{name}_jaccard"], values[f"{name}_containment"] = jaccard[at], containment[at]
         if name in SPARSE_SETS:
-            empty = np.asarray([len(text.sets[name]) == 0 for text in texts])
             values[f"{name}_none"] = (empty[rows] & empty[columns]).astype(np.float32)
             values[f"{name}_one_sided"] = (empty[rows] ^ empty[columns]).astype(np.float32)
-    for name in BEYOND_PROMPT:
-        known = prompt.sets[name if name in ("token", "number") else "word"]
-        fresh = [s[~np.isin(s, known)] for s in (text.sets[name] for text in texts)]
-        overlap = _overlap(fresh, lexicon.idf if name == "token" else None)
-        values[f"new_{name}_jaccard"], values[f"new_{name}_containment"] = (m[at] for m in overlap)
-        empty = np.asarray([len(s) == 0 for s in fresh])
+    fresh = Sets.of([[text.sets[name] for name in BEYOND_PROMPT] for text in texts]).without(
+        [prompt.sets[name if name in ("token", "number") else "word"] for name in BEYOND_PROMPT]
+    )
+    overlaps = zip(*fresh.overlap(BEYOND_PROMPT.index("token"), lexicon.idf), strict=True)
+    for name, (jaccard, containment), empty in zip(
+        BEYOND_PROMPT, overlaps, fresh.empty, strict=True
+    ):
+        values[f"new_{name}_jaccard"] = jaccard[at]
+        values[f"new_{name}_containment"] = containment[at]
         values[f"new_{name}_none"] = (empty[rows] & empty[columns]).astype(np.float32)
 
     shapes = np.stack([text.shape for text in texts])
@@ -163,21 +169,19 @@ def _compare(
     values["short"] = (longest <= np.log1p(5.5)).astype(np.float32)
     values["short_containment"] = values["short"] * values["word_containment"]
     values["prompt_words"] = np.full(len(rows), prompt.shape[0])
-    asked = prompt.sets["token"]
     return values | compare_remains(
         texts, prompt.document, asked, lexicon.idf, rows, columns, values
     )
 
 
-def _grain(text: Description, grain: str, prompt: Description) -> Parts:
-    """The parts of a text that are aligned at this grain."""
+def _grain(text: Description, grain: str, fresh: NDArray[np.bool_]) -> Parts:
+    """The parts of a text that are aligned at this grain; `fresh` keys are not the prompt's."""
     if grain == "sentence":
         return text.sentences
     if grain == "chunk":
         return text.chunks
     if grain == "key":
         return Parts(text.keys.vectors[:KEY_TOKENS], text.keys.weights[:KEY_TOKENS])
-    fresh = ~np.isin(text.key_ids, prompt.sets["token"])
     if grain == "salient_key":
         return Parts(text.keys.vectors, text.key_salience * np.where(fresh, 1.0, IN_PROMPT))
     if grain == "new_key":
@@ -218,23 +222,3 @@ def _align(texts: Sequence[Parts]) -> dict[str, Vectors]:
         "share80_low": np.minimum(well80, well80.T),
         "share80_high": np.maximum(well80, well80.T),
     }
-
-
-def _overlap(sets: Sequence[IntArray], weights: Vectors | None) -> tuple[Vectors, Vectors]:
-    """Jaccard similarity and containment (overlap over the smaller set) of all pairs, (n, n).
-
-    `weights` is indexed by code; without it every member weighs 1.
-    """
-    n = len(sets)
-    sizes = np.asarray([len(s) for s in sets])
-    codes, columns = np.unique(np.concatenate(sets), return_inverse=True)
-    members = np.ones(len(columns)) if weights is None else weights[codes[columns]].astype(float)
-    ends = np.concatenate([[0], np.cumsum(sizes)])
-    shape = (n, max(len(codes), 1))
-    weighted: NDArray[np.float64] = csr_matrix((members, columns, ends), shape=shape)
-    plain: NDArray[np.float64] = csr_matrix((np.ones(len(columns)), columns, ends), shape=shape)
-    shared = (weighted @ plain.T).toarray()  # type: ignore[attr-defined]
-    total = shared.diagonal()
-    union = total[:, None] + total[None, :] - shared
-    least = np.minimum(total[:, None], total[None, :])
-    return shared / np.maximum(union, 1e-9), shared / np.maximum(least, 1e-9)
