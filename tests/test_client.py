@@ -211,7 +211,7 @@ def test_slow_answers_are_given_up_in_time(url: str, kind: Kind) -> None:
     assert time.monotonic() - started < 4
 
 
-def test_a_service_that_starts_late(tmp_path: Path) -> None:
+def test_a_service_that_starts_late(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     answers: list[list[GroupRewards]] = []
     client = Client(f"http://127.0.0.1:{port}", **QUICK)
@@ -222,6 +222,17 @@ def test_a_service_that_starts_late(tmp_path: Path) -> None:
     with running(tmp_path / "log", "--model", "ngram", "--port", str(port)):
         asking.join(timeout=30)
     assert answers[0][0].rewards == [0.5, 0.25, 0.25]
+    assert "asking again for up to 600 s: no connection to" in caplog.messages[0]
+
+
+@BOTH
+def test_a_storm_is_told_once_in_a_while(
+    url: str, kind: Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    with proxied(url, "--refuse", "30", "--retry-after", "0.2") as proxy:
+        answer_of(kind(proxy.url, **QUICK), batch(40))
+    assert 1 <= len(caplog.messages) < 10, "of thirty refusals"
+    assert "answered 429: told to refuse" in caplog.messages[0]
 
 
 def test_a_service_killed_in_the_middle_and_started_again(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def exchange(call: Call[T], options: Options, deadline: float) -> Steps[T]:
             raise type(failure)(
                 f"gave up after {tries} tries, patience_s = {options.patience_s:g}; last: {failure}"
             )
+        options.outages.tell(failure, deadline)
         yield Pause(pause_s)
 
 

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any
 
 from darling_client._hosts import Hosts
+from darling_client._outages import Outages
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -37,6 +38,7 @@ class Options:
     rest_s: float = 5
     """How long a host that does not answer is passed over, where there is another."""
     hosts: Hosts = field(init=False, repr=False)
+    outages: Outages = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.parallel < 1:
@@ -47,6 +49,7 @@ class Options:
         self.urls = _base_urls(self.urls)
         self.token = self.token or os.environ.get("DARLING_API_KEY")
         self.hosts = Hosts(self.urls)
+        self.outages = Outages()
 
     def deadline(self, held_s: float | None = None) -> float:
         """When a call that starts now is given up, by `time.monotonic()`.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from darling_client._errors import Unavailable
 from darling_client._grouping import Grouping
+from darling_client._outages import log
 from darling_client._types import Group, GroupRewards, Prompt
-
-log = logging.getLogger("darling_client")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient, Unavailable
 from darling_client._grouping import Grouping
+from darling_client._outages import log
 from darling_client._types import Prompt
-from darling_client.trainers._batch import Batch, Row, log
+from darling_client.trainers._batch import Batch, Row
 from darling_client.trainers._quality import quality_of
 
 if TYPE_CHECKING:
