@@ -3,14 +3,16 @@
     python -m tests.trainers.environments
 
 They live in `.venv-trainers/`, each with the client and nothing of the service. One that cannot be
-installed keeps pip's last words in `failed`, which its tests give as their reason to skip.
+installed keeps uv's last words in `failed`, which its tests give as their reason to skip. uv, as it
+unpacks torch once and links it into each environment.
 """
 
+import ast
 import hashlib
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +20,24 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".venv-trainers"
 CLIENT = ROOT / "clients/python"
 
-TORCH = ("torch==2.13.0",)
-"""Installed before the rest: a trainer's own choice brings gigabytes of CUDA."""
+TORCH = "torch==2.13.0"
+"""Pinned: a trainer's own choice brings gigabytes of CUDA."""
+
+UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_EXTRA_INDEX_URL",
+    "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
+    "cert": "SSL_CERT_FILE",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+}
 
 
 @dataclass(frozen=True)
 class Environment:
     name: str
     steps: tuple[tuple[str, ...], ...]
-    """Arguments of one `pip install` each."""
+    """Arguments of one `uv pip install` each."""
 
     @property
     def folder(self) -> Path:
@@ -40,23 +51,46 @@ class Environment:
     def failed(self) -> Path:
         return self.folder / "failed"
 
-    def install(self) -> None:
+    def install(self, settings: Mapping[str, str]) -> None:
         """Makes what is missing; what was made from the same steps stands."""
         stamp = self.folder / "installed"
         want = hashlib.sha256(repr((self.steps, sys.version)).encode()).hexdigest()
         if stamp.exists() and stamp.read_text() == want:
             return
+        stamp.unlink(missing_ok=True)
         if not self.python.exists():
-            subprocess.run([sys.executable, "-m", "venv", self.folder], check=True)
+            _uv(settings, "venv", "--python", sys.executable, str(self.folder)).check_returncode()
         self.failed.unlink(missing_ok=True)
         for step in (*self.steps, ("--editable", str(CLIENT))):
-            command = [str(self.python), "-m", "pip", "install", "--quiet", *step]
-            done = subprocess.run(command, capture_output=True, text=True)
+            done = _uv(settings, "pip", "install", "--python", str(self.python), *step)
             if done.returncode != 0:
-                said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-                self.failed.write_text(f"pip install {' '.join(step)}: {' '.join(said)}")
+                self.failed.write_text(f"uv pip install {' '.join(step)}: {done.stderr.strip()}")
                 return
         stamp.write_text(want)
+
+
+def _uv(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "uv", *arguments, "--quiet"]
+    return subprocess.run(command, env=settings, stderr=subprocess.PIPE, text=True)
+
+
+def uv_settings(pip: str, given: Mapping[str, str]) -> dict[str, str]:
+    """uv's environment variables for what `pip config list` says, as uv does not read pip's.
+
+    Those `given` stand. pip takes the best version of all its indexes, uv that of the first.
+    """
+    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    for line in pip.splitlines():
+        name, _, value = line.partition("=")
+        section, _, option = name.rpartition(".")
+        if section in sections and option in UV_NAMES:
+            sections[section][option] = ast.literal_eval(value)
+    found = {option: value for said in sections.values() for option, value in said.items()}
+    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    for option, value in found.items():
+        between = "," if option == "find-links" else " "
+        settings[UV_NAMES[option]] = between.join(value.split())
+    return {**settings, **given}
 
 
 ENVIRONMENTS = {
@@ -65,52 +99,35 @@ ENVIRONMENTS = {
         Environment(
             "trl",  # and OpenRLHF, whose own list pins flash-attn and deepspeed
             (
-                TORCH,
-                ("trl==1.16.0", "aiohttp", "pylatexenc", "sympy"),
+                (TORCH, "trl==1.16.0", "aiohttp", "pylatexenc", "sympy"),
                 ("--no-deps", "openrlhf==0.11.2"),
             ),
         ),
         Environment(
-            "verl",  # and AReaL, whose own list pins an older torch
+            "verl",  # and AReaL and SkyRL, whose own lists pin an older torch, flash-attn and vllm
             (
-                TORCH,
                 (
-                    "packaging",
-                    "ray[default]",
-                    "tensordict>=0.8,<=0.10,!=0.9.0",
-                    "transformers>=5.5.3,<5.11,!=5.6.0",
-                    "omegaconf",
-                    "hydra-core",
-                    "datasets",
-                    "pandas",
-                    "codetiming",
-                    "aiohttp",
-                ),
-                ("--no-deps", "verl==0.9.1"),
-                (
+                    *(TORCH, "packaging", "ray[default]", "tensordict>=0.8,<=0.10,!=0.9.0"),
+                    *("transformers>=5.5.3,<5.11,!=5.6.0", "omegaconf", "hydra-core", "datasets"),
+                    *("pandas", "codetiming", "aiohttp", "jaxtyping", "loguru", "func_timeout"),
                     *("colorlog", "tenacity", "flask", "torchdata", "lark", "uvloop", "pyyaml"),
-                    *("numba", "pillow", "orjson", "einops", "aiofiles", "openai"),
+                    *("numba", "pillow", "orjson", "einops", "aiofiles", "openai", "requests"),
                 ),
-                ("--no-deps", "areal==1.0.4"),
+                ("--no-deps", "verl==0.9.1", "areal==1.0.4", "skyrl==0.3.0", "skyrl-gym==0.4.0"),
             ),
         ),
-        Environment("swift", (TORCH, ("ms-swift==4.6.0",))),
-        Environment(
-            "light",  # verifiers and skyrl-gym need no torch
-            (
-                ("verifiers==0.3.0",),
-                ("pandas", "requests", "func_timeout", "omegaconf"),
-                ("--no-deps", "skyrl-gym==0.4.0"),
-            ),
-        ),
+        Environment("swift", ((TORCH, "ms-swift==4.6.0"),)),
+        Environment("light", (("verifiers==0.3.0", "requests"),)),  # no torch
     )
 }
 
 
 def main() -> None:
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(Environment.install, ENVIRONMENTS.values()))
+    pip = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(pip, check=True, stdout=subprocess.PIPE, text=True).stdout
+    settings = uv_settings(listed, os.environ)
     for environment in ENVIRONMENTS.values():
+        environment.install(settings)
         state = environment.failed.read_text() if environment.failed.exists() else "ready"
         print(f"{os.path.relpath(environment.folder, ROOT)}: {state}", flush=True)
 
