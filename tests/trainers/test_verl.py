@@ -4,7 +4,6 @@ import json
 import random
 import subprocess
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from tests.conftest import Service
@@ -24,16 +23,10 @@ def rollouts(split: str, groups: int, n: int = N) -> list[Rollout]:
     ]
 
 
-def said(
-    folder: Path, url: str, workers: list[list[Rollout]], *overrides: str
-) -> list[list[dict[str, Any]]]:
+def said(url: str, workers: list[list[Rollout]], *overrides: str) -> list[list[dict[str, Any]]]:
     """What each rollout of each worker's is answered."""
     python = need("verl", "verl")
-    words = {word for _, _, text in rollouts("any", 8) for word in text.split()}
-    vocabulary = ["<pad>", "<unk>", *sorted(words | set(PROMPT.split()))]
-    numbered = {word: number for number, word in enumerate(vocabulary)}
-    (folder / "vocabulary.json").write_text(json.dumps(numbered))
-    driver = [str(DRIVERS / "verl_rollouts.py"), str(folder), str(EXAMPLES)]
+    driver = [str(DRIVERS / "verl_rollouts.py"), str(EXAMPLES)]
     done = subprocess.run(
         [*python, *driver, f"+reward.darling.url={url}", *overrides],
         env=variables(),
@@ -69,39 +62,40 @@ def check(service: Service, given: list[Rollout], answers: list[dict[str, Any]])
             }
 
 
-def test_interleaved_groups_in_one_process(words: Service, tmp_path: Path) -> None:
+def test_interleaved_groups_in_one_process(words: Service) -> None:
     given = rollouts("train", 4)
     random.Random(1).shuffle(given)
-    (answers,) = said(tmp_path, words.url, [given])
+    (answers,) = said(words.url, [given])
     check(words, given, answers)
     assert len({answer["reward_score"] for answer in answers}) > 4
 
 
-def test_siblings_in_eight_processes(words: Service, tmp_path: Path) -> None:
+def test_siblings_in_eight_processes(words: Service) -> None:
     given = [(f"{uid}-spread", member, text) for uid, member, text in rollouts("train", 4)]
     random.Random(2).shuffle(given)
     shares = [given[worker::8] for worker in range(8)]
     assert all(len({uid for uid, _, _ in share}) > 1 for share in shares)
-    answers = said(tmp_path, words.url, shares)
+    answers = said(words.url, shares)
     check(words, list(chain(*shares)), list(chain(*answers)))
 
 
-def test_validation_has_a_group_size_of_its_own(words: Service, tmp_path: Path) -> None:
-    given = rollouts("test", 3, n=1) + rollouts("train", 1)
+def test_validation_has_a_group_size_of_its_own(words: Service) -> None:
+    given = rollouts("test", 3, n=1) + rollouts("Validation_aime", 1, n=1)
+    given += rollouts("train", 1) + rollouts("mixture", 1)
     given = [(f"{uid}-beside", member, text) for uid, member, text in given]
-    (answers,) = said(tmp_path, words.url, [given])
+    (answers,) = said(words.url, [given])
     check(words, given, answers)
 
 
-def test_a_missing_sibling_is_flagged(words: Service, tmp_path: Path) -> None:
+def test_a_missing_sibling_is_flagged(words: Service) -> None:
     given = [("train-partial", member, text) for _, member, text in rollouts("train", 1)[:3]]
     overrides = ("+reward.darling.deadline_s=2",)
-    (answers,) = said(tmp_path, words.url, [given], *overrides)
+    (answers,) = said(words.url, [given], *overrides)
     assert [answer["reward_extra_info"]["group_complete"] for answer in answers] == [0.0] * 3
     assert [answer["reward_extra_info"]["diversity"] for answer in answers] == [0.0] * 3
 
 
-def test_no_service_is_a_failure_and_no_number(tmp_path: Path) -> None:
+def test_no_service_is_a_failure_and_no_number() -> None:
     overrides = ("+reward.darling.patience_s=1",)
-    (answers,) = said(tmp_path, "http://127.0.0.1:9", [rollouts("train", 1)], *overrides)
+    (answers,) = said("http://127.0.0.1:9", [rollouts("train", 1)], *overrides)
     assert all(answer["failed"].startswith("Unreachable: gave up") for answer in answers)

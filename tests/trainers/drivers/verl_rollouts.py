@@ -1,6 +1,6 @@
 """Rollouts through verl's own loading of a reward manager, in a process for each worker.
 
-    verl_rollouts.py FOLDER EXAMPLES [OVERRIDE ...]
+    verl_rollouts.py EXAMPLES [OVERRIDE ...]
 
 Reads the workers' rollouts, `[[[uid, session, text], ...], ...]`, and prints in the same shape what
 `run_single` says to each.
@@ -10,6 +10,7 @@ import asyncio
 import json
 import multiprocessing
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ from verl import DataProto
 from verl.trainer.ppo.reward import load_reward_manager
 
 N, PROMPT = 8, "say something about a sea"
-folder, examples = Path(sys.argv[1]), Path(sys.argv[2])
 Rollout = tuple[str, int, str]
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    vocabulary = json.loads((folder / "vocabulary.json").read_text())
+def tokenizer(rollouts: list[Rollout]) -> PreTrainedTokenizerFast:
+    said = {word for _, _, text in rollouts for word in f"{PROMPT} {text}".split()}
+    vocabulary = {word: i for i, word in enumerate(["<pad>", "<unk>", *sorted(said)])}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -65,7 +66,10 @@ def trajectory(tokens: Any, uid: str, session: int, text: str, split: str) -> Da
     return DataProto(batch=batch, non_tensor_batch=columns)
 
 
-async def work(rollouts: list[Rollout]) -> list[dict[str, Any]]:
+async def work(
+    rollouts: list[Rollout], examples: Path, overrides: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What `run_single` of the configured manager says to each."""
     package = Path(verl.__file__).parent / "trainer/config"
     with initialize_config_dir(str(package), version_base=None):
         config = compose(
@@ -76,10 +80,10 @@ async def work(rollouts: list[Rollout]) -> list[dict[str, Any]]:
                 "reward.reward_manager.source=importlib",
                 "reward.reward_manager.name=DarlingRewardManager",
                 "reward.reward_manager.module.path=pkg://darling_client.trainers.verl",
-                *sys.argv[3:],
+                *overrides,
             ],
         )
-    tokens = tokenizer()
+    tokens = tokenizer(rollouts)
     manager = load_reward_manager(config, tokens)
     asked = [
         manager.run_single(trajectory(tokens, uid, member, text, uid.partition("-")[0]))
@@ -95,7 +99,7 @@ async def work(rollouts: list[Rollout]) -> list[dict[str, Any]]:
 
 
 def worker(rollouts: list[Rollout], send: Any) -> None:
-    send.send(asyncio.run(work(rollouts)))
+    send.send(asyncio.run(work(rollouts, Path(sys.argv[1]), sys.argv[2:])))
 
 
 def main() -> None:
@@ -110,4 +114,5 @@ def main() -> None:
     print(json.dumps([receive.recv() for receive in receivers]))
 
 
-main()
+if __name__ == "__main__":
+    main()

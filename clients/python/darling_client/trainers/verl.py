@@ -20,6 +20,8 @@ from darling_client import AsyncClient, CohortRollout, Rollout
 
 CLIENT_OPTIONS = ("token", "patience_s", "timeout_s")
 ASKED = ("reward", "partition", "model")
+VALIDATION = ("test", "val", "eval", "dev")
+"""What the names of validation splits begin with."""
 
 
 class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
@@ -77,10 +79,16 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
         }
 
     def _group_size(self, about: Any) -> int:
-        """Validation calls the same manager with another n, and only the data can tell."""
+        """Validation calls the same manager with another n, and only the data can tell.
+
+        An unknown split is taken for training: were it validation, its groups would be answered at
+        the deadline and flagged, while training groups of `val_kwargs.n` would lose their diversity
+        without a word.
+        """
         rollout = self.config.actor_rollout_ref.rollout
-        split = (about.get("extra_info") or {}).get("split")
-        return int(rollout.n if split in (None, "train") else rollout.val_kwargs.n)
+        split = str((about.get("extra_info") or {}).get("split", "train"))
+        validation = split.lower().startswith(VALIDATION)
+        return int(rollout.val_kwargs.n if validation else rollout.n)
 
     def _prompt(self, item: Any) -> Any:
         messages = item.non_tensor_batch.get("raw_prompt")
