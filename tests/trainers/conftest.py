@@ -14,6 +14,8 @@ from tests.trainers.environments import ENVIRONMENTS, ROOT
 
 DRIVERS = ROOT / "tests/trainers/drivers"
 EXAMPLES = ROOT / "clients/examples"
+SHAPES = ROOT / "tests/trainers/shapes"
+"""Interfaces of packages that cannot be had, by their documentation."""
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import ray
 from darling_client.trainers.nemo_rl import environment
 
 Darling = ray.remote(environment(quality))   # register_env("darling", "my_module.Darling")
+Validation = ray.remote(environment(quality, validation=True))
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Messages = Sequence[Mapping[str, Any]]
 def environment(
     quality: Callable[[Messages, Any], float],
     *,
+    validation: bool = False,
     client: Client | None = None,
     **asked: Unpack[RewardAsked],
 ) -> type:
@@ -35,8 +37,9 @@ def environment(
 
     `quality(messages, metadata)`: of one conversation. Rollouts with equal messages before the
     answer are a group. A group of one is refused: asynchronous rollouts step every rollout by
-    itself, where no diversity can be seen. Raises `DarlingError` when there is no answer within
-    `patience_s`.
+    itself, where no diversity can be seen. Validation does the same, with one rollout a prompt;
+    give it an environment with `validation`, which rewards the quality alone. Raises `DarlingError`
+    when there is no answer within `patience_s`.
     """
     import torch
     from nemo_rl.environments.interfaces import EnvironmentInterface, EnvironmentReturn
@@ -46,33 +49,37 @@ def environment(
             self._client = client or Client()
 
         def step(self, message_log_batch: Sequence[Messages], metadata: Sequence[Any]) -> Any:
+            judged = list(zip(message_log_batch, metadata, strict=True))
+            values = [float(quality(messages, about)) for messages, about in judged]
+            rewards = values if validation else self._rewards(message_log_batch, values)
+            return EnvironmentReturn(
+                observations=[{"role": "environment", "content": ""} for _ in rewards],
+                metadata=list(metadata),
+                next_stop_strings=[None] * len(rewards),
+                # One tensor: NeMo-RL adds up a dict of them.
+                rewards=torch.tensor(rewards),
+                terminateds=torch.ones(len(rewards)),
+                answers=[None] * len(rewards),
+            )
+
+        def _rewards(self, logs: Sequence[Messages], values: Sequence[float]) -> list[float]:
             rows = [
-                Row(
-                    prompt=_prompt(messages),
-                    text=content_text(messages[-1]["content"]),
-                    quality=float(quality(messages, about)),
-                )
-                for messages, about in zip(message_log_batch, metadata, strict=True)
+                Row(_prompt(messages), content_text(messages[-1]["content"]), value)
+                for messages, value in zip(logs, values, strict=True)
             ]
             grouping = regroup(json.dumps(row.prompt) for row in rows)
             if any(len(group) == 1 for group in grouping.rows):
                 raise ValueError(
                     "a prompt has one rollout in this batch: use synchronous rollouts and several "
-                    "generations per prompt, or the service's /trainers/nemo-gym/verify"
+                    "generations per prompt, an environment of its own for validation, or the "
+                    "service's /trainers/nemo-gym/verify"
                 )
             batch = Batch(rows, grouping)
             scores = batch.scores(self._client.rewards(batch.groups, **asked))
-            if None in scores:
+            rewards = [score.reward for score in scores if score is not None]
+            if len(rewards) < len(scores):
                 raise ValueError("quality returned no finite number; give one")
-            return EnvironmentReturn(
-                observations=[{"role": "environment", "content": ""} for _ in rows],
-                metadata=list(metadata),
-                next_stop_strings=[None] * len(rows),
-                # One tensor: NeMo-RL adds up a dict of them.
-                rewards=torch.tensor([score.reward for score in scores if score is not None]),
-                terminateds=torch.ones(len(rows)),
-                answers=[None] * len(rows),
-            )
+            return rewards
 
         def global_post_process_and_metrics(self, batch: Any) -> Any:
             return batch, {}
