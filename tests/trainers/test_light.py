@@ -1,8 +1,7 @@
-"""verifiers' own group scoring, skyrl-gym's environments behind the generator mixin, requests."""
+"""verifiers' own group scoring, and the example with requests: no torch."""
 
 import json
 import subprocess
-from typing import Any
 
 import pytest
 
@@ -13,34 +12,21 @@ TEXTS = ["the sea is blue", "the sea is blue", "cold deep water", "waves and win
 QUALITY = [1.0, 1.0, 0.25, 0.25]
 
 
-def said(kind: str, module: str, url: str, rollouts: list[tuple[str, str]]) -> Any:
-    python = need("light", module)
+def test_verifiers_scores_a_group(words: Service) -> None:
     done = subprocess.run(
-        [*python, str(DRIVERS / "light_rollouts.py"), kind],
-        env=variables(DARLING_URL=url, PYTHONPATH=str(EXAMPLES)),
-        input=json.dumps(rollouts),
+        [*need("light", "verifiers"), str(DRIVERS / "verifiers_group.py")],
+        env=variables(DARLING_URL=words.url, PYTHONPATH=str(EXAMPLES)),
+        input=json.dumps([("p", text) for text in TEXTS]),
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def test_verifiers_scores_a_group(words: Service) -> None:
-    answer = said("verifiers", "verifiers", words.url, [("p", text) for text in TEXTS])
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
     rewards = whole_group(words, "p", TEXTS, QUALITY)["rewards"]
     assert [one["reward"] for one in answer] == pytest.approx(rewards)
     mean = sum(rewards) / len(rewards)
     assert [one["advantage"] for one in answer] == pytest.approx([r - mean for r in rewards])
-
-
-def test_skyrl_environments_behind_the_generator(words: Service) -> None:
-    rollouts = [(prompt, text) for text in TEXTS for prompt in ("one", "two")]
-    training, evaluation = said("skyrl", "skyrl_gym", words.url, rollouts)
-    rewards = whole_group(words, "one", TEXTS, QUALITY)["rewards"]
-    assert training == pytest.approx([reward for reward in rewards for _ in ("one", "two")])
-    assert evaluation == [quality for quality in QUALITY for _ in ("one", "two")]
 
 
 def test_the_example_with_requests(words: Service) -> None:
