@@ -20,11 +20,11 @@ from openrlhf.utils.agent import AgentExecutorBase, SingleTurnAgentExecutor
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-kind, target = sys.argv[1:3]
-groups: list[list[tuple[str, str | None, str]]] = json.loads(sys.stdin.read())
+Rollout = tuple[str, str | None, str]
+NAMES = ("reward", "scores", "extra_logs")
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer(groups: list[list[Rollout]]) -> PreTrainedTokenizerFast:
     words = {w for group in groups for p, _, r in group for w in f"{p} {r}".split()}
     vocabulary = {w: i for i, w in enumerate(["<pad>", "<unk>", "<eos>", *sorted(words)])}
     model = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -46,7 +46,7 @@ class Engine:
         return SimpleNamespace(outputs=[said])
 
 
-def executor() -> Any:
+def executor(kind: str, target: str) -> Any:
     if kind == "http":
         return SingleTurnAgentExecutor(target)
     spec = importlib.util.spec_from_file_location("agent_module", target)
@@ -58,11 +58,12 @@ def executor() -> Any:
     return module.AgentExecutor()
 
 
-async def main() -> None:
-    tokens, runs = tokenizer(), executor()
+async def executed(runs: Any, groups: list[list[Rollout]]) -> list[list[dict[str, Any]]]:
+    """What the executor says to each rollout of each group."""
+    tokens = tokenizer(groups)
     sampling = SimpleNamespace(max_tokens=64, logprobs=None)
 
-    async def prompt(group: list[tuple[str, str | None, str]]) -> Any:
+    async def prompt(group: list[Rollout]) -> Any:
         return await asyncio.gather(
             *(
                 runs.execute(said, label, sampling, 512, tokens, Engine(tokens, response))
@@ -71,20 +72,24 @@ async def main() -> None:
         )
 
     outputs = await asyncio.gather(*map(prompt, groups))
-    names = ("reward", "scores", "extra_logs")
-    told = [[{name: output[name] for name in names} for output in group] for group in outputs]
-    flat = [output for group in told for output in group]
+    return [[{name: output[name] for name in NAMES} for output in group] for group in outputs]
+
+
+async def main() -> None:
+    told = await executed(executor(*sys.argv[1:3]), json.loads(sys.stdin.read()))
     experiences = [
         Experience(
             rewards=torch.tensor([output["reward"]]),
             scores=torch.tensor([output["scores"]]),
             info={k: torch.tensor([float(v)]) for k, v in output["extra_logs"].items()},
         )
-        for output in flat
+        for group in told
+        for output in group
     ]
     joined = Experience.concat_experiences(experiences, pad_token_id=0)
     print()
     print(json.dumps({"told": told, "rewards": joined.rewards.flatten().tolist()}))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
