@@ -22,6 +22,7 @@ from models.protocol import (
     ModelInfo,
     Plan,
     Unit,
+    cosines_of,
     text_unit,
 )
 
@@ -82,3 +83,9 @@ class Embedded:
             described, results[text_unit(prompt).key], canonical, self._head.lexicon
         )
         return self._head.probabilities(features)
+
+    def cosines(
+        self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        vectors = {key: result.document for key, result in results.items()}
+        return cosines_of(vectors, texts, pairs)
