@@ -25,6 +25,7 @@ from models.protocol import (
     cosines_of,
     text_unit,
 )
+from models.threads import one_thread_for_numpy
 
 ARTEFACT = Path(__file__).parent / "artefact"
 
@@ -34,6 +35,7 @@ class Embedded:
 
     def __init__(self, options: ModelOptions = DEFAULT_OPTIONS, artefact: Path = ARTEFACT) -> None:
         """Raises `ModelError` if the weights or the head cannot be read."""
+        one_thread_for_numpy()
         self._head = PairHead.load(artefact)
         self._encoder = TextEncoder(
             wheel_weights(), options.device, load_tuned(artefact), options.runtime
