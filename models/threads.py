@@ -1,6 +1,6 @@
 """NumPy beside torch on the same cores."""
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 
 def one_thread_for_numpy() -> None:
