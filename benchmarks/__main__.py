@@ -72,7 +72,7 @@ def parts(
             | http.latency("embedded", 100 if full else 30, rounds)
         ),
     )
-    yield "growth", lambda: http.growth(400, SIZES[1:] if full else (8, 16, 32), rounds)
+    yield "growth", lambda: http.growth(400, SIZES[1:], rounds)
     for workload in [Workload(8, 400), Workload(32, 400)] if full else [Workload(8, 100)]:
         yield "throughput", partial(http.throughput, workload, 128 if full else 64, rounds)
 

@@ -10,7 +10,9 @@ All read the same MiniLM weights, one after the other in each round, so that rat
                       is decided by shared words, since the head below is random
     encode + cluster  (d) sentence-transformers encode, scikit-learn agglomerative clustering
 
-Cross-encoders get a random one-label head and 512 tokens a pair: their cost does not depend on it.
+Cross-encoders get a random one-label head: their cost does not depend on it. They, and `encode`,
+read 512 tokens at most, as many as MiniLM has positions; of two long texts that is a part, while
+`embedded` reads all of both. `tokens` among the figures says what each has read of a group.
 """
 
 import time
@@ -59,13 +61,18 @@ class Peers:
         self._pairwise = load(f"cross-encoder:{checkpoint}")
         self._predictor = CrossEncoder(str(checkpoint), max_length=PAIR_TOKENS)
         self._sentences = SentenceTransformer(str(wheel_weights()))
+        # Its own setting, 256, would leave half of a long text unread.
+        self._sentences.max_seq_length = PAIR_TOKENS
 
     def race(self, workload: Workload, groups: int, rounds: int, pairwise: bool) -> Figures:
         """Seconds a group and ratios; without `pairwise`, only what encodes each text once."""
         contenders = self._contenders(pairwise)
         samples: dict[str, list[float]] = {name: [] for name in contenders}
+        peaks: list[float] = []
         chosen = [workload.group() for _ in range(groups)]
         for turn in range(rounds + 1):
+            if turn and pairwise:
+                peaks.append(matmul_peak(self._clock))
             for name, contender in contenders.items():
                 started = self._clock()
                 for group in chosen:
@@ -73,11 +80,12 @@ class Peers:
                 if turn:  # the first does not count
                     samples[name].append((self._clock() - started) / groups)
         figures = {f"{workload.name}: {n}": Figure.of(s, "s a group") for n, s in samples.items()}
+        figures |= self._tokens(workload, chosen, pairwise)
         for ours in ("embedded", "cross-encoder"):
             for name in [n for n in samples if ours in samples and n not in (ours, "embedded")]:
                 figures[f"{workload.name}: {name} / {ours}"] = ratio(samples[name], samples[ours])
         if pairwise:
-            figures |= self._pairwise_figures(workload, chosen, samples["cross-encoder"])
+            figures |= self._pairwise_figures(workload, chosen, samples["cross-encoder"], peaks)
         return figures
 
     def _contenders(self, pairwise: bool) -> dict[str, Callable[[Group], object]]:
@@ -92,14 +100,31 @@ class Peers:
             every["infinity"] = lambda group: server.judge(pairs_of(group))
         return {name: run for name, run in every.items() if pairwise or name not in PAIRWISE}
 
+    def _tokens(self, workload: Workload, groups: Sequence[Group], pairwise: bool) -> Figures:
+        """What is read of a group: by ours, all of it; by the others, as far as they read."""
+        read = {
+            "embedded": [_read(self._embedded, group) for group in groups],
+            "encode + cluster": [
+                int(self._sentences.preprocess(group[1])["attention_mask"].sum())
+                for group in groups
+            ],
+        }
+        if pairwise:
+            read["every pair"] = [_read(self._pairwise, group) for group in groups]
+        return {f"{workload.name}: tokens, {n}": Figure.of(c, "a group") for n, c in read.items()}
+
     def _pairwise_figures(
-        self, workload: Workload, groups: Sequence[Group], seconds: Sequence[float]
+        self,
+        workload: Workload,
+        groups: Sequence[Group],
+        seconds: Sequence[float],
+        peaks: Sequence[float],
     ) -> Figures:
         """What our runtime makes of the machine, and whether it decides as predict does."""
         # Padding is none, so what is counted is what the pairs need.
         flop = operations(lambda: [judged(self._pairwise, group) for group in groups])
-        peak = matmul_peak(self._clock)
-        share = [flop / len(groups) / s / 1e9 / peak for s in seconds]
+        rates = [flop / len(groups) / s / 1e9 for s in seconds]
+        share = [rate / peak for rate, peak in zip(rates, peaks, strict=True)]
         ours = np.concatenate([judged(self._pairwise, group) for group in groups])
         theirs = np.concatenate([self.predicted(group) for group in groups])
         # A random head has no threshold of its own: the median splits the pairs evenly.
@@ -137,6 +162,12 @@ class Peers:
 def judged(classifier: EquivalenceClassifier, group: Group) -> FloatArray:
     prompt, texts = group
     return judge(classifier, prompt, texts, all_pairs(len(texts)))
+
+
+def _read(classifier: EquivalenceClassifier, group: Group) -> int:
+    """Tokens that go through the model for a group."""
+    plan = classifier.plan(*group, all_pairs(len(group[1])))
+    return sum(result.tokens for result in classifier.run(plan.units))
 
 
 def pairs_of(group: Group) -> list[tuple[str, str]]:

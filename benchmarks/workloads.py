@@ -1,16 +1,20 @@
 """Groups of real prose: the Python language reference, which every Python carries (PSF licence).
 
+Of it only the words: its tables and grammars are several tokens to a word, which rollouts are not.
+
 `diverse` rollouts come from different topics; `collapsed` ones are one passage with a word changed
 here and there, so that they are distinct texts of one meaning. No text is made twice.
 """
 
 import random
+import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pydoc_data import topics
 
 SHORT_ANSWER_WORDS = 12
+WORD = re.compile(r"[(\"]?[A-Za-z]+(?:['-][A-Za-z]+)*[)\"]?[.,;:?!]?")
 _serial = count()
 
 
@@ -36,7 +40,7 @@ class Workload:
 @cache
 def _prose() -> list[str]:
     whole: list[str] = " ".join(topics.topics.values()).split()
-    return whole
+    return [word for word in whole if WORD.fullmatch(word)]
 
 
 def _passage(source: random.Random, words: int) -> str:

@@ -22,8 +22,10 @@ from models.protocol import (
     ModelInfo,
     Plan,
     Unit,
+    cosines_of,
     text_unit,
 )
+from models.threads import one_thread_for_numpy
 
 ARTEFACT = Path(__file__).parent / "artefact"
 
@@ -33,6 +35,7 @@ class Embedded:
 
     def __init__(self, options: ModelOptions = DEFAULT_OPTIONS, artefact: Path = ARTEFACT) -> None:
         """Raises `ModelError` if the weights or the head cannot be read."""
+        one_thread_for_numpy()
         self._head = PairHead.load(artefact)
         self._encoder = TextEncoder(
             wheel_weights(), options.device, load_tuned(artefact), options.runtime
@@ -82,3 +85,9 @@ class Embedded:
             described, results[text_unit(prompt).key], canonical, self._head.lexicon
         )
         return self._head.probabilities(features)
+
+    def cosines(
+        self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        vectors = {key: result.document for key, result in results.items()}
+        return cosines_of(vectors, texts, pairs)

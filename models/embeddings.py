@@ -22,6 +22,7 @@ from models.protocol import (
     ModelInfo,
     Plan,
     Unit,
+    cosines_of,
     text_unit,
 )
 
@@ -78,10 +79,13 @@ class Embeddings:
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        vectors = {i: results[text_unit(texts[i]).key].vector for i in np.unique(pairs).tolist()}
-        # Products commute and the sum runs in one order, so (a, b) and (b, a) are the same bits.
-        cosines = [float(np.sum(vectors[i] * vectors[j])) for i, j in pairs.tolist()]
-        return np.clip((1.0 + np.asarray(cosines, dtype=np.float64)) / 2.0, 0.0, 1.0)
+        return np.clip((1.0 + self.cosines(texts, pairs, results)) / 2.0, 0.0, 1.0)
+
+    def cosines(
+        self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        vectors = {key: result.vector for key, result in results.items()}
+        return cosines_of(vectors, texts, pairs)
 
     def _encode(self, text: str) -> Embedding:
         with torch.inference_mode():

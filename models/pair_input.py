@@ -77,16 +77,14 @@ class PairEncoder:
         return before_ids, between_ids, after_ids
 
     def _fit(self, a: int, b: int) -> tuple[int, int]:
-        """Tokens kept of each side: its own budget, then the longer one gives way."""
+        """Tokens kept of each side: its own budget, then the longer one gives way.
+
+        As tokenizers' `longest_first` does it, to the token: an odd one goes to the longer side.
+        """
         if self._side_length is not None:
             a, b = min(a, self._side_length), min(b, self._side_length)
-        if a + b > self._room:
-            half = self._room // 2
-            a, b = (
-                (a, self._room - a)
-                if a <= half
-                else (self._room - b, b)
-                if b <= self._room - half
-                else (half, self._room - half)
-            )
-        return a, b
+        if a + b <= self._room:
+            return a, b
+        shorter = min(a, b, self._room // 2)
+        longer = self._room - shorter
+        return (longer, shorter) if a > b else (shorter, longer)

@@ -17,7 +17,7 @@ of its batch; a pair's probability does not depend on its order, nor on the othe
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +121,26 @@ class EquivalenceClassifier(Protocol):
     ) -> FloatArray:
         """P(equivalent) of each pair, shape (m,), from the results of its units by key."""
         ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A classifier that has a vector of every text, and so cosines beside its probabilities."""
+
+    def cosines(
+        self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        """Cosine of the two texts' vectors in each pair, shape (m,), likewise."""
+        ...
+
+
+def cosines_of(
+    vectors: Mapping[bytes, NDArray[np.floating[Any]]], texts: Sequence[str], pairs: IntArray
+) -> FloatArray:
+    """Cosines of unit vectors that are kept by the keys of the texts' units, shape (m,)."""
+    own = {i: vectors[text_unit(texts[i]).key].astype(float) for i in np.unique(pairs).tolist()}
+    # Products commute and the sum runs in one order, so (a, b) and (b, a) are the same bits.
+    return np.asarray([float(np.sum(own[i] * own[j])) for i, j in pairs.tolist()], dtype=float)
 
 
 def judge(

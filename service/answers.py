@@ -59,6 +59,20 @@ class RewardedGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferredGroup:
+    id: str | int | None
+    partition: list[int]
+    """Class of each rollout, numbered by first occurrence."""
+    num_classes: int
+    diversity: list[float]
+    chosen: int | None
+    """Index of the rollout to prefer; null where all are equally good."""
+    rejected: int | None
+    """Index of the rollout that it is preferred to."""
+    probabilities: list[list[float]] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     probability: float
     equivalent: bool
@@ -74,6 +88,13 @@ class PartitionAnswer:
 @dataclass(frozen=True, slots=True)
 class RewardAnswer:
     groups: list[RewardedGroup]
+    model: ModelUsed
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceAnswer:
+    groups: list[PreferredGroup]
     model: ModelUsed
     usage: Usage
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ import numpy as np
 from models.options import ModelUnavailable
 from models.pairs import PairResult, Pairwise
 from models.protocol import (
+    Embedder,
     EquivalenceClassifier,
     FloatArray,
     IntArray,
@@ -80,6 +81,8 @@ class Turn:
 class Verdict:
     probabilities: FloatArray
     """P(equivalent) of the job's pairs, shape (m,)."""
+    cosines: FloatArray | None
+    """Of the same pairs, where they are wanted."""
     fresh: Sequence[Result]
     """What the model was asked for: it was in no cache."""
     shared: int = 0
@@ -176,8 +179,11 @@ class Engine:
         finally:
             self._reserve(-tokens)
 
-    async def judge(self, job: Job) -> Verdict:
-        """The job's probabilities. Raises `Unavailable` if the model fails on its units."""
+    async def judge(self, job: Job, with_cosines: bool = False) -> Verdict:
+        """The job's probabilities. Raises `Unavailable` if the model fails on its units.
+
+        `with_cosines` takes a classifier that is an `Embedder`.
+        """
         shared = await self._found_elsewhere(job)
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
         works = [self._join(unit) for unit in missing.values()]
@@ -191,15 +197,19 @@ class Engine:
             for work in works:
                 work.waiters -= 1
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
-        probabilities = await asyncio.get_running_loop().run_in_executor(
-            self._compare,
-            self.classifier.probabilities,
-            job.prompt,
-            job.texts,
-            job.pairs,
-            results,
+        probabilities, cosines = await asyncio.get_running_loop().run_in_executor(
+            self._compare, self._answers, job, results, with_cosines
         )
-        return Verdict(probabilities, fresh, len(shared))
+        return Verdict(probabilities, cosines, fresh, len(shared))
+
+    def _answers(
+        self, job: Job, results: Mapping[bytes, Result], with_cosines: bool
+    ) -> tuple[FloatArray, FloatArray | None]:
+        found = self.classifier.probabilities(job.prompt, job.texts, job.pairs, results)
+        if not with_cosines:
+            return found, None
+        assert isinstance(self.classifier, Embedder), "the rule was checked against the model"
+        return found, self.classifier.cosines(job.texts, job.pairs, results)
 
     async def _found_elsewhere(self, job: Job) -> dict[bytes, Result]:
         """Results of the job's missing units that another replica has left in the shared cache."""

@@ -20,7 +20,7 @@ from service.errors import (
     TooLarge,
     UnsupportedType,
 )
-from service.schemas import TAGS
+from service.fields import TAGS
 
 Body = TypeVar("Body", bound=BaseModel)
 

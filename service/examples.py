@@ -47,6 +47,19 @@ PARTITION_REQUESTS: dict[str, Any] = {
         "return_probabilities": True,
     }
 }
+PREFERENCE_REQUESTS: dict[str, Any] = {
+    "one group": {
+        "groups": [
+            {
+                "id": "colour-7",
+                "prompt": "Name a colour.",
+                "rollouts": ["Blue.", "Green, like moss.", "BLUE.", "Seven."],
+                "quality": [1.0, 1.0, 0.9, 0.0],
+            }
+        ],
+        "model": "exact",
+    }
+}
 EQUIVALENCE_REQUESTS: dict[str, Any] = {
     "two answers": {
         "pairs": [
@@ -122,6 +135,29 @@ PARTITION_ANSWER: dict[str, Any] = {
         "truncated": 0,
         "tokens": 9,
         "seconds": 0.031,
+    },
+}
+PREFERENCE_ANSWER: dict[str, Any] = {
+    "groups": [
+        {
+            "id": "colour-7",
+            "partition": [0, 1, 0, 2],
+            "num_classes": 3,
+            "diversity": [0.6666666666666666, 1.0, 0.6666666666666666, 1.0],
+            "chosen": 1,
+            "rejected": 3,
+            "probabilities": None,
+        }
+    ],
+    "model": {"id": "exact", "revision": "1", "threshold": 0.5, "linkage": "single"},
+    "usage": {
+        "pairs": 6,
+        "classified": 6,
+        "cached": 0,
+        "skipped": 0,
+        "truncated": 0,
+        "tokens": 0,
+        "seconds": 0.001,
     },
 }
 EQUIVALENCE_ANSWER: dict[str, Any] = {

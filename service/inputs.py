@@ -9,9 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from service.errors import FieldError, Invalid, Loc
+from service.reward_options import RewardOptions
 from service.rewards import quality as qualities
 from service.rewards.exact import BoolArray, FloatArray
-from service.schemas import EquivalenceRequest, Group, PromptGroup, RewardOptions
+from service.schemas import EquivalenceRequest, Group, PromptGroup, Run
 from service.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -117,6 +118,70 @@ def logprobs_of(group: Group) -> FloatArray:
     logprobs = group.column("logprob")
     _all_given("logprob", logprobs)
     return np.asarray(logprobs, dtype=np.float64)
+
+
+def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
+    """Which rollouts are correct, shape (n,): as `correctness_of`, else quality of 0 and 1."""
+    if (correct := correctness_of(group)) is not None:
+        return correct
+    if quality is not None and np.isin(quality, (0.0, 1.0)).all():
+        verdicts: BoolArray = quality == 1.0
+        return verdicts
+    raise _invalid(
+        "rollouts",
+        "this needs to know who is correct; give `correct` in every rollout, or quality of 0 and 1",
+    )
+
+
+def answers_of(group: Group) -> list[str]:
+    """The rollouts' final answers, up to case and white space; "" where there is none."""
+    answers = group.column("answer")
+    if all(answer is None for answer in answers):
+        raise _invalid(
+            "rollouts",
+            "this compares final answers; give `answer` in the rollouts that have one, or set "
+            "reward.outcome = 'class'",
+        )
+    return [qualities.normal(answer or "") for answer in answers]
+
+
+def solutions_of(group: Group) -> list[FloatArray]:
+    """Each rollout's solutions by their scores, shapes (m, k), m may be 0."""
+    solutions = group.column("solutions")
+    _all_given("solutions", solutions)
+    widths = [len(scores) for rollout in solutions for scores in rollout]
+    wanted = widths[0] if widths else 1
+    _raise_any(
+        FieldError(
+            ("rollouts", i, "solutions", s),
+            f"{len(scores)} scores, where the group's first solution has {wanted}; score every "
+            "solution on the same counts, at least one",
+        )
+        for i, rollout in enumerate(solutions)
+        for s, scores in enumerate(rollout)
+        if len(scores) != wanted or not scores
+    )
+    return [np.asarray(rollout, dtype=np.float64).reshape(-1, wanted) for rollout in solutions]
+
+
+def require_step(run: Run | None) -> tuple[str, int]:
+    """(name, step) of the training run. Raises `Invalid` if the request does not say them."""
+    if run is None or run.step is None:
+        raise _invalid(
+            "run",
+            "exploration = 'visits' counts over the steps of a run; give run as "
+            '{"name": ..., "step": ...}',
+        )
+    return run.name, run.step
+
+
+def require_tries(group: Group, k: int) -> None:
+    """Raises `Invalid` if the group has fewer than k rollouts."""
+    if k > len(group.rollouts):
+        raise _invalid(
+            "rollouts",
+            f"{len(group.rollouts)} rollouts, and reward.k = {k}; sample more, or lower k",
+        )
 
 
 def of_one_rollout(problem: Invalid) -> Invalid:

@@ -8,6 +8,7 @@ for `greedy` linkage, which follows the given order by definition).
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ class Rule:
     """Decide pairs of short answers by word overlap, as published."""
     partition_only: bool = False
     """Nobody reads the probabilities: pairs that cannot change the partition are not judged."""
+    with_cosines: bool = False
+    """Cosines of all pairs are wanted too; the classifier is an `Embedder`, and no pair is left
+    out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class JudgedGroup:
     """P(equivalent), shape (n, n), 1 for identical texts; 0 where a rule left a pair out."""
     equivalent: BoolArray
     """Decisions, shape (n, n), likewise."""
+    cosines: FloatArray | None
+    """Shape (n, n), where the rule wants them."""
 
     @property
     def num_classes(self) -> int:
@@ -68,6 +74,7 @@ class _Asked:
 
     values: FloatArray
     """P(equivalent), shape (m,); 0 for pairs that nobody asked about."""
+    cosines: FloatArray | None
     calls: list[tuple[Job, Verdict]]
 
 
@@ -86,11 +93,10 @@ async def judge_groups(
     ]
     skips = rule.partition_only and rule.linkage == "single"
     in_rounds = skips and isinstance(engine.classifier, Pairwise)
-    ask = _until_connected(rule.threshold) if in_rounds else _at_once
-    probabilities = await _run(engine, jobs, ask, usage)
+    ask = _until_connected(rule.threshold) if in_rounds else partial(_at_once, rule.with_cosines)
+    answers = await _run(engine, jobs, ask, usage)
     return [
-        _partitioned(group, values, rule)
-        for group, values in zip(distinct, probabilities, strict=True)
+        _partitioned(group, answer, rule) for group, answer in zip(distinct, answers, strict=True)
     ]
 
 
@@ -110,14 +116,14 @@ async def judge_pairs(
         numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
         jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
     usage.pairs += len(pairs)
-    found = await _run(engine, jobs, _at_once, usage)
-    for indices, probabilities in zip(places.values(), found, strict=True):
-        values[indices] = probabilities
+    found = await _run(engine, jobs, partial(_at_once, False), usage)
+    for indices, answer in zip(places.values(), found, strict=True):
+        values[indices] = answer.values
     return values
 
 
-async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> list[FloatArray]:
-    """The jobs' probabilities; the room they need is reserved for all of them or for none."""
+async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> list[_Asked]:
+    """The jobs' answers; the room they need is reserved for all of them or for none."""
     with engine.reserve(sum(job.tokens for job in jobs)):
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -134,12 +140,12 @@ async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> l
     usage.skipped += usage.pairs - judged
     usage.tokens += sum(result.tokens for result in fresh)
     usage.truncated += sum(result.truncated for result in fresh)
-    return [answer.values for answer in asked]
+    return asked
 
 
-async def _at_once(engine: Engine, job: Job) -> _Asked:
-    verdict = await engine.judge(job)
-    return _Asked(verdict.probabilities, [(job, verdict)])
+async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Asked:
+    verdict = await engine.judge(job, with_cosines)
+    return _Asked(verdict.probabilities, verdict.cosines, [(job, verdict)])
 
 
 def _until_connected(threshold: float) -> Ask:
@@ -159,7 +165,7 @@ def _until_connected(threshold: float) -> Ask:
             values[[place[i, j] for i, j in pairs.tolist()]] = verdict.probabilities
             components.join(pairs[verdict.probabilities > threshold])
             calls.append((part, verdict))
-        return _Asked(values, calls)
+        return _Asked(values, None, calls)
 
     return ask
 
@@ -179,12 +185,18 @@ def _distinct(texts: Sequence[str], rule: Rule) -> _Distinct:
     return _Distinct(distinct, member, matrix, pairs)
 
 
-def _partitioned(group: _Distinct, probabilities: FloatArray, rule: Rule) -> JudgedGroup:
-    _fill(group.matrix, group.pairs, probabilities)
-    full = group.matrix[np.ix_(group.member, group.member)]
+def _partitioned(group: _Distinct, answer: _Asked, rule: Rule) -> JudgedGroup:
+    _fill(group.matrix, group.pairs, answer.values)
+    everyone = np.ix_(group.member, group.member)
+    full = group.matrix[everyone]
     classes = partition(full, rule.threshold, rule.linkage, content=group.member)
     same = group.member[:, None] == group.member[None, :]
-    return JudgedGroup(classes, full, (full > rule.threshold) | same)
+    cosines = None
+    if answer.cosines is not None:
+        cosines = np.eye(len(group.texts), dtype=np.float64)
+        _fill(cosines, group.pairs, answer.cosines)
+        cosines = cosines[everyone]
+    return JudgedGroup(classes, full, (full > rule.threshold) | same, cosines)
 
 
 def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:

@@ -8,8 +8,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from models.protocol import Linkage, ModelInfo, Threshold
+from models.protocol import Embedder, IntArray, Linkage, ModelInfo, Threshold
 from service import inputs
 from service.answers import (
     EquivalenceAnswer,
@@ -17,6 +18,7 @@ from service.answers import (
     ModelUsed,
     PartitionAnswer,
     PartitionedGroup,
+    PreferenceAnswer,
     RewardAnswer,
     Usage,
 )
@@ -24,20 +26,21 @@ from service.batching import Engine
 from service.engines import Engines
 from service.errors import FieldError, Invalid, Loc, Unavailable
 from service.judging import JudgedGroup, Rule, judge_groups, judge_pairs
+from service.reward_options import PUBLISHED, RewardOptions
 from service.rewards.diversity import partition_diversity
 from service.rewards.exact import mean
 from service.schemas import (
-    PUBLISHED,
     EquivalenceRequest,
     GroupsRequest,
     PartitionRequest,
+    PreferenceRequest,
     PromptGroup,
-    RewardOptions,
     RewardRequest,
 )
-from service.scoring import GroupInputs, read_group, reward_group
+from service.scoring import GroupInputs, prefer, read_group, reward_group
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.visits import Visit, Visits
 
 RETRY_AFTER_STOP_S = 5.0
 RETRY_AFTER_TIMEOUT_S = 30.0
@@ -51,10 +54,12 @@ class Pipeline:
         self.telemetry = Telemetry()
         self._engines = Engines(settings, self.telemetry)
         self._active: set[asyncio.Task[object] | None] = set()
+        self._visits: Visits | None = None
         self._draining = False
 
     async def start(self) -> None:
         """Loads the models. Raises `ModelError`."""
+        self._visits = Visits(self.settings.visits_file, self.settings.visits_most)
         await self._engines.start()
 
     async def ready(self) -> bool:
@@ -70,23 +75,24 @@ class Pipeline:
         if waiting := [task for task in self._active if task is not None]:
             await asyncio.wait(waiting, timeout=self.settings.drain_s)
         await self._engines.stop()
+        if self._visits is not None:
+            self._visits.close()
 
     def check(self, request: RewardRequest) -> None:
         """Raises what `rewards` would raise before any model runs."""
-        self._read(request)
+        self._read(request, complete=False)
         self._refuse_when_draining()
-        _rule(self._engines.get(request.model), request, partition_only=False)
+        _reward_rule(self._engines.get(request.model), request)
 
     async def rewards(self, request: RewardRequest) -> RewardAnswer:
         options, groups = self._read(request)
         async with self._answering(request.model) as (engine, usage):
-            read = request.return_probabilities or options.diversity == "pairwise"
-            published = request.reward.parity is not None
-            rule = _rule(engine, request, partition_only=not read, published=published)
+            rule = _reward_rule(engine, request)
             judged = await judge_groups(engine, _texts(request.groups), rule, usage)
+            visits = await self._visited(request, groups)
         answers = [
-            reward_group(group, verdict, options, request.return_probabilities)
-            for group, verdict in zip(groups, judged, strict=True)
+            reward_group(group, verdict, options, request.return_probabilities, seen)
+            for group, verdict, seen in zip(groups, judged, visits, strict=True)
         ]
         self._observe(judged)
         return RewardAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
@@ -111,6 +117,21 @@ class Pipeline:
         self._observe(judged)
         return PartitionAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
 
+    async def preferences(self, request: PreferenceRequest) -> PreferenceAnswer:
+        inputs.check_groups(request.groups, self.settings)
+        options = RewardOptions(diversity=request.diversity)
+        groups = inputs.each_group(request.groups, lambda group: read_group(group, options))
+        async with self._answering(request.model) as (engine, usage):
+            read = request.return_probabilities or request.diversity == "pairwise"
+            rule = _rule(engine, request, partition_only=not read)
+            judged = await judge_groups(engine, _texts(request.groups), rule, usage)
+        answers = [
+            prefer(group, verdict, request.diversity, request.share, request.return_probabilities)
+            for group, verdict in zip(groups, judged, strict=True)
+        ]
+        self._observe(judged)
+        return PreferenceAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
+
     async def equivalence(self, request: EquivalenceRequest) -> EquivalenceAnswer:
         inputs.check_pairs(request, self.settings)
         pairs = [(pair.prompt_text(), pair.a, pair.b) for pair in request.pairs]
@@ -123,11 +144,30 @@ class Pipeline:
         ]
         return EquivalenceAnswer(results, _used(engine, threshold, None), usage)
 
-    def _read(self, request: RewardRequest) -> tuple[RewardOptions, list[GroupInputs]]:
+    def _read(
+        self, request: RewardRequest, complete: bool = True
+    ) -> tuple[RewardOptions, list[GroupInputs]]:
+        """`complete`: whether the groups have all their rollouts."""
         inputs.check_groups(request.groups, self.settings)
-        options = PUBLISHED if request.reward.parity else request.reward
-        options = options.model_copy(update={"advantage": request.reward.advantage})
-        return options, inputs.each_group(request.groups, lambda group: read_group(group, options))
+        asked = request.reward
+        if asked.exploration == "visits":
+            inputs.require_step(request.run)
+        options = PUBLISHED if asked.parity else asked
+        options = options.model_copy(update={"advantage": asked.advantage, "k": asked.k})
+        return options, inputs.each_group(
+            request.groups, lambda group: read_group(group, options, complete)
+        )
+
+    async def _visited(
+        self, request: RewardRequest, groups: Sequence[GroupInputs]
+    ) -> Sequence[IntArray | None]:
+        """Earlier visits of the groups' answers, where exploration asks for them."""
+        if request.reward.exploration != "visits":
+            return [None] * len(groups)
+        assert self._visits is not None, "no engine answers before the start"
+        run, step = inputs.require_step(request.run)
+        seen = [Visit(g.prompt, g.id, g.texts, g.answers or ()) for g in groups]
+        return await self._visits.count(run, step, seen)
 
     def _refuse_when_draining(self) -> None:
         if self._draining:
@@ -181,6 +221,26 @@ def _rule(
         short_answers=published or chosen.short_answer_rule,
         partition_only=partition_only,
     )
+
+
+def _reward_rule(engine: Engine, request: RewardRequest) -> Rule:
+    """Raises `Invalid` if the model has not what the request's options need."""
+    options = request.reward
+    read = request.return_probabilities or options.diversity == "pairwise" or options.needs_vectors
+    rule = _rule(engine, request, partition_only=not read, published=options.parity is not None)
+    if not options.needs_vectors:
+        return rule
+    if not isinstance(engine.classifier, Embedder):
+        name = "objective" if options.objective == "evol" else "diversity"
+        message = (
+            f"{getattr(options, name)} compares vectors of texts, and {engine.classifier.info.id} "
+            "has none; serve embedded or embeddings:PATH_OR_ID"
+        )
+        raise Invalid([FieldError(("reward", name), message)])
+    if rule.short_answers:
+        message = "leaves out pairs whose vectors the reward compares; drop it"
+        raise Invalid([FieldError(("partition", "short_answer_rule"), message)])
+    return replace(rule, with_cosines=True)
 
 
 def _threshold(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:

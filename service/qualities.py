@@ -22,8 +22,8 @@ from typing import Any, Protocol
 from models.hosts import Hosts, InputRejected
 from models.options import ModelError, ModelUnavailable
 from service.errors import FieldError, Invalid, Overloaded, Unavailable
+from service.fields import LARGEST_QUALITY
 from service.rewards.quality import from_label
-from service.schemas import LARGEST_QUALITY
 from service.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -3,13 +3,25 @@
 from fastapi import APIRouter, Request, Response
 
 from service import examples
-from service.answers import EquivalenceAnswer, PartitionAnswer, RewardAnswer, RolloutAnswer
+from service.answers import (
+    EquivalenceAnswer,
+    PartitionAnswer,
+    PreferenceAnswer,
+    RewardAnswer,
+    RolloutAnswer,
+)
 from service.body import read_body
 from service.connection import json_answer, while_connected
 from service.documentation import accepts, answers
 from service.errors import Unavailable
 from service.pipeline import Pipeline
-from service.schemas import EquivalenceRequest, PartitionRequest, RewardRequest, RolloutRequest
+from service.schemas import (
+    EquivalenceRequest,
+    PartitionRequest,
+    PreferenceRequest,
+    RewardRequest,
+    RolloutRequest,
+)
 
 router = APIRouter()
 
@@ -54,6 +66,20 @@ async def partitions(request: Request) -> Response:
     pipeline = _pipeline(request)
     body = await read_body(request, PartitionRequest, pipeline.settings.max_body_bytes)
     return json_answer(await while_connected(request, pipeline.partitions(body)))
+
+
+@router.post(
+    "/v1/preferences",
+    summary="Pairs to prefer, good and distinct over bad and common",
+    response_model=PreferenceAnswer,
+    responses=answers(examples.PREFERENCE_ANSWER),
+    openapi_extra=accepts(PreferenceRequest, examples.PREFERENCE_REQUESTS),
+)
+async def preferences(request: Request) -> Response:
+    """DivPO: of each group the rollout to prefer and the one to prefer it to, for DPO."""
+    pipeline = _pipeline(request)
+    body = await read_body(request, PreferenceRequest, pipeline.settings.max_body_bytes)
+    return json_answer(await while_connected(request, pipeline.preferences(body)))
 
 
 @router.post(

@@ -1,49 +1,24 @@
 """What a request may say: the pydantic models behind validation and OpenAPI."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from models.protocol import Linkage, OperatingPoint
-from service.rewards.advantages import Estimator
-from service.rewards.objective import Objective
-from service.rewards.shaping import Negative
-
-LARGEST_QUALITY = 1e30
-
-
-class Strict(BaseModel):
-    """Unknown fields are refused by name; numbers are not parsed from strings."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-# Tags of the unions below; they show in pydantic's error paths and are dropped from ours.
-TEXT, MESSAGES, OBJECT, NUMBER = "#text", "#messages", "#object", "#number"
-TAGS = frozenset({TEXT, MESSAGES, OBJECT, NUMBER})
-
-
-def _text_or(tag: str) -> Callable[[Any], str]:
-    return lambda value: TEXT if isinstance(value, str) else tag
-
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Id = Annotated[
-    # The JSON writer cannot give back an integer beyond 64 bits.
-    Annotated[str, Tag(TEXT)] | Annotated[int, Field(ge=-(2**63), lt=2**63), Tag(NUMBER)],
-    Discriminator(_text_or(NUMBER)),
-]
-Threshold = Annotated[
-    Annotated[OperatingPoint, Tag(TEXT)] | Annotated[float, Field(ge=0, le=1), Tag(NUMBER)],
-    Discriminator(_text_or(NUMBER)),
-]
-THRESHOLD = (
-    "Equivalent above this: a number, or balanced, precision or recall where the model has them. "
-    "Default: the model's own."
+from models.protocol import Linkage
+from service.fields import (
+    MESSAGES,
+    OBJECT,
+    TEXT,
+    THRESHOLD,
+    Id,
+    Number,
+    Quality,
+    Strict,
+    Threshold,
+    Wait,
+    text_or,
 )
-Wait = Annotated[Number, Field(gt=0, le=86_400)]
-Quality = Annotated[Number, Field(ge=-LARGEST_QUALITY, le=LARGEST_QUALITY)]
+from service.reward_options import RewardOptions
 
 
 class Message(Strict):
@@ -53,7 +28,7 @@ class Message(Strict):
 
 Prompt = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[list[Message], Tag(MESSAGES)],
-    Discriminator(_text_or(MESSAGES)),
+    Discriminator(text_or(MESSAGES)),
 ]
 
 
@@ -63,13 +38,16 @@ class Rollout(Strict):
     answer: str | None = Field(None, description="Final answer, compared with `reference`.")
     correct: bool | None = Field(None, description="A verifier's verdict.")
     logprob: Number | None = Field(
-        None, description="Mean log-probability per token, for `unlikelihood` diversity."
+        None, description="Mean log-probability per token, for unlikelihood and unlikeliness."
+    )
+    solutions: list[list[Quality]] | None = Field(
+        None, description="For the vector objective: the scores of each solution it holds."
     )
 
 
 RolloutInput = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[Rollout, Tag(OBJECT)],
-    Discriminator(_text_or(OBJECT)),
+    Discriminator(text_or(OBJECT)),
 ]
 
 
@@ -116,70 +94,13 @@ class PartitionOptions(Strict):
     )
 
 
-class Weights(Strict):
-    quality: Number = Field(1.0, ge=-1e6, le=1e6)
-    diversity: Number = Field(1.0, ge=-1e6, le=1e6)
-
-
-class RewardOptions(Strict):
-    objective: Objective = "darling"
-    diversity: Literal["partition", "pairwise", "ngram", "unlikelihood"] = Field(
-        "partition", description="How distinctness is measured."
-    )
-    soft: bool = Field(False, description="Pairwise: use probabilities instead of decisions.")
-    floor: float = Field(0.0, ge=0, le=1, description="Least diversity multiplier.")
-    exponent: float = Field(1.0, gt=0, le=100, description="d ** exponent, before the floor.")
-    weights: Weights = Field(Weights(), description="Of the additive objective.")
-    normalize: Literal["none", "zscore"] = Field(
-        "none", description="Additive: z-score quality and diversity in the group first."
-    )
-    among: Literal["all", "correct", "quality"] = Field(
-        "all",
-        description="Count diversity only among correct rollouts, or those of at least "
-        "`min_quality`; the others get diversity 0 and keep their quality.",
-    )
-    min_quality: Number | None = Field(None, description="Required by among = quality.")
-    negative: Negative | Literal["refuse"] = Field(
-        "sign_aware", description="Policy for negative quality."
-    )
-    advantage: Estimator | None = Field(None, description="Also return advantages.")
-    parity: Literal["darling"] | None = Field(
-        None, description="Exactly the published reward code; no other option may stand beside it."
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.among == "quality" and self.min_quality is None:
-            raise ValueError("among = 'quality' needs min_quality; add it")
-        if self.among != "quality" and self.min_quality is not None:
-            raise ValueError("min_quality needs among = 'quality'; add it or drop min_quality")
-        if self.normalize != "none" and self.objective != "additive":
-            raise ValueError(
-                "normalize belongs to the additive objective: a z-score makes half the group "
-                "negative and a product meaningless; set objective = 'additive' or drop normalize"
-            )
-        if self.soft and self.diversity != "pairwise":
-            raise ValueError("soft needs diversity = 'pairwise'; set it or drop soft")
-        extra = self.model_fields_set - {"parity", "advantage", "objective"}
-        if self.parity and (extra or self.objective != "darling"):
-            raise ValueError(
-                "parity fixes every option but advantage; drop "
-                + ", ".join(sorted(extra) or ["objective"])
-            )
-        return self
-
-
-PUBLISHED = RewardOptions(floor=0.1, negative="as_published")
-"""What `parity: darling` stands for, with single linkage and the short-answer rule."""
-
-
 class Run(Strict):
     name: str
     step: int | None = Field(None, ge=0)
 
 
 RunOrName = Annotated[
-    Annotated[str, Tag(TEXT)] | Annotated[Run, Tag(OBJECT)], Discriminator(_text_or(OBJECT))
+    Annotated[str, Tag(TEXT)] | Annotated[Run, Tag(OBJECT)], Discriminator(text_or(OBJECT))
 ]
 
 
@@ -259,11 +180,25 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
             answer=self.answer,
             correct=self.correct,
             logprob=self.logprob,
+            solutions=self.solutions,
         )
 
 
 class PartitionRequest(GroupsRequest):
     groups: list[PromptGroup] = Field(min_length=1)
+
+
+class PreferenceRequest(GroupsRequest):
+    groups: list[Group] = Field(min_length=1)
+    diversity: Literal["partition", "pairwise", "ngram", "unlikelihood"] = Field(
+        "partition", description="How distinctness is measured."
+    )
+    share: float = Field(
+        0.2,
+        gt=0,
+        lt=0.5,
+        description="Of the range of quality: so far from the best is good, from the worst bad.",
+    )
 
 
 class Pair(Prompted):

@@ -1,5 +1,6 @@
 """Settings: every choice of a running service, from `DARLING_*` variables or `serve` flags."""
 
+from pathlib import Path
 from typing import Annotated, Self, get_args
 
 from pydantic import BeforeValidator, Field
@@ -131,6 +132,12 @@ class Settings(BaseSettings):
     )
     cohort_bytes: Positive = Field(
         2 * 2**30, description="Memory for cohorts, waiting and finished; beyond it, 429."
+    )
+    visits_file: Path | None = Field(
+        None, description="Where exploration by visits keeps its counts; default: in memory."
+    )
+    visits_most: Positive = Field(
+        2_000_000, description="Counts of (step, prompt, answer) kept, the newest; 200 bytes each."
     )
     request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
     drain_s: Seconds = Field(

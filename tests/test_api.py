@@ -14,6 +14,7 @@ ROUTES = {
     "/v1/rewards": examples.REWARD_REQUESTS,
     "/v1/rollouts": examples.ROLLOUT_REQUESTS,
     "/v1/partitions": examples.PARTITION_REQUESTS,
+    "/v1/preferences": examples.PREFERENCE_REQUESTS,
     "/v1/equivalence": examples.EQUIVALENCE_REQUESTS,
 }
 

@@ -291,7 +291,8 @@ def test_quality_in_some_siblings_only_is_told(door: Service) -> None:
     odd = {**rollout("some", 1, TEXTS[1], group_size=2), "quality": None, "correct": True}
     statuses = {answer.status_code: answer for answer in at_once(door.url, fine, odd)}
     assert set(statuses) == {200, 422}
-    assert problem(statuses[422], 422)["errors"][0]["loc"] == ["quality"]
+    # Which one it is told of depends on who came first.
+    assert problem(statuses[422], 422)["errors"][0]["loc"] in (["quality"], ["correct"])
 
 
 def test_correctness_and_references_are_quality_too(door: Service) -> None:

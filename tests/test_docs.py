@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
+from service.reward_options import RewardOptions
 from service.rewards.advantages import Estimator
-from service.schemas import RewardOptions
 from service.settings import Settings
 from service.telemetry import Telemetry
 from tests.conftest import Service

@@ -160,21 +160,21 @@ def test_evol_novelty_by_hand() -> None:
 
 
 def test_vector_rewards_of_one_count_are_the_best_solution() -> None:
-    found = vector_rewards([np.asarray([[1.0], [3.0]]), np.empty((0, 1))], seed=0)
+    found = vector_rewards([np.asarray([[1.0], [3.0]]), np.empty((0, 1))], "Solve it.")
     assert found.tolist() == pytest.approx([3.0, 0.0])
 
 
 def test_vector_rewards_prefer_a_set_that_covers_every_weighting() -> None:
     """Two specialists beat two copies of a compromise; one draw of weights serves the group."""
     both, compromise = np.asarray([[1.0, 0], [0, 1]]), np.asarray([[0.5, 0.5], [0.5, 0.5]])
-    found = vector_rewards([both, compromise, both], seed=3)
+    found = vector_rewards([both, compromise, both], "Solve it.", seed=3)
     assert found[0] == found[2] > found[1] == pytest.approx(0.5)
     assert found[0] == pytest.approx(0.75, abs=0.05), "E max(w, 1 - w) of a uniform w"
     advantages = vector_advantages(found)
     assert advantages.sum() == pytest.approx(0, abs=1e-9)
     assert vector_advantages(np.ones(3)).tolist() == [0, 0, 0]
     with pytest.raises(ValueError, match=r"scored on \[1, 2\] counts"):
-        vector_rewards([both, np.ones((1, 1))], seed=0)
+        vector_rewards([both, np.ones((1, 1))], "Solve it.")
 
 
 def test_preference_pair_by_hand() -> None:

@@ -17,6 +17,7 @@ REQUESTS = 2000
 ROUTES = {
     "/v1/rewards": list(examples.REWARD_REQUESTS.values()),
     "/v1/partitions": list(examples.PARTITION_REQUESTS.values()),
+    "/v1/preferences": list(examples.PREFERENCE_REQUESTS.values()),
     "/v1/equivalence": list(examples.EQUIVALENCE_REQUESTS.values()),
 }
 OPTIONS: list[dict[str, Any]] = [

@@ -4,10 +4,13 @@ They exist only as advantages. Centred again, or divided by a group's deviation,
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 
 from service.rewards.exact import BoolArray, FloatArray
+
+Attempts = Literal["pass_at_k", "pkpo", "psr", "nsr", "w_reinforce", "vpo"]
 
 
 def pass_at_k_advantages(correct: BoolArray, k: int) -> FloatArray:

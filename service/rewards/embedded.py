@@ -20,6 +20,13 @@ def volume_marginals(similarity: FloatArray) -> FloatArray:
     return -np.log(np.diagonal(inverse))
 
 
+def volume_diversity(similarity: FloatArray, among: BoolArray) -> FloatArray:
+    """`volume_marginals` among some rollouts, 0 for the others. Shape (n,)."""
+    found = np.zeros(len(among))
+    found[among] = volume_marginals(similarity[np.ix_(among, among)])
+    return found
+
+
 def evol_novelty(similarity: FloatArray, labels: Sequence[Hashable]) -> FloatArray:
     """EVOL-RL: novelty u_i in [0, 1] within the rollouts of i's own label (arXiv 2509.15194).
 

@@ -8,14 +8,16 @@ import numpy as np
 from service.rewards.exact import BoolArray, FloatArray
 from service.rewards.shaping import Negative, add, multiply, shape_diversity
 
-Objective = Literal["darling", "additive", "quality", "diversity"]
+Product = Literal["darling", "additive", "quality", "diversity"]
+Objective = Literal[Product, "unlikeliness", "gapo", "evol", "vector"]
+"""The later ones make a reward of their own: `rarity`, `embedded` and `vectors`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shaping:
     """How quality and diversity become a reward; see `docs/objectives.md`."""
 
-    objective: Objective = "darling"
+    objective: Product = "darling"
     floor: float = 0.0
     exponent: float = 1.0
     quality_weight: float = 1.0

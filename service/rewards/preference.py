@@ -11,7 +11,7 @@ def preference_pair(
     """(chosen, rejected): the most distinct of the good, the least distinct of the bad.
 
     Good are those within `share` of the group's range of quality from its best, bad those within it
-    from its worst; `share` is at most one half, so that none is both. None where all are equally
+    from its worst; `share` is below one half, so that none is both. None where all are equally
     good. Ties go to higher (lower) quality, then to the lower index.
     """
     best, worst = float(quality.max()), float(quality.min())

@@ -18,8 +18,8 @@ def from_correctness(correct: Sequence[bool]) -> FloatArray:
 
 def from_reference(answers: Sequence[str], reference: str) -> FloatArray:
     """1 where the answer equals the reference, up to case and white space; else 0. Shape (n,)."""
-    gold = _normal(reference)
-    return np.asarray([_normal(answer) == gold for answer in answers], dtype=np.float64)
+    gold = normal(reference)
+    return np.asarray([normal(answer) == gold for answer in answers], dtype=np.float64)
 
 
 def from_label(text: str, label: str) -> float:
@@ -63,8 +63,9 @@ def _answers_in(text: str) -> Iterator[str]:
 
 def _bare(answer: str) -> str:
     """Without the dollars, asterisks and full stop that may stand around an answer."""
-    return _normal(answer.strip(" \t\r\n*$."))
+    return normal(answer.strip(" \t\r\n*$."))
 
 
-def _normal(answer: str) -> str:
+def normal(answer: str) -> str:
+    """Up to case and white space."""
     return " ".join(answer.split()).casefold()

@@ -62,6 +62,18 @@ def gapo_rewards(answers: Sequence[Hashable], valid: BoolArray, support: int) ->
     )
 
 
+def majority(answers: Sequence[str], valid: BoolArray) -> BoolArray:
+    """Who gives the answer that most of the valid rollouts give, shape (n,).
+
+    Of answers given equally often the first by alphabet, so that the order decides nothing.
+    """
+    counts = Counter(a for a, ok in zip(answers, valid, strict=True) if ok)
+    if not counts:
+        return np.zeros(len(answers), dtype=np.bool_)
+    most = min(counts, key=lambda answer: (-counts[answer], answer))
+    return np.asarray([a == most for a in answers], dtype=np.bool_) & valid
+
+
 def batch_exploration(answers: Sequence[Hashable]) -> FloatArray:
     """Outcome-based exploration, batch form: -1/n * #{j != i: a_j = a_i} (arXiv 2509.06941).
 

@@ -12,7 +12,9 @@ from starlette.requests import Request
 
 from service.body import valid
 from service.errors import FieldError, Invalid
-from service.schemas import PartitionOptions, RewardOptions, Wait
+from service.fields import Wait
+from service.reward_options import RewardOptions
+from service.schemas import PartitionOptions
 
 Chosen = TypeVar("Chosen", bound="Query")
 

@@ -21,6 +21,9 @@ class Rollout:
     """The final answer, for the group's `reference`."""
     correct: bool | None = None
     logprob: float | None = None
+    """Mean per token."""
+    solutions: Sequence[Sequence[float]] | None = None
+    """Scores of each solution it holds, for the vector objective."""
 
 
 @dataclass(frozen=True)

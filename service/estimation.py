@@ -1,0 +1,63 @@
+"""A group's advantages, by the estimator that a request chooses, and what it adds to them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.protocol import IntArray
+from service.reward_options import RewardOptions
+from service.rewards.advantages import advantages
+from service.rewards.attempts import pass_at_k_advantages, pkpo_advantages, signed_advantages
+from service.rewards.exact import BoolArray, FloatArray
+from service.rewards.rarity import batch_exploration, uniqueness_weighted, visit_exploration
+from service.rewards.vectors import vector_advantages
+
+BASELINE = 0.5
+
+
+def estimate(
+    rewards: FloatArray,
+    options: RewardOptions,
+    partition: IntArray,
+    *,
+    correct: BoolArray | None,
+    outcomes: Sequence[str] | None,
+    visits: IntArray | None,
+) -> FloatArray | None:
+    """Advantages of one group, shape (n,), or None if none are wanted."""
+    if options.advantage is None:
+        return None
+    found = _plain(rewards, options, correct)
+    if options.uniqueness is not None:
+        positive = options.uniqueness_of == "positive"
+        found = uniqueness_weighted(found, partition, options.uniqueness, positive)
+    if options.exploration == "batch":
+        assert outcomes is not None, "read_group gives them for this exploration"
+        found = found + options.exploration_weight * batch_exploration(outcomes)
+    if options.exploration == "visits":
+        assert visits is not None, "the pipeline counts them for this exploration"
+        baseline = options.exploration_baseline
+        bonus = visit_exploration(visits, BASELINE if baseline is None else baseline)
+        found = found + options.exploration_weight * bonus
+    return found
+
+
+def _plain(rewards: FloatArray, options: RewardOptions, correct: BoolArray | None) -> FloatArray:
+    match options.advantage:
+        case "pass_at_k":
+            assert correct is not None
+            assert options.k is not None
+            return pass_at_k_advantages(correct, options.k)
+        case "pkpo":
+            assert options.k is not None
+            return pkpo_advantages(rewards, options.k)
+        case "psr" | "nsr" | "w_reinforce":
+            assert correct is not None
+            positive = {"psr": 1.0, "nsr": 0.0}.get(options.advantage, options.positive_weight)
+            return signed_advantages(correct, positive, 0.0 if options.advantage == "psr" else 1.0)
+        case "vpo":
+            return vector_advantages(rewards)
+        case "centered" | "grpo" | "rloo":
+            return advantages(rewards, options.advantage)
+        case None:
+            return np.zeros(len(rewards))
