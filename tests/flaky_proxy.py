@@ -57,13 +57,13 @@ def main() -> None:
                 return
             passed = {k: v for k, v in self.headers.items() if k.lower() != "host"}
             answer = upstream.post(self.path, content=raw, headers=passed)
-            self._say(answer.status_code, {}, answer.content)
+            self._say(answer.status_code, dict(answer.headers), answer.content)
 
         def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
-            for name, value in headers.items():
+            kept = {k: v for k, v in headers.items() if k in ("content-type", "retry-after")}
+            for name, value in (kept | {"content-length": str(len(body))}).items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 

@@ -156,14 +156,14 @@ def test_down_at_the_start_then_killed_with_a_request(
         check(words, process.answer())
 
 
-@pytest.mark.parametrize("trainer", ADAPTERS)
+@pytest.mark.parametrize("trainer", HOMES)
 def test_a_storm_of_429(trainer: str, open_trainer: Open, words: Service) -> None:
     process = open_trainer(trainer)
     with serving("tests.flaky_proxy", words.url, "--refuse", "3", "--retry-after", "0.2") as proxy:
         check(words, process.rewarded(trainer, proxy.url))
 
 
-@pytest.mark.parametrize("trainer", ADAPTERS)
+@pytest.mark.parametrize("trainer", HOMES)
 def test_a_slow_answer_is_waited_for(trainer: str, open_trainer: Open, words: Service) -> None:
     process = open_trainer(trainer)
     with serving("tests.flaky_proxy", words.url, "--delay", "1") as proxy:
