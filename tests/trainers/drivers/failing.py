@@ -96,7 +96,7 @@ def verl(job: Job) -> list[float]:
     return [one["reward_score"] for one in told]
 
 
-def areal(job: Job) -> list[float] | None:
+def areal(job: Job) -> Any:
     from areal.api.reward_api import AsyncRewardWrapper
     from areal_group import quality
     from darling_client.trainers.areal import group_reward
@@ -112,7 +112,7 @@ def skyrl(job: Job) -> list[float]:
     return [sum(reward) for reward in asyncio.run(generated(job.async_client(), rollouts))]
 
 
-def swift(job: Job) -> list[float | None]:
+def swift(job: Job) -> Any:
     from darling_client.trainers.swift import darling_orm
     from swift_plugin import quality
     from swift_score import scored
@@ -131,7 +131,7 @@ def verifiers(job: Job) -> list[float]:
     return [one["reward"] for one in scored(rubric, [(PROMPT, text) for text in TEXTS])]
 
 
-def nemo_rl(job: Job) -> list[float]:
+def nemo_rl(job: Job) -> Any:
     """The documented interface, as the package cannot be had."""
     from nemo_rl_step import stepped
 
