@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, NoReturn, TypeVar
 
 from darling_client._errors import DarlingError
 
@@ -26,16 +27,27 @@ def together(local: Callable[[], list[T]], score: Callable[[list[T]], list[R]]) 
     distributed.all_gather_object(everyone, _caught(local))
     for rows in everyone:
         if isinstance(rows, Exception):
-            raise rows
+            _raise(distributed, rows)
     scored = [None]
     if rank == 0:
         scored = [_caught(lambda: score([row for rows in everyone for row in rows]))]
     distributed.broadcast_object_list(scored, src=0)
     if isinstance(scored[0], Exception):
-        raise scored[0]
+        _raise(distributed, scored[0])
     assert scored[0] is not None
     start = sum(len(rows) for rows in everyone[:rank])
     return scored[0][start : start + len(everyone[rank])]
+
+
+def _raise(distributed: Any, error: Exception) -> NoReturn:
+    """Raises it on every rank, on none before all have heard of it.
+
+    A rank that ends at once may take its last message with it; then another would tell of a lost
+    connection instead.
+    """
+    with suppress(Exception):
+        distributed.barrier()
+    raise error
 
 
 def _caught(work: Callable[[], Any]) -> Any:
