@@ -40,14 +40,14 @@ class Reward(DarlingReward):
         )
         self.normal_form = compared.normal_form
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self, prompts: Sequence[str], completions: Sequence[str], **columns: Any
     ) -> list[float | None]:
         texts = [canonical(text) for text in completions] if self.normal_form else completions
         return super().__call__(prompts, texts, **columns)
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]
+class Watch(TrainerCallback):
     """Looks at the held-out problems every `every` steps."""
 
     def __init__(self, problems: Sequence[Problem], n: int, every: int) -> None:
