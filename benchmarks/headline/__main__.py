@@ -1,6 +1,6 @@
 """The headline experiment: GRPO with quality alone against DARLING and other rewards.
 
-    python -m benchmarks.headline [--full] [--out DIR] [--only OBJECTIVE ...]
+    python -m benchmarks.headline [--full] [--steps N] [--out DIR] [--only OBJECTIVE ...]
 
 Makes TRL's environment where it is missing, starts the service, and trains every objective from
 every seed's warm policy. A finished run leaves a file and is not run again, so an interrupted
@@ -11,6 +11,7 @@ import argparse
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.headline.objectives import OBJECTIVES
@@ -24,17 +25,19 @@ from tests.trainers.environments import CLIENT, ENVIRONMENTS, ROOT
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="five seeds and 200 steps")
+    parser.add_argument("--steps", type=int, help="GRPO steps, where not those of the settings")
     parser.add_argument("--out", type=Path, default=Path("headline/small"))
     parser.add_argument("--only", nargs="*", choices=OBJECTIVES, default=list(OBJECTIVES))
     given = parser.parse_args()
     folder: Path = given.out.resolve()
     settings = FULL if given.full else SMALL
+    settings = replace(settings, steps=given.steps or settings.steps)
     prepare(folder, settings)
     environment = ENVIRONMENTS["trl"]
     environment.install()
     if environment.failed.exists():
         raise SystemExit(environment.failed.read_text())
-    with service("--model", "exact") as (url, _):
+    with service() as (url, _):  # the embedded model; it serves the lexical ones beside it
         for seed in settings.seeds:
             run("warm", [str(seed)], folder, f"warm-{seed}", url)
             for objective in given.only:

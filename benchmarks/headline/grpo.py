@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from darling_client import Client
 from darling_client.trainers.trl import DarlingReward
 from datasets import Dataset
 from transformers import LlamaForCausalLM, TrainerCallback, set_seed
@@ -35,9 +34,7 @@ def quality(prompts: Sequence[str], completions: Sequence[str], **columns: Any) 
 
 class Reward(DarlingReward):
     def __init__(self, compared: Compared, n: int) -> None:
-        super().__init__(
-            quality, n, client=Client(), reward=compared.asked, model=compared.model, run="headline"
-        )
+        super().__init__(quality, n, run="headline", **compared.asked)
         self.normal_form = compared.normal_form
 
     def __call__(  # type: ignore[override]
@@ -113,7 +110,6 @@ def train(objective: str, seed: int, settings: Settings, folder: Path) -> dict[s
                 use_cpu=True,
                 bf16=False,
                 gradient_checkpointing=False,
-                **compared.trainer,
             ),
         )
         started = time.monotonic()

@@ -51,4 +51,12 @@ class Settings:
 
 
 FULL = Settings()
-SMALL = replace(FULL, seeds=(0, 1, 2), warm_steps=600, steps=100, samples=64, watch_every=25)
+SMALL = replace(
+    FULL,
+    seeds=(0, 1, 2),
+    warm_steps=600,
+    steps=100,
+    samples=64,
+    watched_samples=16,
+    watch_every=25,
+)
