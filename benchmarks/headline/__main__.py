@@ -24,7 +24,7 @@ from tests.trainers.environments import CLIENT, ENVIRONMENTS, ROOT
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="five seeds and 200 steps")
+    parser.add_argument("--full", action="store_true", help="five seeds and 500 steps")
     parser.add_argument("--steps", type=int, help="GRPO steps, where not those of the settings")
     parser.add_argument("--out", type=Path, default=Path("headline/small"))
     parser.add_argument("--only", nargs="*", choices=OBJECTIVES, default=list(OBJECTIVES))

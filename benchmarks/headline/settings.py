@@ -27,7 +27,7 @@ class Settings:
     group: int = 8
     prompts: int = 24
     """Groups in a step."""
-    steps: int = 200
+    steps: int = 500
     rate: float = 1.5e-4
 
     samples: int = 128
