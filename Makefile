@@ -2,7 +2,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint test-image test-trainers bench bench-full
+.PHONY: serve test lint test-image test-trainers bench bench-full headline headline-full
 
 serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
@@ -27,6 +27,12 @@ bench: $(STAMP) ## ours beside the peers and the service over HTTP, in minutes; 
 
 bench-full: $(STAMP) ## every workload of the grid, in hours
 	$(BIN)/python -m benchmarks --full
+
+headline: $(STAMP) ## GRPO with DARLING and without, a small version in under half an hour; into headline/
+	$(BIN)/python -m benchmarks.headline
+
+headline-full: $(STAMP) ## the version that docs/headline.md reports
+	$(BIN)/python -m benchmarks.headline --full --out headline/full
 
 # torch goes in together with the rest, pinned: a later one would bring gigabytes of CUDA.
 $(STAMP): pyproject.toml constraints.txt clients/python/pyproject.toml

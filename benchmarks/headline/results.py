@@ -1,0 +1,143 @@
+"""Figures of finished runs, and each objective's difference to quality alone over seeds."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+from scipy import stats
+
+from benchmarks.headline.objectives import OBJECTIVES
+from service.metrics.success import pass_at_k
+
+BASELINE = "quality"
+
+
+@dataclass(frozen=True)
+class Look:
+    """At the held-out problems after `step` steps."""
+
+    step: int
+    samples: int
+    """Of each problem."""
+    strategies: list[list[int]]
+    """Of each problem, how many samples gave each correct strategy."""
+
+    def pass_at(self, k: int) -> float:
+        return fmean(pass_at_k(self.samples, sum(sizes), k) for sizes in self.strategies)
+
+    @property
+    def distinct(self) -> float:
+        """Correct strategies found per problem."""
+        return fmean(len(sizes) for sizes in self.strategies)
+
+
+@dataclass(frozen=True)
+class Run:
+    objective: str
+    seed: int
+    final: Look
+    watched: list[Look]
+    entropy: list[float]
+    """Of the policy in nats per token, at each step, on its own samples of training problems."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds with its 95 % interval by Student's t; endless for a single seed."""
+
+    mean: float
+    half: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.half:.3f}"
+
+    def signed(self) -> str:
+        low, high = self.mean - self.half, self.mean + self.half
+        return f"{self.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def interval(values: Sequence[float]) -> Interval:
+    n = len(values)
+    if n < 2:
+        return Interval(fmean(values), math.inf)
+    quantile = float(stats.t.ppf(0.975, n - 1))
+    return Interval(fmean(values), quantile * stdev(values) / math.sqrt(n))
+
+
+Figure = Callable[[Run], float]
+
+FIGURES: dict[str, Figure] = {
+    "pass@1": lambda run: run.final.pass_at(1),
+    "pass@4": lambda run: run.final.pass_at(4),
+    "pass@16": lambda run: run.final.pass_at(16),
+    "pass@64": lambda run: run.final.pass_at(64),
+    "strategies": lambda run: run.final.distinct,
+    "entropy": lambda run: fmean(run.entropy[-20:]),
+}
+
+
+def load(folder: Path) -> list[Run]:
+    """The finished runs of a folder, in the order of `OBJECTIVES`, then of their seeds."""
+    runs = []
+    for file in folder.glob("*-*.json"):
+        stored = json.loads(file.read_text())
+        steps = len(stored["training"]["entropy"])
+        runs.append(
+            Run(
+                stored["objective"],
+                stored["seed"],
+                Look(steps, stored["samples"], stored["strategies"]),
+                [Look(**look) for look in stored["watched"]],
+                stored["training"]["entropy"],
+            )
+        )
+    order = list(OBJECTIVES)
+    return sorted(runs, key=lambda run: (order.index(run.objective), run.seed))
+
+
+def by_objective(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    return {name: own for name in OBJECTIVES if (own := [r for r in runs if r.objective == name])}
+
+
+def differences(runs: Sequence[Run], objective: str, figure: Figure) -> list[float]:
+    """Objective minus quality alone, for each seed that has both: same warm policy and problems."""
+    base = {run.seed: figure(run) for run in runs if run.objective == BASELINE}
+    own = {run.seed: figure(run) for run in runs if run.objective == objective}
+    return [own[seed] - base[seed] for seed in sorted(base.keys() & own.keys())]
+
+
+def table(runs: Sequence[Run]) -> str:
+    """Means over seeds, then the paired differences, as Markdown."""
+    groups = by_objective(runs)
+    head = f"| | {' | '.join(FIGURES)} |\n|---|{'---|' * len(FIGURES)}\n"
+    means = "".join(
+        _row(name, [str(interval([figure(run) for run in own])) for figure in FIGURES.values()])
+        for name, own in groups.items()
+    )
+    gains = "".join(
+        _row(
+            f"{name} − {BASELINE}",
+            [interval(differences(runs, name, figure)).signed() for figure in FIGURES.values()],
+        )
+        for name in groups
+        if name != BASELINE and differences(runs, name, FIGURES["pass@1"])
+    )
+    return f"{head}{_row('warm policy', _warm(groups))}{means}\n{head}{gains}"
+
+
+def _warm(groups: dict[str, list[Run]]) -> list[str]:
+    """What all objectives start from, as far as it was looked at."""
+    first = [run.watched[0] for run in next(iter(groups.values()))]
+    cells = []
+    for name in FIGURES:
+        k = int(name.removeprefix("pass@")) if name.startswith("pass@") else 0
+        known = 0 < k <= first[0].samples
+        cells.append(str(interval([look.pass_at(k) for look in first])) if known else "")
+    return cells
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |\n"
