@@ -19,7 +19,7 @@ from benchmarks.headline.plot import plot_pass_at_k, plot_training
 from benchmarks.headline.results import load, table
 from benchmarks.headline.settings import FULL, SMALL, Settings
 from benchmarks.load import service
-from tests.trainers.environments import CLIENT, ENVIRONMENTS, ROOT
+from tests.trainers.environments import CLIENT, ENVIRONMENTS, ROOT, installer_settings
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     settings = replace(settings, steps=given.steps or settings.steps)
     prepare(folder, settings)
     environment = ENVIRONMENTS["trl"]
-    environment.install()
+    environment.install(installer_settings())
     if environment.failed.exists():
         raise SystemExit(environment.failed.read_text())
     with service() as (url, _):  # the embedded model; it serves the lexical ones beside it

@@ -93,6 +93,13 @@ def uv_settings(pip: str, given: Mapping[str, str]) -> dict[str, str]:
     return {**settings, **given}
 
 
+def installer_settings() -> dict[str, str]:
+    """Environment variables for uv: this process's, and pip's settings as uv takes them."""
+    pip = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(pip, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return uv_settings(listed, os.environ)
+
+
 ENVIRONMENTS = {
     environment.name: environment
     for environment in (
@@ -123,9 +130,7 @@ ENVIRONMENTS = {
 
 
 def main() -> None:
-    pip = [sys.executable, "-m", "pip", "config", "list"]
-    listed = subprocess.run(pip, check=True, stdout=subprocess.PIPE, text=True).stdout
-    settings = uv_settings(listed, os.environ)
+    settings = installer_settings()
     for environment in ENVIRONMENTS.values():
         environment.install(settings)
         state = environment.failed.read_text() if environment.failed.exists() else "ready"
