@@ -2,13 +2,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint test-image test-trainers bench bench-full headline headline-full
+.PHONY: serve test test-slow lint test-image test-trainers bench bench-full headline headline-full
 
 serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
 
 test: lint ## install, lint and run all tests
 	$(BIN)/pytest
+
+test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
+	$(BIN)/pytest -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ DATA = Path(os.environ.get("DARLING_DATA", ROOT.parent / "shared" / "data"))
 DOCUMENT = (ROOT / "docs/classifier.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (DATA / "math_rollouts.jsonl.gz").exists(),
     reason="the rollouts are not in the repository: set DARLING_DATA to their folder",

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from benchmarks.cohorts import hold, make_groups, storm, wrong_answers
 from tests.conftest import running
 from tests.test_cohorts import metric, until
@@ -12,6 +14,7 @@ DEADLINE_S = 15
 KEEP_S = 5
 
 
+@pytest.mark.slow
 def test_a_storm_of_rollouts_gets_exact_rewards_and_leaves_nothing_behind(tmp_path: Path) -> None:
     groups = make_groups(300, 8, words=30, seed=5)
     with running(tmp_path / "log", "--model", "ngram", "--cohort-keep-s", str(KEEP_S)) as service:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from service import examples
 from service.trainers import classify, nemo_gym, openrlhf, slime
@@ -84,6 +85,7 @@ def body(source: random.Random, route: str) -> bytes:
     return bytes(raw)
 
 
+@pytest.mark.slow
 def test_no_request_is_a_fault(http: httpx.Client) -> None:
     source = random.Random(7)
     seen = set()
@@ -104,6 +106,7 @@ def test_no_request_is_a_fault(http: httpx.Client) -> None:
     assert http.get("/health/ready").status_code == 200
 
 
+@pytest.mark.slow
 def test_no_request_to_the_cohort_door_is_a_fault(tmp_path: Path) -> None:
     source = random.Random(11)
     seen = set()

@@ -71,6 +71,7 @@ def test_train_reads_what_is_written(tmp_path: Path) -> None:
         assert pair.similar == (found > Unigram.baseline.threshold)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     groups = write_groups(tmp_path / "groups.jsonl", 300)
     whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"

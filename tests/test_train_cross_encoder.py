@@ -61,6 +61,7 @@ def command(base: Path, files: tuple[Path, Path], out: Path, *options: str) -> l
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "options"),
     [

@@ -97,7 +97,9 @@ def probability(classifier: Embedded, a: str, b: str) -> float:
     return float(judge(classifier, PROMPT, [a, b], all_pairs(2))[0])
 
 
-@pytest.mark.parametrize("tuning", [None, TINY], ids=["frozen", "tuned"])
+@pytest.mark.parametrize(
+    "tuning", [None, pytest.param(TINY, marks=pytest.mark.slow)], ids=["frozen", "tuned"]
+)
 def test_training_learns_and_repeats_itself(
     tmp_path: Path, files: tuple[Path, Path], tuning: TuningRecipe | None
 ) -> None:
@@ -166,6 +168,7 @@ def labelled() -> LabelledGroups:
     return LabelledGroups(from_teacher(groups, pairs, frozenset()), from_people(people(30)), [])
 
 
+@pytest.mark.slow
 def test_tuning_goes_on_from_its_last_checkpoint_to_the_same_weights(tmp_path: Path) -> None:
     encoder = TextEncoder(wheel_weights())
     lexicon = frozen_lexicon(encoder, [pair.a for pair in people(30)], seed=0)
@@ -182,6 +185,7 @@ def test_tuning_goes_on_from_its_last_checkpoint_to_the_same_weights(tmp_path: P
     np.testing.assert_array_equal(parts.lexicon.salience, whole.lexicon.salience)
 
 
+@pytest.mark.slow
 def test_tuning_stops_early_and_returns_the_best_weights(tmp_path: Path) -> None:
     """At an absurd learning rate the first measured weights are the best, and training ends."""
     encoder = TextEncoder(wheel_weights())
