@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
 
-test: lint ## install, lint and run all tests
+test: lint ## install, lint and run all tests but the slow ones
 	$(BIN)/pytest
 
 test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz

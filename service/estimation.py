@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from models.protocol import IntArray
 from service.reward_options import RewardOptions
-from service.rewards.advantages import advantages
-from service.rewards.attempts import pass_at_k_advantages, pkpo_advantages, signed_advantages
+from service.rewards.advantages import Estimator, advantages
+from service.rewards.attempts import (
+    Attempts,
+    pass_at_k_advantages,
+    pkpo_advantages,
+    signed_advantages,
+)
 from service.rewards.exact import BoolArray, FloatArray
 from service.rewards.rarity import batch_exploration, uniqueness_weighted, visit_exploration
 from service.rewards.vectors import vector_advantages
@@ -27,7 +30,7 @@ def estimate(
     """Advantages of one group, shape (n,), or None if none are wanted."""
     if options.advantage is None:
         return None
-    found = _plain(rewards, options, correct)
+    found = _plain(options.advantage, rewards, options, correct)
     if options.uniqueness is not None:
         positive = options.uniqueness_of == "positive"
         found = uniqueness_weighted(found, partition, options.uniqueness, positive)
@@ -42,8 +45,13 @@ def estimate(
     return found
 
 
-def _plain(rewards: FloatArray, options: RewardOptions, correct: BoolArray | None) -> FloatArray:
-    match options.advantage:
+def _plain(
+    wanted: Estimator | Attempts,
+    rewards: FloatArray,
+    options: RewardOptions,
+    correct: BoolArray | None,
+) -> FloatArray:
+    match wanted:
         case "pass_at_k":
             assert correct is not None
             assert options.k is not None
@@ -53,11 +61,9 @@ def _plain(rewards: FloatArray, options: RewardOptions, correct: BoolArray | Non
             return pkpo_advantages(rewards, options.k)
         case "psr" | "nsr" | "w_reinforce":
             assert correct is not None
-            positive = {"psr": 1.0, "nsr": 0.0}.get(options.advantage, options.positive_weight)
-            return signed_advantages(correct, positive, 0.0 if options.advantage == "psr" else 1.0)
+            positive = {"psr": 1.0, "nsr": 0.0}.get(wanted, options.positive_weight)
+            return signed_advantages(correct, positive, 0.0 if wanted == "psr" else 1.0)
         case "vpo":
             return vector_advantages(rewards)
-        case "centered" | "grpo" | "rloo":
-            return advantages(rewards, options.advantage)
-        case None:
-            return np.zeros(len(rewards))
+        case estimator:
+            return advantages(rewards, estimator)

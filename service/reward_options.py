@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from service.fields import Number, Strict
 from service.rewards.advantages import Estimator
 from service.rewards.attempts import Attempts
+from service.rewards.diversity import Measure
 from service.rewards.objective import Objective
 from service.rewards.rarity import UNLIKELINESS
 from service.rewards.shaping import Negative
@@ -19,7 +20,7 @@ class Weights(Strict):
 
 class RewardOptions(Strict):
     objective: Objective = "darling"
-    diversity: Literal["partition", "pairwise", "ngram", "unlikelihood", "volume"] = Field(
+    diversity: Literal[Measure, "volume"] = Field(
         "partition", description="How distinctness is measured."
     )
     soft: bool = Field(False, description="Pairwise: use probabilities instead of decisions.")

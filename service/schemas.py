@@ -1,6 +1,6 @@
 """What a request may say: the pydantic models behind validation and OpenAPI."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -19,6 +19,7 @@ from service.fields import (
     text_or,
 )
 from service.reward_options import RewardOptions
+from service.rewards.diversity import Measure
 
 
 class Message(Strict):
@@ -190,9 +191,7 @@ class PartitionRequest(GroupsRequest):
 
 class PreferenceRequest(GroupsRequest):
     groups: list[Group] = Field(min_length=1)
-    diversity: Literal["partition", "pairwise", "ngram", "unlikelihood"] = Field(
-        "partition", description="How distinctness is measured."
-    )
+    diversity: Measure = Field("partition", description="How distinctness is measured.")
     share: float = Field(
         0.2,
         gt=0,

@@ -1,6 +1,7 @@
 """One group's rewards: what the request says of it and how it was judged, into its answer."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from service.estimation import estimate
 from service.judging import JudgedGroup
 from service.reward_options import RewardOptions
 from service.rewards.diversity import (
+    Measure,
     ngram_diversity,
     pairwise_diversity,
     partition_diversity,
@@ -94,7 +96,11 @@ def reward_group(
 
 
 def prefer(
-    group: GroupInputs, judged: JudgedGroup, measure: str, share: float, with_probabilities: bool
+    group: GroupInputs,
+    judged: JudgedGroup,
+    measure: Measure,
+    share: float,
+    with_probabilities: bool,
 ) -> PreferredGroup:
     """DivPO's pair of the group; see `preference_pair`."""
     assert group.quality is not None, "read_group requires it"
@@ -148,10 +154,15 @@ def _rewards(
 
 
 def distinctness(
-    group: GroupInputs, judged: JudgedGroup, measure: str, soft: bool = False
+    group: GroupInputs,
+    judged: JudgedGroup,
+    measure: Literal[Measure, "volume"],
+    soft: bool = False,
 ) -> FloatArray:
     """How distinct each rollout is by one of the measures, shape (n,)."""
     match measure:
+        case "partition":
+            return partition_diversity(judged.partition, group.among)
         case "pairwise":
             likeness = judged.probabilities if soft else judged.equivalent.astype(np.float64)
             return pairwise_diversity(likeness, group.among)
@@ -163,8 +174,6 @@ def distinctness(
         case "volume":
             assert judged.cosines is not None, "the rule asks for them"
             return volume_diversity(judged.cosines, group.among)
-        case _:
-            return partition_diversity(judged.partition, group.among)
 
 
 def _outcomes(group: GroupInputs, judged: JudgedGroup) -> list[str]:

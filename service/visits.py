@@ -25,7 +25,6 @@ CREATE TABLE IF NOT EXISTS visits (
 );
 CREATE INDEX IF NOT EXISTS by_prompt ON visits (run, prompt, step, member);
 """
-OF_GROUP = "run = ? AND prompt = ? AND step = ? AND member = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,9 @@ class Visits:
         )
         keys = [content_key(answer) for answer in group.answers]
         own = (run, prompt, step, group.member)
-        store.execute(f"DELETE FROM visits WHERE {OF_GROUP}", own)
+        store.execute(
+            "DELETE FROM visits WHERE run = ? AND prompt = ? AND step = ? AND member = ?", own
+        )
         store.executemany(
             "INSERT INTO visits (run, prompt, step, member, answer, times) "
             "VALUES (?, ?, ?, ?, ?, ?)",

@@ -12,8 +12,6 @@ from benchmarks.headline.plot import plot_pass_at_k, plot_training
 from benchmarks.headline.results import differences, interval, load, table
 from benchmarks.headline.settings import FULL, SMALL, Settings
 
-EVERY = problems()
-
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -64,8 +62,8 @@ def test_what_is_correct(text: str, expected: bool) -> None:
 
 def test_every_strategy_is_correct_in_any_order_and_counted_once() -> None:
     source = random.Random(0)
-    assert len(EVERY) == 3753
-    for problem in source.sample(EVERY, 300):
+    assert len(problems()) == 3753
+    for problem in source.sample(problems(), 300):
         assert len(set(problem.strategies)) == len(problem.strategies) > 0
         for strategy in problem.strategies:
             text = shuffled(strategy, source)
@@ -76,8 +74,8 @@ def test_every_strategy_is_correct_in_any_order_and_counted_once() -> None:
 
 def test_demonstrations_are_wrong_as_often_as_they_slip() -> None:
     source = random.Random(0)
-    demonstrator = Demonstrator(EVERY, Habit(slips=0.3))
-    shown = source.choices(EVERY, k=3000)
+    demonstrator = Demonstrator(problems(), Habit(slips=0.3))
+    shown = source.choices(problems(), k=3000)
     right = [correct(p.numbers, p.target, demonstrator.answer(p, source)) for p in shown]
     # A neighbour that does not exist is no slip.
     assert 0.68 <= sum(right) / len(right) <= 0.76

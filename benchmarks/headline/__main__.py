@@ -9,7 +9,6 @@ experiment goes on. Writes `table.md`, `pass_at_k.png` and `training.png` into D
 
 import argparse
 import os
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +63,6 @@ def run(step: str, arguments: list[str], folder: Path, leaves: str, url: str) ->
     if (folder / leaves).exists():
         return
     print(f"{step} {' '.join(arguments)}", flush=True)
-    shutil.rmtree(folder / f"{leaves}.partial", ignore_errors=True)
     command = [str(ENVIRONMENTS["trl"].python), "-m", f"benchmarks.headline.{step}", *arguments]
     with (folder / "log.txt").open("a") as log:
         subprocess.run(

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from benchmarks.headline.results import Look, Run, by_objective, interval
 
 COLOURS = {
@@ -16,8 +18,8 @@ COLOURS = {
 
 
 def plot_pass_at_k(runs: Sequence[Run], target: Path) -> None:
-    pyplot = _pyplot()
-    drawn, axes = pyplot.subplots(figsize=(5, 4))
+    drawn = Figure((5, 4))
+    axes: Any = drawn.subplots()
     powers = [2**i for i in range(7)]
     for name, own in by_objective(runs).items():
         _line(axes, name, powers, [[run.final.pass_at(k) for run in own] for k in powers])
@@ -26,12 +28,12 @@ def plot_pass_at_k(runs: Sequence[Run], target: Path) -> None:
     axes.set_xlabel("k")
     axes.set_ylabel("pass@k, held-out problems")
     axes.legend()
-    _save(pyplot, drawn, target)
+    _save(drawn, target)
 
 
 def plot_training(runs: Sequence[Run], target: Path) -> None:
-    pyplot = _pyplot()
-    drawn, (ones, strategies, entropy) = pyplot.subplots(1, 3, figsize=(12, 3.6))
+    drawn = Figure((12, 3.6))
+    ones, strategies, entropy = drawn.subplots(1, 3)
     for name, own in by_objective(runs).items():
         _watched(ones, name, own, lambda look: look.pass_at(1))
         _watched(strategies, name, own, lambda look: look.distinct)
@@ -44,7 +46,7 @@ def plot_training(runs: Sequence[Run], target: Path) -> None:
     for axes in (ones, strategies, entropy):
         axes.set_xlabel("GRPO step")
     ones.legend()
-    _save(pyplot, drawn, target)
+    _save(drawn, target)
 
 
 def _watched(axes: Any, name: str, own: Sequence[Run], figure: Callable[[Look], float]) -> None:
@@ -67,16 +69,6 @@ def _smooth(values: Sequence[float], width: int = 10) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-def _pyplot() -> Any:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _save(pyplot: Any, drawn: Any, target: Path) -> None:
+def _save(drawn: Figure, target: Path) -> None:
     drawn.tight_layout()
     drawn.savefig(target, dpi=80)
-    pyplot.close(drawn)

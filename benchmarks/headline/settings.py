@@ -37,7 +37,7 @@ class Settings:
 
     def split(self, seed: int) -> tuple[list[Problem], list[Problem]]:
         """Problems to train on and held-out ones: another split for each seed."""
-        every = problems()
+        every = list(problems())
         random.Random(seed).shuffle(every)
         return every[self.held_out :], every[: self.held_out]
 

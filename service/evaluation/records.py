@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.training.data import read_rows
+from service.rewards.quality import from_reference
 
 TEXTS = ("rollouts", "generations", "responses")
 PROMPTS = ("prompt", "question", "problem")
@@ -60,7 +61,7 @@ def _record(row: Mapping[str, Any]) -> Record:
     correct = _column(row, objects, ("correct",), "correct", n)
     reference = _first(row, REFERENCES)
     if correct is None and answers is not None and reference is not None:
-        correct = [_normal(answer) == _normal(reference) for answer in answers]
+        correct = [c == 1 for c in from_reference([str(a) for a in answers], str(reference))]
     return Record(
         prompt="" if prompt is None else _prompt(prompt),
         texts=[r["text"] for r in objects],
@@ -109,7 +110,3 @@ def _prompt(prompt: Any) -> str:
     if isinstance(prompt, str):
         return prompt
     return "\n\n".join(f"{m['role']}: {m['content']}" for m in prompt)
-
-
-def _normal(answer: Any) -> str:
-    return " ".join(str(answer).split()).casefold()

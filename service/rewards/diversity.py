@@ -11,11 +11,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.rewards.exact import BoolArray, FloatArray
+
+Measure = Literal["partition", "pairwise", "ngram", "unlikelihood"]
 
 
 def partition_diversity(partition: NDArray[np.int64], among: BoolArray | None = None) -> FloatArray:

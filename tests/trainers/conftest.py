@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,17 @@ EXAMPLES = ROOT / "clients/examples"
 SHAPES = ROOT / "tests/trainers/shapes"
 """Interfaces of packages that cannot be had, by their documentation."""
 
+TEXTS = ["the sea is blue", "the sea is blue", "cold deep water", "waves and wind"]
+QUALITY = [1.0, 1.0, 0.25, 0.25]
+"""Of each text, as the drivers' and the examples' quality functions judge it."""
+
+WORDS = ("--model", "unigram", "--threshold", "0.5")
+"""A service that judges by the words of two texts: instant, and easy to work out by hand."""
+
 
 @pytest.fixture(scope="session")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that judges by the words of two texts: instant, and easy to work out by hand."""
-    log = tmp_path_factory.mktemp("words") / "log"
-    with running(log, "--model", "unigram", "--threshold", "0.5") as service:
+    with running(tmp_path_factory.mktemp("words") / "log", *WORDS) as service:
         yield service
 
 
@@ -46,24 +51,23 @@ def variables(**more: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name != "PYTHONPATH" and not name.startswith("DARLING_")
     }
-    return {**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **more}
+    quiet = {"HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    return {**kept, **quiet, **more}
 
 
-def run(command: list[str], *, url: str, folder: Path, timeout_s: float = 300) -> Any:
-    """What the script's last line says, in JSON."""
+def run(command: list[str], *, url: str, folder: Path, given: Any = None) -> Any:
+    """What the script's last line says, in JSON. It reads `given`, in JSON too."""
     done = subprocess.run(
         command,
         cwd=folder,
-        env=variables(DARLING_URL=url, PYTHONPATH=str(EXAMPLES)),
+        env=variables(DARLING_URL=url, PYTHONPATH=f"{EXAMPLES}:{SHAPES}"),
+        input=json.dumps(given),
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-Script = Callable[..., Any]
 
 
 def whole_group(

@@ -1,25 +1,15 @@
 """AReaL's own reward wrapper, in its process pool, as the quality of a whole group."""
 
-import json
-import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Service
-from tests.trainers.conftest import DRIVERS, need, variables, whole_group
-
-TEXTS = ["the sea is blue", "the sea is blue", "cold deep water", "waves and wind"]
+from tests.trainers.conftest import DRIVERS, QUALITY, TEXTS, need, run, whole_group
 
 
-def test_a_group_with_the_packages_wrapper(words: Service) -> None:
-    done = subprocess.run(
-        [*need("verl", "areal"), str(DRIVERS / "areal_group.py")],
-        env=variables(DARLING_URL=words.url),
-        input=json.dumps(TEXTS),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    whole = whole_group(words, "p", TEXTS, [1.0, 1.0, 0.25, 0.25])
-    assert json.loads(done.stdout.strip().splitlines()[-1]) == pytest.approx(whole["rewards"])
+def test_a_group_with_the_packages_wrapper(words: Service, tmp_path: Path) -> None:
+    command = [*need("verl", "areal"), str(DRIVERS / "areal_group.py")]
+    rewards = run(command, url=words.url, folder=tmp_path, given=TEXTS)
+    whole = whole_group(words, "p", TEXTS, QUALITY)
+    assert rewards == pytest.approx(whole["rewards"])

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import pytest
 from tests.conftest import Service, running
 from tests.processes import serving
 from tests.test_client import free_port
-from tests.trainers.conftest import DRIVERS, EXAMPLES, SHAPES, need, variables, whole_group
+from tests.trainers.conftest import DRIVERS, EXAMPLES, SHAPES, WORDS, need, variables, whole_group
 
 HOMES = {
     "trl": ("trl", "trl"),
@@ -120,12 +119,6 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@contextmanager
-def serving_words(port: int, log: Path) -> Iterator[Service]:
-    with running(log, "--model", "unigram", "--threshold", "0.5", "--port", str(port)) as service:
-        yield service
-
-
 def bytes_unread(port: int) -> int:
     """What clients have sent to a port of this machine and its process has not read."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -145,14 +138,14 @@ def test_down_at_the_start_then_killed_with_a_request(
     before = len(process.said.read_text())
     process.ask(trainer, url, patience_s=300)
     until(lambda: "asking again" in process.said.read_text()[before:])
-    with serving_words(port, tmp_path / "first") as first:
+    with running(tmp_path / "first", *WORDS, "--port", str(port)) as first:
         check(words, process.answer())
         os.kill(first.process.pid, signal.SIGSTOP)  # so that it surely has the request when killed
         process.ask(trainer, url, patience_s=300)
         until(lambda: bytes_unread(port) > 0)
         first.process.kill()
         first.process.wait()
-    with serving_words(port, tmp_path / "second"):
+    with running(tmp_path / "second", *WORDS, "--port", str(port)):
         check(words, process.answer())
 
 

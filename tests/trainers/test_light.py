@@ -2,27 +2,18 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Service
-from tests.trainers.conftest import DRIVERS, EXAMPLES, need, variables, whole_group
-
-TEXTS = ["the sea is blue", "the sea is blue", "cold deep water", "waves and wind"]
-QUALITY = [1.0, 1.0, 0.25, 0.25]
+from tests.trainers.conftest import DRIVERS, EXAMPLES, QUALITY, TEXTS, need, run, whole_group
 
 
-def test_verifiers_scores_a_group(words: Service) -> None:
-    done = subprocess.run(
-        [*need("light", "verifiers"), str(DRIVERS / "verifiers_group.py")],
-        env=variables(DARLING_URL=words.url, PYTHONPATH=str(EXAMPLES)),
-        input=json.dumps([("p", text) for text in TEXTS]),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+def test_verifiers_scores_a_group(words: Service, tmp_path: Path) -> None:
+    command = [*need("light", "verifiers"), str(DRIVERS / "verifiers_group.py")]
+    given = [("p", text) for text in TEXTS]
+    answer = run(command, url=words.url, folder=tmp_path, given=given)
     rewards = whole_group(words, "p", TEXTS, QUALITY)["rewards"]
     assert [one["reward"] for one in answer] == pytest.approx(rewards)
     mean = sum(rewards) / len(rewards)

@@ -1,28 +1,17 @@
 """The NeMo-RL environment in an actor of ray, against the documented interface."""
 
-import json
-import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Service
-from tests.trainers.conftest import DRIVERS, SHAPES, need, variables, whole_group
-
-TEXTS = ["the sea is blue", "the sea is blue", "cold deep water", "waves and wind"]
-QUALITY = [1.0, 1.0, 0.25, 0.25]
+from tests.trainers.conftest import DRIVERS, QUALITY, TEXTS, need, run, whole_group
 
 
-def test_steps_of_a_batch_of_groups(words: Service) -> None:
-    done = subprocess.run(
-        [*need("verl", "ray"), str(DRIVERS / "nemo_rl_step.py")],
-        env=variables(DARLING_URL=words.url, PYTHONPATH=str(SHAPES), RAY_USAGE_STATS_ENABLED="0"),
-        input=json.dumps([(prompt, text) for prompt in ("one", "two") for text in TEXTS]),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    told = json.loads(done.stdout.strip().splitlines()[-1])
+def test_steps_of_a_batch_of_groups(words: Service, tmp_path: Path) -> None:
+    command = [*need("verl", "ray"), str(DRIVERS / "nemo_rl_step.py")]
+    given = [(prompt, text) for prompt in ("one", "two") for text in TEXTS]
+    told = run(command, url=words.url, folder=tmp_path, given=given)
     rewards = whole_group(words, "one", TEXTS, QUALITY)["rewards"]
     assert told["training"] == pytest.approx(rewards * 2)
     assert told["validation"] == QUALITY * 2

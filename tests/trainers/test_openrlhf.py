@@ -1,14 +1,12 @@
 """OpenRLHF's own HTTP client against /get_reward, and the agent file with its own executor."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Service
-from tests.trainers.conftest import DRIVERS, EXAMPLES, need, variables, whole_group
+from tests.trainers.conftest import DRIVERS, EXAMPLES, need, run, whole_group
 
 Rollout = tuple[str, str | None, str]
 THINGS = ["the sea is blue", "cold deep water", "waves and wind", "ships sail far"]
@@ -19,18 +17,8 @@ def group(prompt: str, n: int, classes: int) -> list[Rollout]:
 
 
 def said(folder: Path, url: str, kind: str, target: str, groups: list[list[Rollout]]) -> Any:
-    python = need("trl", "openrlhf")
-    done = subprocess.run(
-        [*python, str(DRIVERS / "openrlhf_rollouts.py"), kind, target],
-        cwd=folder,
-        env=variables(DARLING_URL=url),
-        input=json.dumps(groups),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    driver = [str(DRIVERS / "openrlhf_rollouts.py"), kind, target]
+    return run([*need("trl", "openrlhf"), *driver], url=url, folder=folder, given=groups)
 
 
 def test_the_agent_file_with_the_packages_executor(words: Service, tmp_path: Path) -> None:
