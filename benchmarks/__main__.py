@@ -10,15 +10,15 @@ times the peers by this process's CPU seconds (infinity is left out: it runs in 
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
-from benchmarks import machine, over_http
+from benchmarks import machine, over_http, throughput
 from benchmarks.figures import Figure, Figures, write
 from benchmarks.infinity import COMMAND
 from benchmarks.machine import Clock
 from benchmarks.peers import Peers, peers
 from benchmarks.plot import plot
+from benchmarks.throughput import CLIENTS
 from benchmarks.workloads import Workload
 
 SIZES, LENGTHS = (4, 8, 16, 32, 64), (50, 400, 2000)
@@ -73,8 +73,14 @@ def parts(
         ),
     )
     yield "growth", lambda: http.growth(400, SIZES[1:], rounds)
-    for workload in [Workload(8, 400), Workload(32, 400)] if full else [Workload(8, 100)]:
-        yield "throughput", partial(http.throughput, workload, 128 if full else 64, rounds)
+    workload = Workload(8, 400 if full else 100)
+    yield "throughput", lambda: throughput.share_of_engine(workload, 2 * CLIENTS, rounds)
+    yield "served 8", lambda: throughput.beside_peers(Workload(8, 400), CLIENTS, 2, rounds)
+    if full:
+        yield (
+            "served 32",
+            lambda: throughput.beside_peers(Workload(32, 400), CLIENTS // 4, 1, rounds),
+        )
 
 
 def peaks(rounds: int, clock: Clock) -> list[float]:

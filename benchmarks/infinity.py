@@ -21,7 +21,8 @@ import httpx
 COMMAND = "INFINITY"
 PORT = 7998
 START_S = 180.0
-CONCURRENCY = 32
+CONCURRENCY = 64
+"""Requests in flight."""
 SWITCHES = (
     *("--engine", "torch", "--device", "cpu", "--dtype", "float32", "--batch-size", "32"),
     *("--lengths-via-tokenize", "--no-bettertransformer", "--no-compile", "--no-model-warmup"),

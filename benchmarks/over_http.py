@@ -1,10 +1,10 @@
-"""The service as its callers see it: latency, throughput, growth with n, start and memory."""
+"""The service as one caller sees it: latency, growth with n, start and memory."""
 
 import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -14,13 +14,8 @@ from benchmarks.figures import Figure, Figures
 from benchmarks.http import Connection
 from benchmarks.load import resident_mib, service
 from benchmarks.workloads import SHORT_ANSWER_WORDS, Workload
-from service.pipeline import Pipeline
-from service.schemas import RewardRequest
-from service.settings import Settings
 
-CLIENTS = 64
 COMMAND = (sys.executable, "-m", "service.cli")
-Send = Callable[[dict[str, Any]], Awaitable[object]]
 
 
 def body(workload: Workload) -> dict[str, Any]:
@@ -82,58 +77,6 @@ def _timed(http: httpx.Client, request: dict[str, Any]) -> float:
     started = time.perf_counter()
     http.post("/v1/rewards", json=request).raise_for_status()
     return time.perf_counter() - started
-
-
-def throughput(workload: Workload, groups: int, rounds: int) -> Figures:
-    """Groups a second of `CLIENTS` clients, over HTTP and through the pipeline without it."""
-    settings = Settings(cache_bytes=0)
-    arguments = ("--cache-bytes", "0")
-    with service(*arguments) as (url, _):
-        over_http, direct, share = asyncio.run(
-            _throughputs(url, settings, workload, groups, rounds)
-        )
-    name = f"{workload.name}, {CLIENTS} clients"
-    return {
-        f"{name}: groups over HTTP": Figure.of(over_http, "a second", "higher"),
-        f"{name}: groups without HTTP": Figure.of(direct, "a second", "higher"),
-        f"{name}: HTTP's share of the engine's": Figure.of(share, "of 1", "higher"),
-    }
-
-
-async def _throughputs(
-    url: str, settings: Settings, workload: Workload, groups: int, rounds: int
-) -> tuple[list[float], list[float], list[float]]:
-    pipeline = Pipeline(settings)
-    await pipeline.start()
-    over_http, direct = [], []
-    async with httpx.AsyncClient(base_url=url, timeout=3600) as http:
-
-        async def post(request: dict[str, Any]) -> object:
-            return (await http.post("/v1/rewards", json=request)).raise_for_status()
-
-        async def call(request: dict[str, Any]) -> object:
-            return await pipeline.rewards(RewardRequest.model_validate(request))
-
-        for turn in range(rounds + 1):
-            a = await _rate(post, workload, groups)
-            b = await _rate(call, workload, groups)
-            if turn:
-                over_http.append(a)
-                direct.append(b)
-    await pipeline.drain()
-    return over_http, direct, [a / b for a, b in zip(over_http, direct, strict=True)]
-
-
-async def _rate(send: Send, workload: Workload, groups: int) -> float:
-    waiting = [body(workload) for _ in range(groups)]
-
-    async def client() -> None:
-        while waiting:
-            await send(waiting.pop())
-
-    started = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(min(CLIENTS, groups))))
-    return groups / (time.perf_counter() - started)
 
 
 def growth(words: int, sizes: Sequence[int], rounds: int) -> Figures:

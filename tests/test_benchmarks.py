@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.accelerator import SIZES, race
 from benchmarks.compare import changed
 from benchmarks.figures import Figure, Figures, ratio, read, write
 from benchmarks.machine import operations
@@ -76,3 +77,13 @@ def test_counted_operations_are_those_of_the_architecture() -> None:
     linear = 2 * sum(lengths) * (4 * hidden * hidden + 2 * hidden * inner)
     attention = sum(4 * length * length * hidden for length in lengths)
     assert counted == layers * (linear + attention)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_accelerator_race_runs_each_architecture_on_any_device(name: str) -> None:
+    """Here with small layers on the CPU: both sides decide alike, and useful work is counted."""
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    figures = race(SIZES[name] | small | {"intermediate_size": 64}, "cpu", 6, 30, 1)
+    assert figures["decisions as padded"].value == 1
+    assert figures["ours"].value > 0
+    assert 0 < figures["share of the matmul peak"].value < 1

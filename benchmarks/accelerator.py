@@ -1,0 +1,157 @@
+"""Cross-encoders of three sizes on a GPU: ours against padded Transformers batches.
+
+    python -m benchmarks.accelerator [--device cuda] [--rounds 5] [--pairs 512] [--words 200]
+
+Architectures are from their public configurations, with random weights, which cost what trained
+ones do; both sides run the same weights in the same precision, on the same pairs of prose, and
+tokenise them within their time. Operations are counted over pairs without padding, so the share of
+the peak counts useful work only. Writes JSON that `benchmarks.compare` reads.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+from benchmarks import machine
+from benchmarks.classifier_cost import DEBERTA_V3_LARGE
+from benchmarks.figures import Figure, Figures, ratio, write
+from benchmarks.machine import matmul_peak, operations
+from benchmarks.workloads import Workload
+from models.cross_encoder import CrossEncoder
+from models.encoder import wheel_weights
+from models.options import ModelOptions
+from models.pairs import pair_unit
+from models.protocol import FloatArray
+
+Pairs = Sequence[tuple[str, str]]
+PEER_BATCH = 32
+COUNTED_PAIRS = 16
+
+SIZES: dict[str, dict[str, Any]] = {
+    "MiniLM": {
+        "model_type": "bert",
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
+    },
+    "ModernBERT-base": {
+        "model_type": "modernbert",
+        "hidden_size": 768,
+        "num_hidden_layers": 22,
+        "num_attention_heads": 12,
+        "intermediate_size": 1152,
+        "max_position_embeddings": 8192,
+    },
+    "DeBERTa-v3-large": DEBERTA_V3_LARGE | {"model_type": "deberta-v2"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=512)
+    parser.add_argument("--words", type=int, default=200, help="of each text of a pair")
+    parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--out", type=Path, default=Path("bench/accelerator.json"))
+    given = parser.parse_args()
+    figures: Figures = {}
+    for name in given.sizes:
+        found = race(SIZES[name], given.device, given.pairs, given.words, given.rounds)
+        for label, figure in found.items():
+            figures[f"{name}: {label}"] = figure
+            print(f"{name + ': ' + label:60s} {figure}", flush=True)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    described = machine.description() | {"device": _device_name(given.device)}
+    write(given.out, described, figures, [])
+
+
+def race(config: dict[str, Any], device: str, pairs: int, words: int, rounds: int) -> Figures:
+    """Tokens a second of both, their ratio, our share of the matrix peak, and agreement."""
+    chosen = [(a, b) for _ in range(pairs) for a, b in [sorted(Workload(2, words).group()[1])]]
+    units = [pair_unit(a, b) for a, b in chosen]
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    with TemporaryDirectory() as folder:
+        peer, tokenizer = save_random(config, dtype, folder)
+        ours = CrossEncoder(folder, ModelOptions(device=device))
+    peer.to(device).train(False).requires_grad_(False)
+    seconds: dict[str, list[float]] = {"ours": [], "padded": []}
+    peaks = []
+    for _ in range(rounds + 1):
+        peaks.append(matmul_peak(device=device, dtype=dtype))
+        started = time.perf_counter()
+        results = ours.run(units)
+        seconds["ours"].append(time.perf_counter() - started)
+        started = time.perf_counter()
+        theirs = padded(peer, tokenizer, chosen, device)
+        seconds["padded"].append(time.perf_counter() - started)
+    own, other, peaks = seconds["ours"][1:], seconds["padded"][1:], peaks[1:]  # the first warms up
+    tokens = sum(result.tokens for result in results)
+    useful = useful_operations(peer, tokenizer, chosen, device) / 1e9
+    share = [useful / s / peak for s, peak in zip(own, peaks, strict=True)]
+    middle = float(np.median(theirs))  # a random head has no threshold of its own
+    agreed = [
+        (r.probability > middle) == (p > middle) for r, p in zip(results, theirs, strict=True)
+    ]
+    return {
+        "ours": Figure.of([tokens / s for s in own], "tokens a second", "higher"),
+        "padded batches": Figure.of([tokens / s for s in other], "tokens a second", "higher"),
+        "padded batches / ours": ratio(other, own),
+        "matmul peak": Figure.of(peaks, "GFLOP/s", "higher"),
+        "share of the matmul peak": Figure.of(share, "of 1", "higher"),
+        "decisions as padded": Figure.of([float(np.mean(agreed))], "of 1", "higher"),
+    }
+
+
+def save_random(config: dict[str, Any], dtype: torch.dtype, folder: str) -> tuple[Any, Any]:
+    """(model with random weights, tokenizer), also saved as a checkpoint."""
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(wheel_weights())
+    made = AutoConfig.for_model(**(config | {"vocab_size": len(tokenizer), "num_labels": 1}))
+    for name in ("pad", "bos", "eos", "cls", "sep"):  # not those of the architecture's own words
+        setattr(made, f"{name}_token_id", getattr(tokenizer, f"{name}_token_id"))
+    tokenizer.model_max_length = made.max_position_embeddings
+    model = AutoModelForSequenceClassification.from_config(made, dtype=dtype)  # type: ignore[no-untyped-call]
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model, tokenizer
+
+
+def padded(model: Any, tokenizer: Any, pairs: Pairs, device: str) -> FloatArray:
+    """Batches of `PEER_BATCH` in the order given, each padded to its longest."""
+    found: list[FloatArray] = []
+    for start in range(0, len(pairs), PEER_BATCH):
+        with torch.inference_mode():
+            logits = model(**_read(tokenizer, pairs[start : start + PEER_BATCH], device)).logits
+            found.append(torch.sigmoid(logits.double())[:, 0].cpu().numpy())
+    return np.concatenate(found)
+
+
+def useful_operations(model: Any, tokenizer: Any, pairs: Pairs, device: str) -> float:
+    """Of all pairs, each by itself and so without padding, from a sample of them."""
+    sample = pairs[:COUNTED_PAIRS]
+    counted = operations(lambda: [model(**_read(tokenizer, [pair], device)) for pair in sample])
+    return counted / len(sample) * len(pairs)
+
+
+def _read(tokenizer: Any, pairs: Pairs, device: str) -> Any:
+    first, second = zip(*pairs, strict=True)
+    return tokenizer(
+        list(first), list(second), padding=True, truncation=True, return_tensors="pt"
+    ).to(device)
+
+
+def _device_name(device: str) -> str:
+    return device if device == "cpu" else torch.cuda.get_device_name(device)
+
+
+if __name__ == "__main__":
+    main()
