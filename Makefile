@@ -34,7 +34,7 @@ bench-full: $(STAMP) ## every workload of the grid, in hours
 headline: $(STAMP) ## GRPO with DARLING and without, a small version in under half an hour; into headline/
 	$(BIN)/python -m benchmarks.headline
 
-headline-full: $(STAMP) ## the version that docs/headline.md reports
+headline-full: $(STAMP) ## the version that docs/headline.md reports; some two hours on two cores
 	$(BIN)/python -m benchmarks.headline --full --out headline/full
 
 # torch goes in together with the rest, pinned: a later one would bring gigabytes of CUDA.

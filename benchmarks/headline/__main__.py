@@ -1,16 +1,21 @@
 """The headline experiment: GRPO with quality alone against DARLING and other rewards.
 
-    python -m benchmarks.headline [--full] [--steps N] [--out DIR] [--only OBJECTIVE ...]
+    python -m benchmarks.headline [--full] [--steps N] [--seeds N] [--jobs N] [--out DIR]
+                                  [--only OBJECTIVE ...]
 
 Makes TRL's environment where it is missing, starts the service, and trains every objective from
 every seed's warm policy. A finished run leaves a file and is not run again, so an interrupted
 experiment goes on. Writes `table.md`, `pass_at_k.png` and `training.png` into DIR.
+
+A run has one thread, so that its numbers do not depend on how many run at once.
 """
 
 import argparse
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.headline.objectives import OBJECTIVES
@@ -20,28 +25,38 @@ from benchmarks.headline.settings import FULL, SMALL, Settings
 from benchmarks.load import service
 from tests.trainers.environments import CLIENT, ENVIRONMENTS, ROOT, installer_settings
 
+Step = tuple[str, list[str], str]
+"""Module of this folder, its arguments, and what it leaves behind."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="five seeds and 500 steps")
     parser.add_argument("--steps", type=int, help="GRPO steps, where not those of the settings")
+    parser.add_argument("--seeds", type=int, help="how many, where not those of the settings")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at once")
     parser.add_argument("--out", type=Path, default=Path("headline/small"))
     parser.add_argument("--only", nargs="*", choices=OBJECTIVES, default=list(OBJECTIVES))
     given = parser.parse_args()
     folder: Path = given.out.resolve()
     settings = FULL if given.full else SMALL
-    settings = replace(settings, steps=given.steps or settings.steps)
+    seeds = settings.seeds if given.seeds is None else tuple(range(given.seeds))
+    settings = replace(settings, steps=given.steps or settings.steps, seeds=seeds)
     prepare(folder, settings)
     environment = ENVIRONMENTS["trl"]
     environment.install(installer_settings())
     if environment.failed.exists():
         raise SystemExit(environment.failed.read_text())
-    with service() as (url, _):  # the embedded model; it serves the lexical ones beside it
-        for seed in settings.seeds:
-            run("warm", [str(seed)], folder, f"warm-{seed}", url)
-            for objective in given.only:
-                arguments = [objective, str(seed)]
-                run("grpo", arguments, folder, f"{objective}-{seed}.json", url)
+    warm: list[Step] = [("warm", [str(seed)], f"warm-{seed}") for seed in seeds]
+    grpo: list[Step] = [
+        ("grpo", [objective, str(seed)], f"{objective}-{seed}.json")
+        for seed in seeds
+        for objective in given.only
+    ]
+    # The embedded model is served; the lexical ones stand beside it.
+    with service() as (url, _), ThreadPoolExecutor(given.jobs) as pool:
+        for steps in (warm, grpo):
+            list(pool.map(partial(run, folder=folder, url=url), steps))
     runs = load(folder)
     (folder / "table.md").write_text(table(runs))
     print(table(runs))
@@ -50,29 +65,33 @@ def main() -> None:
 
 
 def prepare(folder: Path, settings: Settings) -> None:
-    """Writes the settings; refuses a folder with runs of other ones."""
+    """Writes the settings; refuses a folder with runs of other ones. More seeds may be added."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "settings.json"
-    if file.exists() and Settings.read(file) != settings:
+    if file.exists() and replace(Settings.read(file), seeds=settings.seeds) != settings:
         raise SystemExit(f"{folder} holds runs with other settings: give another --out")
     settings.write(file)
 
 
-def run(step: str, arguments: list[str], folder: Path, leaves: str, url: str) -> None:
-    """A module of this folder in TRL's environment, unless what it leaves is there."""
+def run(step: Step, folder: Path, url: str) -> None:
+    """Runs a step in TRL's environment, unless what it leaves is there."""
+    module, arguments, leaves = step
     if (folder / leaves).exists():
         return
-    print(f"{step} {' '.join(arguments)}", flush=True)
-    command = [str(ENVIRONMENTS["trl"].python), "-m", f"benchmarks.headline.{step}", *arguments]
-    with (folder / "log.txt").open("a") as log:
-        subprocess.run(
+    print(module, *arguments, flush=True)
+    command = [str(ENVIRONMENTS["trl"].python), "-m", f"benchmarks.headline.{module}", *arguments]
+    variables = {"PYTHONPATH": f"{ROOT}:{CLIENT}", "DARLING_URL": url, "OMP_NUM_THREADS": "1"}
+    log = folder / f"{Path(leaves).stem}.log"
+    with log.open("w") as output:
+        ended = subprocess.run(
             [*command, str(folder / "settings.json"), str(folder)],
-            env=os.environ | {"PYTHONPATH": f"{ROOT}:{CLIENT}", "DARLING_URL": url},
+            env=os.environ | variables,
             cwd=ROOT,
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            check=True,
         )
+    if ended.returncode:
+        raise SystemExit(f"{module} {' '.join(arguments)} failed: see {log}")
 
 
 if __name__ == "__main__":
