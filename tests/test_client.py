@@ -27,6 +27,7 @@ from darling_client import (
     Client,
     CohortRollout,
     Group,
+    GroupPreference,
     GroupRewards,
     Overloaded,
     Rollout,
@@ -141,6 +142,33 @@ def test_partitions_and_rollouts_as_objects(url: str) -> None:
         group = Group(chat, [Rollout("Blue", quality=1), Rollout("Red", quality=0)])
         assert client.partitions([Group("p", ["a b", "a b", "c"])])[0].partition == [0, 0, 1]
         assert client.rewards([group])[0].rewards == [1.0, 0.0]
+
+
+def test_scores_of_several_solutions_reach_the_service(url: str) -> None:
+    """Of two rollouts with one solution each, good at one of two things: VPO, by hand."""
+    both = [Rollout("Blue", solutions=[(1.0, 0.0)]), Rollout("Red", solutions=[(1.0, 0.0)])]
+    with Client(url) as client:
+        (answer,) = client.rewards([Group("p", both)], reward={"objective": "vector"})
+        with pytest.raises(BadRequest, match="solutions"):
+            client.rewards([Group("p", ["Blue", "Red"])], reward={"objective": "vector"})
+    assert answer.rewards[0] == answer.rewards[1]
+    assert 0 < answer.rewards[0] < 1
+
+
+def test_preferences(url: str) -> None:
+    texts = ["Blue", "Green", "Blue", "Seven", "Seven"]
+    group = Group("Name a colour.", texts, quality=[1.0, 0.9, 1.0, 0.0, 0.1])
+
+    async def awaited() -> list[GroupPreference]:
+        async with AsyncClient(url) as client:
+            return await client.preferences([group], share=0.05)
+
+    with Client(url) as client:
+        (answer,) = client.preferences([group])
+        narrow = client.preferences([group], share=0.05)
+    assert (answer.chosen, answer.rejected, answer.num_classes) == (1, 3, 3)
+    assert (narrow[0].chosen, narrow[0].rejected) == (0, 3)
+    assert asyncio.run(awaited()) == narrow
 
 
 def test_large_bodies_are_compressed(url: str) -> None:

@@ -12,16 +12,25 @@ import httpx
 
 from darling_client._calls import (
     PartitionAsked,
+    PreferenceAsked,
     RewardAsked,
     RolloutAsked,
     partition_call,
+    preference_call,
     rewards_call,
     rollout_call,
 )
 from darling_client._errors import Unavailable
 from darling_client._exchange import LIMITS, Call, Outcome, Pause, all_answered, exchange
 from darling_client._options import Options
-from darling_client._types import CohortRollout, Group, GroupPartition, GroupRewards, RolloutReward
+from darling_client._types import (
+    CohortRollout,
+    Group,
+    GroupPartition,
+    GroupPreference,
+    GroupRewards,
+    RolloutReward,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -50,6 +59,12 @@ class AsyncClient(Options):
         self, groups: Sequence[Group], **asked: Unpack[PartitionAsked]
     ) -> list[GroupPartition]:
         calls = [partition_call(group, asked) for group in groups]
+        return all_answered(await self._answers(calls))
+
+    async def preferences(
+        self, groups: Sequence[Group], **asked: Unpack[PreferenceAsked]
+    ) -> list[GroupPreference]:
+        calls = [preference_call(group, asked) for group in groups]
         return all_answered(await self._answers(calls))
 
     async def rollout(self, rollout: CohortRollout, **asked: Unpack[RolloutAsked]) -> RolloutReward:

@@ -12,6 +12,7 @@ from darling_client._types import (
     CohortRollout,
     Group,
     GroupPartition,
+    GroupPreference,
     GroupRewards,
     Model,
     Prompt,
@@ -46,12 +47,21 @@ class RewardAsked(RolloutAsked, total=False):
     return_probabilities: bool | None
 
 
+class PreferenceAsked(PartitionAsked, total=False):
+    diversity: str | None
+    share: float | None
+
+
 def rewards_call(group: Group, asked: RewardAsked) -> Call[GroupRewards]:
     return _group_call("/v1/rewards", GroupRewards, group, asked)
 
 
 def partition_call(group: Group, asked: PartitionAsked) -> Call[GroupPartition]:
     return _group_call("/v1/partitions", GroupPartition, group, asked)
+
+
+def preference_call(group: Group, asked: PreferenceAsked) -> Call[GroupPreference]:
+    return _group_call("/v1/preferences", GroupPreference, group, asked)
 
 
 def _group_call(path: str, kind: type[G], group: Group, asked: JsonObject) -> Call[G]:
@@ -127,6 +137,7 @@ def _rollout(rollout: Rollout) -> dict[str, Any]:
         answer=rollout.answer,
         correct=rollout.correct,
         logprob=rollout.logprob,
+        solutions=None if rollout.solutions is None else [list(s) for s in rollout.solutions],
     )
 
 

@@ -13,16 +13,25 @@ import httpx
 
 from darling_client._calls import (
     PartitionAsked,
+    PreferenceAsked,
     RewardAsked,
     RolloutAsked,
     partition_call,
+    preference_call,
     rewards_call,
     rollout_call,
 )
 from darling_client._errors import Unavailable
 from darling_client._exchange import LIMITS, Call, Outcome, Pause, all_answered, exchange
 from darling_client._options import Options
-from darling_client._types import CohortRollout, Group, GroupPartition, GroupRewards, RolloutReward
+from darling_client._types import (
+    CohortRollout,
+    Group,
+    GroupPartition,
+    GroupPreference,
+    GroupRewards,
+    RolloutReward,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -58,6 +67,13 @@ class Client(Options):
     ) -> list[GroupPartition]:
         """Classes and diversity without quality."""
         calls = [partition_call(group, asked) for group in groups]
+        return all_answered(self._answers(calls))
+
+    def preferences(
+        self, groups: Sequence[Group], **asked: Unpack[PreferenceAsked]
+    ) -> list[GroupPreference]:
+        """DivPO's pair of each group: the rollout to prefer, and the one to prefer it to."""
+        calls = [preference_call(group, asked) for group in groups]
         return all_answered(self._answers(calls))
 
     def rollout(self, rollout: CohortRollout, **asked: Unpack[RolloutAsked]) -> RolloutReward:

@@ -99,6 +99,14 @@ class GroupRewards(GroupPartition):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupPreference(GroupPartition):
+    chosen: int | None
+    """Index of the rollout to prefer; None where all are equally good."""
+    rejected: int | None
+    """Index of the rollout that it is preferred to."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RolloutReward:
     """What one rollout of a cohort gets when its siblings have arrived."""
 
