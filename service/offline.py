@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import orjson
-from tqdm import tqdm
 
 from models.options import ModelError
+from models.progress import progress
 from service.body import parse
 from service.errors import BadRequest, Invalid, Problem
 from service.pipeline import Pipeline
@@ -68,13 +68,13 @@ async def _score(
             out = sys.stdout.buffer if target == "-" else files.enter_context(_append(target))
             failed = 0
             total = None if source == "-" else _count(source)
-            with tqdm(total=total, initial=done, unit="line", disable=None) as progress:
+            with progress(total=total, initial=done, unit="line") as bar:
                 async for number, answer in _answers(pipeline, lines, done, columns, options):
                     failed += "error" in answer
                     record = {"line": number, "model": stamp, **answer}
                     out.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
                     out.flush()
-                    progress.update(number - progress.n)
+                    bar.update(number - bar.n)
         if failed:
             print(f"{failed} lines could not be scored; see their `error`", file=sys.stderr)
         return 1 if failed else 0

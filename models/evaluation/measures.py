@@ -6,12 +6,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from models.evaluation.lengthen import TARGETS, lengthen, longest
 from models.evaluation.predict import Question, answers, of_groups, of_pairs
 from models.evaluation.report import Figures, Section
 from models.partition import LINKAGES
+from models.progress import progress
 from models.protocol import EquivalenceClassifier, FloatArray, IntArray, all_pairs
 from models.training.data import HumanPair, TeacherGroup
 from models.training.metrics import Interval, bootstrap, pair_metrics, partition_metrics
@@ -91,7 +91,7 @@ def partitions(contenders: Contenders, groups: Sequence[TeacherGroup]) -> Iterat
     matrices = {name: of_groups(c, groups, f"groups: {name}") for name, c in contenders.items()}
     for linkage in LINKAGES:
         figures: dict[str, Figures] = {}
-        for name, c in tqdm(contenders.items(), desc=f"{linkage} linkage", disable=None):
+        for name, c in progress(contenders.items(), desc=f"{linkage} linkage"):
             figures[name] = partition_metrics(matrices[name], groups, c.info.threshold, linkage)
         yield Section(f"stored partitions, {linkage} linkage", len(groups), "groups", figures)
 

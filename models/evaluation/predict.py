@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from models.progress import progress
 from models.protocol import (
     EquivalenceClassifier,
     FloatArray,
@@ -38,7 +38,7 @@ def answers(
 ) -> list[FloatArray]:
     """P(equivalent) of each question's pairs."""
     found: list[FloatArray] = []
-    with tqdm(total=len(questions), desc=name, disable=None) as progress:
+    with progress(total=len(questions), desc=name) as bar:
         for batch in _batches(classifier, questions):
             units = {unit.key: unit for _, plan in batch for unit in plan.units}
             results = dict(zip(units, classifier.run(list(units.values())), strict=True))
@@ -48,7 +48,7 @@ def answers(
                         question.prompt, question.texts, question.pairs, results
                     )
                 )
-            progress.update(len(batch))
+            bar.update(len(batch))
     return found
 
 

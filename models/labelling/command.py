@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tqdm import tqdm
-
 from models.evaluation.predict import ONE_PAIR
 from models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
 from models.options import ModelError, ModelOptions
+from models.progress import progress
 from models.protocol import EquivalenceClassifier
 from models.registry import load
 
@@ -110,7 +109,7 @@ def cost(judge: EquivalenceClassifier, candidates: Sequence[Candidate]) -> Cost:
 def _ask(judge: EquivalenceClassifier, candidates: Sequence[Candidate], out: IO[bytes]) -> int:
     """Writes a line for each candidate, batch by batch; the number of similar ones."""
     similar = 0
-    with tqdm(total=len(candidates), unit="pair", desc="label", disable=None) as progress:
+    with progress(total=len(candidates), unit="pair", desc="label") as bar:
         for start in range(0, len(candidates), BATCH):
             batch = candidates[start : start + BATCH]
             plans = [judge.plan(c.prompt, (c.a, c.b), ONE_PAIR) for c in batch]
@@ -128,7 +127,7 @@ def _ask(judge: EquivalenceClassifier, candidates: Sequence[Candidate], out: IO[
                 similar += row["similar"]
                 out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
             out.flush()
-            progress.update(len(batch))
+            bar.update(len(batch))
     return similar
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from models.head import Network, sigmoid
+from models.progress import progress
 from models.protocol import FloatArray, IntArray, OperatingPoint
 from models.training.corpus import Corpus
 from models.training.data import folds
@@ -77,7 +77,7 @@ def cross_validate(
     size = len(corpus.features)
     logits, probabilities = np.full(size, np.nan), np.full(size, np.nan)
     decisions: dict[OperatingPoint, Mask] = {}
-    for pairs, groups in tqdm(list(held_out), desc=name, disable=None):
+    for pairs, groups in progress(list(held_out), desc=name):
         network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
         slope, intercept, thresholds = calibrate(corpus, recipe, ~pairs, ~groups, seed)
         logits[pairs] = network.logits(corpus.features[pairs])
@@ -112,8 +112,8 @@ def teacher_matrices(
 ) -> list[FloatArray]:
     """Each group's (n, n) probabilities by a network that saw none of its prompt."""
     matrices: list[FloatArray] = [np.eye(len(group.texts)) for group in corpus.groups]
-    for pairs, groups in tqdm(
-        list(by_prompt(corpus, TEACHER_FOLDS, seed)), desc="teacher folds", disable=None
+    for pairs, groups in progress(
+        list(by_prompt(corpus, TEACHER_FOLDS, seed)), desc="teacher folds"
     ):
         network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
         for g in np.flatnonzero(groups[: len(matrices)]).tolist():

@@ -4,11 +4,11 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from models.description import EVEN_SALIENCE, Description, Lexicon, describe, unit
 from models.encoder import TextEncoder, TokenizedText, Vectors
 from models.features import pair_features
+from models.progress import progress
 from models.protocol import IntArray, all_pairs
 from models.training.data import ONE_PAIR, HumanPair, TeacherGroup
 from models.training.short_answers import MadeUpPairs
@@ -56,7 +56,7 @@ def features_of(encoder: TextEncoder, lexicon: Lexicon, rows: Rows) -> list[Vect
     texts = list(dict.fromkeys(text for row in rows.texts() for text in row))
     known = dict(zip(texts, _described(encoder, texts, lexicon), strict=True))
     found: list[Vectors] = []
-    for prompt, *answers in tqdm(rows.texts(), desc="compare", disable=None):
+    for prompt, *answers in progress(rows.texts(), desc="compare"):
         described = [known[text] for text in answers]
         at = _pairs(rows, len(found), answers)
         found.append(pair_features(described, known[prompt], at, lexicon))
@@ -127,8 +127,8 @@ def _described(encoder: TextEncoder, texts: Sequence[str], lexicon: Lexicon) -> 
 
 def _encoded(encoder: TextEncoder, tokenized: Sequence[TokenizedText]) -> Iterator[list[Vectors]]:
     total = sum(len(text.ids) for text in tokenized)
-    with tqdm(total=total, unit="token", desc="encode", disable=None) as progress:
+    with progress(total=total, unit="token", desc="encode") as bar:
         for start in range(0, len(tokenized), BATCH):
             batch = tokenized[start : start + BATCH]
             yield encoder.token_vectors(batch)
-            progress.update(sum(len(text.ids) for text in batch))
+            bar.update(sum(len(text.ids) for text in batch))

@@ -1,13 +1,12 @@
 """Records through the service's own pipeline: their classes, and cosines of their embeddings."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from models.options import ModelError
+from models.progress import progress
 from service.answers import PartitionedGroup
 from service.errors import Problem
 from service.evaluation.records import Record
@@ -44,7 +43,7 @@ async def _judge(
     pipeline = Pipeline(settings.unbounded())
     await pipeline.start()
     room = asyncio.Semaphore(WINDOW)
-    with tqdm(total=len(records), unit="group", file=sys.stderr, disable=None) as progress:
+    with progress(total=len(records), unit="group") as bar:
 
         async def judged(record: Record) -> PartitionedGroup:
             request = PartitionRequest(
@@ -54,7 +53,7 @@ async def _judge(
             )
             async with room:
                 answer = await pipeline.partitions(request)
-            progress.update()
+            bar.update()
             return answer.groups[0]
 
         try:
