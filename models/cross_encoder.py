@@ -2,7 +2,8 @@
 
 Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
 softmax of the "equivalent" label, or the sigmoid of a single logit. BERT and RoBERTa architectures
-run packed (`models.packed`), the others in tiles of fixed shape (`models.tiles`).
+run packed (`models.packed`), decoders read once what pairs share (`models.causal`), and the others
+run in tiles of fixed shape (`models.tiles`).
 
 How a checkpoint wants to be used comes from the settings, else from the preset it is loaded under,
 else from these attributes of its config.json, else from its tokenizer and the usual conventions:
@@ -22,10 +23,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from models.causal import CausalPairs
 from models.fingerprint import fingerprint_of
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from models.packed import PackedEncoder, Shape
-from models.pair_input import PairEncoder
+from models.pair_input import EncodedPair, PairEncoder
 from models.pairs import PairResult, Pairwise
 from models.precision import dtype_of
 from models.presets import Preset
@@ -78,6 +80,8 @@ class CrossEncoder(Pairwise):
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
         )
         self._packed = _packed(self._model, options)
+        divided = self._packed is None and options.runtime != "tiles"
+        self._causal = CausalPairs.of(self._model, options.device) if divided else None
         self._segments = reads_segments(self._model, tokenizer, template)
         self._pairs = PairEncoder(tokenizer, template, side_length, max_length)
         read = f"{side_length} tokens a side" if side_length else f"{max_length} tokens"
@@ -96,17 +100,21 @@ class CrossEncoder(Pairwise):
             return []
         encoded = [self._pairs.encode(unit.inputs[0], unit.inputs[1]) for unit in units]
         results: dict[int, PairResult] = {}
-        sequences = [pair.sequence for pair in encoded]
-        for index, logits in self._logits(sequences):
+        for index, logits in self._logits(encoded):
             results[index] = PairResult(
                 probability=self._probability(logits),
-                tokens=sequences[index].shape[1],
+                # Of the whole pair, so that the count does not depend on company either.
+                tokens=encoded[index].sequence.shape[1],
                 truncated=encoded[index].truncated,
             )
         return [results[i] for i in range(len(units))]
 
-    def _logits(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, torch.Tensor]]:
-        """(index, logits (labels,)) of every sequence, in any order."""
+    def _logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
+        """(index, logits (labels,)) of every pair, in any order."""
+        if self._causal is not None:
+            yield from self._causal.logits(pairs)
+            return
+        sequences = [pair.sequence for pair in pairs]
         if self._packed is None:
             # A decoder classifies the last token that is not padding: without a padding token of
             # its own, it gets one that none of these inputs holds.
@@ -137,7 +145,8 @@ class CrossEncoder(Pairwise):
         return float(torch.softmax(logits, dim=0)[self._similar])
 
     def _fingerprint(self, *choices: object) -> str:
-        computed = f"{self._model.dtype} {'tiles' if self._packed is None else 'packed'}"
+        way = "packed" if self._packed else "divided" if self._causal else "tiles"
+        computed = f"{self._model.dtype} {way}"
         return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices} {computed}")
 
 

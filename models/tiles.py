@@ -16,6 +16,8 @@ from models.protocol import IntArray
 
 TILE_TOKENS = 128
 """Tokens below which a bigger batch is faster on a CPU; above, one sequence fills a tile."""
+TILE_TOKENS_ELSEWHERE = 8192
+"""On a GPU, which small tiles would leave idle."""
 
 Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(channels, rows, length) inputs and a (rows, length) mask, both int64, to (rows, ...)."""
@@ -25,6 +27,11 @@ def bucket(length: int) -> int:
     """The padded length for a sequence: multiples of 16 to 128, of 32 to 512, then of 128."""
     step = 16 if length <= 128 else 32 if length <= 512 else 128
     return -(-length // step) * step
+
+
+def tile_rows(length: int, device: str) -> int:
+    """Sequences in a tile of so padded a length."""
+    return max((TILE_TOKENS if device == "cpu" else TILE_TOKENS_ELSEWHERE) // length, 1)
 
 
 def run_in_tiles(
@@ -38,7 +45,7 @@ def run_in_tiles(
     for index, sequence in enumerate(sequences):
         buckets[bucket(sequence.shape[1])].append(index)
     for length in sorted(buckets):
-        rows = max(TILE_TOKENS // length, 1)
+        rows = tile_rows(length, device)
         members = buckets[length]
         for start in range(0, len(members), rows):
             tile = members[start : start + rows]
