@@ -1,143 +1,156 @@
-"""Causal checkpoints: the part of the input that many pairs share goes through the model once.
+"""Shared prefix of causal checkpoints: of the pairs with one first text, that text is read once.
 
-A decoder reads a pair as the first text and then the second, and its keys and values of the first
-do not depend on what follows. So they are computed once for all pairs of a batch that start alike,
-and each second text continues from them: about half of a group's tokens need not be read.
+What a decoder makes of a token depends on the tokens before it only. So what stands before the
+second text is run once, and each second text goes on from its keys and values: of a group's
+n (n - 1) / 2 first texts n - 1 are read. A pair gets the same bits in any company:
 
-A pair gets the same bits in any company: it is always divided at the same place, a first part
-always runs alone and unpadded, and second parts run in tiles whose shape depends on their length
-and that of the first part only. Padding stands behind a text, where causal attention never looks.
+- it is parted where its second text begins, alone too;
+- the part before is run by itself, and the parts after in tiles of one shape (`models.tiles`);
+- padding stands to the right, where causal attention does not look, so no mask is given: attention
+  would choose its kernel by what is in it.
+
+Whether a checkpoint can be read so is tried when it is loaded; any other one runs whole, in tiles.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from models.pair_input import EncodedPair
 from models.protocol import IntArray
-from models.tiles import bucket, tile_rows
+from models.tiles import run_in_tiles
 
 log = logging.getLogger(__name__)
 
-TRIAL_LENGTHS = ((40, 7), (3, 90))
-TOLERANCE = 1e-3
-"""Of a logit in float32, relative to the largest; far below what a wrong mask or position does."""
-TOLERANCE_OF_HALF = 0.1
+Past = list[tuple[Tensor, Tensor]]
+"""Keys and values of each layer, (1, heads, tokens, width)."""
+
+TRIAL_PREFIX = 20
+TRIAL_REST = (3, 16)
+"""In one tile, of which the shorter one does not fill its row."""
+TOLERANCE = {torch.float32: 1e-4}
+TOLERANCE_BELOW = 5e-2
+"""Of the largest logit, in formats of less precision."""
+TURN_WITH_LENGTH = ("dynamic", "longrope")
+"""Rotary embeddings by which a long input moves the tokens at its start too."""
 
 
-class CausalPairs:
-    """A decoder with a classification head over its last token."""
+class SharedPrefix:
+    """A decoder with a `score` head. Keeps the last prefix: a group takes several batches."""
 
     def __init__(self, model: Any, device: str) -> None:
-        self._decoder, self._head = model.base_model, model.score
-        self._pad = model.config.pad_token_id
+        self._model = model
         self._device = device
+        self._pad = model.config.pad_token_id
+        self._last: tuple[bytes, Past] | None = None
 
     @classmethod
-    def of(cls, model: Any, device: str) -> "CausalPairs | None":
-        """None where the architecture is not known to continue from its own keys and values."""
-        kinds = getattr(model.config, "layer_types", None)
-        sliding = kinds is None and getattr(model.config, "sliding_window", None)
-        if not hasattr(model, "score") or sliding or set(kinds or ()) - {"full_attention"}:
+    def of(cls, model: Any, device: str) -> "SharedPrefix | None":
+        """None if the model is no decoder, or reads a pair in parts otherwise than as a whole."""
+        accepted = signature(model.base_model.forward).parameters
+        causal = getattr(model.config, "is_causal", True) and "past_key_values" in accepted
+        if not causal or not hasattr(model, "score"):
             return None
-        made = cls(model, device)
+        shared = cls(model, device)
         try:
-            agrees = made._agrees_with(model)
-        except Exception as error:  # whatever an encoder says to being asked for a cache
-            log.debug("no shared prefixes for %s: %s", type(model).__name__, error)
-            return None
-        return made if agrees else None
+            reason = shared.objection()
+        except Exception as error:  # whatever an architecture that is not known here may raise
+            reason = str(error)
+        if reason is None:
+            return shared
+        kind = model.config.model_type
+        log.warning("a %s here reads every pair whole, which is slower: %s", kind, reason)
+        return None
+
+    def objection(self) -> str | None:
+        """What speaks against reading in parts; None if a trial gives the logits that it should."""
+        turned = {str(getattr(module, "rope_type", "")) for module in self._model.modules()}
+        if any(name in kind for kind in turned for name in TURN_WITH_LENGTH):
+            return "its rotary embedding depends on the length of the input"
+        vocabulary = self._model.get_input_embeddings().weight.shape[0]
+        source = np.random.default_rng(0)
+        ids = source.integers(0, vocabulary, (1, TRIAL_PREFIX + max(TRIAL_REST)))
+        ends = [TRIAL_PREFIX + rest for rest in TRIAL_REST]
+        trial = [EncodedPair(ids[:, :end], False, TRIAL_PREFIX) for end in ends]
+        together = dict(self.logits(trial))
+        for index, pair in enumerate(trial):
+            ((_, alone),) = self.logits([pair])
+            if not torch.equal(alone, together[index]):
+                return "its logits depend on what else is in the batch"
+            with torch.inference_mode():
+                given = torch.from_numpy(pair.sequence).to(self._device)
+                whole = self._model(input_ids=given).logits[0].double().cpu()
+            near = TOLERANCE.get(self._model.dtype, TOLERANCE_BELOW) * whole.abs().max().clamp(1)
+            if not bool(((alone - whole).abs() <= near).all()):
+                return "its logits are others when the second text is read after the first"
+        return None
 
     def logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, Tensor]]:
-        """(index, logits (labels,)) of every pair, in any order."""
+        """Yields (index, logits (labels,)) of every pair, those of one prefix after each other."""
+        parts = [self._parts(pair) for pair in pairs]
         alike: dict[bytes, list[int]] = defaultdict(list)
-        parts = [self._divided(pair) for pair in pairs]
-        for index, (first, _) in enumerate(parts):
-            alike[first.tobytes()].append(index)
+        for index, (prefix, _) in enumerate(parts):
+            alike[prefix.tobytes()].append(index)
         for members in alike.values():
-            first = parts[members[0]][0]
-            for place, row in self._continued(first, [parts[i][1] for i in members]):
-                yield members[place], row
+            found = self._of_one_prefix([parts[index] for index in members])
+            for number, logits in found:
+                yield members[number], logits
 
-    def _divided(self, pair: EncodedPair) -> tuple[IntArray, IntArray]:
-        """(shared part, the rest), which ends with the token that is classified.
+    def _parts(self, pair: EncodedPair) -> tuple[IntArray, IntArray]:
+        """Ids before the second text, (n,), and from there to the one that the head reads, (1, m).
 
-        As transformers choose it: the last one that is not padding.
+        That is the last one that is not the checkpoint's padding token, if it has one.
         """
         ids = pair.sequence[0]
-        content = np.arange(len(ids)) if self._pad is None else np.flatnonzero(ids != self._pad)
-        end = int(content[-1]) + 1 if len(content) else len(ids)
-        second = min(pair.second, end - 1)
-        return ids[:second], ids[second:end]
+        held = np.arange(len(ids)) if self._pad is None else np.flatnonzero(ids != self._pad)
+        last = int(held[-1]) if len(held) else 0
+        split = min(pair.split, last)
+        return ids[:split], ids[None, split : last + 1]
 
-    def _continued(
-        self, first: IntArray, seconds: Sequence[IntArray]
+    def _of_one_prefix(
+        self, parts: Sequence[tuple[IntArray, IntArray]]
     ) -> Iterator[tuple[int, Tensor]]:
-        """(index, logits) of each second part behind the first one."""
-        buckets: dict[int, list[int]] = defaultdict(list)
-        for index, second in enumerate(seconds):
-            buckets[bucket(len(second))].append(index)
-        with torch.inference_mode():
-            shared = self._keys_and_values(first)
-            for length, members in sorted(buckets.items()):
-                rows = tile_rows(length, self._device)
-                for start in range(0, len(members), rows):
-                    tile = members[start : start + rows]
-                    filled = [seconds[i] for i in tile + [tile[0]] * (rows - len(tile))]
-                    logits = self._tile(shared, filled, length)
-                    yield from zip(tile, logits.double().cpu(), strict=False)
+        forward = partial(self._continue, self._past(parts[0][0]))
+        return run_in_tiles(forward, [rest for _, rest in parts], pad=0, device=self._device)
 
-    def _keys_and_values(self, first: IntArray) -> list[tuple[Tensor, Tensor]]:
-        """Of each layer, (1, heads, length, width) both; none for no tokens."""
-        if not len(first):
+    def _past(self, prefix: IntArray) -> Past:
+        key = prefix.tobytes()
+        kept = self._last
+        if kept is None or kept[0] != key:
+            kept = self._last = None  # before the next is made: they are big
+            kept = self._last = (key, self._read(prefix))
+        return kept[1]
+
+    def _read(self, prefix: IntArray) -> Past:
+        """Raises `TypeError` if the model keeps anything but all keys and values."""
+        if not len(prefix):
             return []
-        ids = torch.from_numpy(first[None]).to(self._device)
-        cache = self._decoder(input_ids=ids, use_cache=True).past_key_values
+        with torch.inference_mode():
+            given = torch.from_numpy(prefix[None]).to(self._device)
+            cache = self._model.base_model(input_ids=given, use_cache=True).past_key_values
+        if any(type(layer) is not DynamicLayer for layer in cache.layers):
+            raise TypeError("not all of its layers look back at the whole input")
         return [(layer.keys, layer.values) for layer in cache.layers]
 
-    def _tile(
-        self, shared: Sequence[tuple[Tensor, Tensor]], seconds: Sequence[IntArray], length: int
-    ) -> Tensor:
-        """(rows, labels), each row from the state of its last token."""
-        rows, past = len(seconds), shared[0][0].shape[-2] if shared else 0
-        inputs = np.zeros((rows, length), dtype=np.int64)
-        for row, second in zip(inputs, seconds, strict=True):
-            row[: len(second)] = second
-        # Without a mask: what is computed must not depend on whether a row is padded.
-        states = self._decoder(
-            input_ids=torch.from_numpy(inputs).to(self._device),
-            position_ids=torch.arange(past, past + length, device=self._device)[None],
-            past_key_values=DynamicCache(
-                [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in shared]
-            ),
+    def _continue(self, past: Past, inputs: Tensor, mask: Tensor) -> Tensor:
+        rows = len(mask)
+        cache = DynamicCache()
+        for number, (keys, values) in enumerate(past):
+            shape = (rows, -1, -1, -1)
+            cache.update(keys.expand(shape), values.expand(shape), number)
+        # Padding gets the last token's position: the next ones may be more than the model has.
+        places = mask.cumsum(1) - 1 + cache.get_seq_length()
+        states = self._model.base_model(
+            input_ids=inputs[0], position_ids=places, past_key_values=cache, use_cache=True
         ).last_hidden_state
-        last = torch.tensor([len(second) - 1 for second in seconds], device=self._device)
-        found: Tensor = self._head(states[torch.arange(rows, device=self._device), last])
-        return found
-
-    def _agrees_with(self, model: Any) -> bool:
-        """Whether divided inputs get the logits of whole ones, by the model's own forward pass."""
-        source = np.random.default_rng(0)
-        half = model.dtype != torch.float32
-        for first, second in TRIAL_LENGTHS:
-            # Of the last tokens of a vocabulary some may be special, padding among them.
-            ids = source.integers(1, model.config.vocab_size // 2, first + second)
-            pair = EncodedPair(np.stack([ids, ids]), first, truncated=False)
-            ((_, divided),) = self.logits([pair])
-            with torch.inference_mode():
-                whole = self._whole(model, ids)
-            room = (TOLERANCE_OF_HALF if half else TOLERANCE) * max(1.0, float(whole.abs().max()))
-            if not torch.allclose(divided, whole, rtol=0, atol=room):
-                return False
-        return True
-
-    def _whole(self, model: Any, ids: IntArray) -> Tensor:
-        given = torch.from_numpy(ids[None]).to(self._device)
-        logits: Tensor = model(input_ids=given, attention_mask=torch.ones_like(given)).logits
-        return logits[0].double().cpu()
+        read = states[torch.arange(rows, device=states.device), mask.sum(1) - 1]
+        logits: Tensor = self._model.score(read)
+        return logits.double().cpu()

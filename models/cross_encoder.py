@@ -2,8 +2,8 @@
 
 Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
 softmax of the "equivalent" label, or the sigmoid of a single logit. BERT and RoBERTa architectures
-run packed (`models.packed`), decoders read once what pairs share (`models.causal`), and the others
-run in tiles of fixed shape (`models.tiles`).
+run packed (`models.packed`), decoders read the first text once for all of its pairs
+(`models.causal`), the others run in tiles of fixed shape (`models.tiles`).
 
 How a checkpoint wants to be used comes from the settings, else from the preset it is loaded under,
 else from these attributes of its config.json, else from its tokenizer and the usual conventions:
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from models.causal import CausalPairs
+from models.causal import SharedPrefix
 from models.fingerprint import fingerprint_of
 from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from models.packed import PackedEncoder, Shape
@@ -80,9 +80,10 @@ class CrossEncoder(Pairwise):
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
         )
         self._packed = _packed(self._model, options)
-        divided = self._packed is None and options.runtime != "tiles"
-        self._causal = CausalPairs.of(self._model, options.device) if divided else None
         self._segments = reads_segments(self._model, tokenizer, template)
+        self._shared = None
+        if self._packed is None and options.runtime != "tiles" and not self._segments:
+            self._shared = SharedPrefix.of(self._model, options.device)
         self._pairs = PairEncoder(tokenizer, template, side_length, max_length)
         read = f"{side_length} tokens a side" if side_length else f"{max_length} tokens"
         self.info = options.apply(
@@ -103,7 +104,6 @@ class CrossEncoder(Pairwise):
         for index, logits in self._logits(encoded):
             results[index] = PairResult(
                 probability=self._probability(logits),
-                # Of the whole pair, so that the count does not depend on company either.
                 tokens=encoded[index].sequence.shape[1],
                 truncated=encoded[index].truncated,
             )
@@ -111,8 +111,8 @@ class CrossEncoder(Pairwise):
 
     def _logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
         """(index, logits (labels,)) of every pair, in any order."""
-        if self._causal is not None:
-            yield from self._causal.logits(pairs)
+        if self._shared is not None:
+            yield from self._shared.logits(pairs)
             return
         sequences = [pair.sequence for pair in pairs]
         if self._packed is None:
@@ -145,7 +145,7 @@ class CrossEncoder(Pairwise):
         return float(torch.softmax(logits, dim=0)[self._similar])
 
     def _fingerprint(self, *choices: object) -> str:
-        way = "packed" if self._packed else "divided" if self._causal else "tiles"
+        way = "packed" if self._packed else "shared prefix" if self._shared else "tiles"
         computed = f"{self._model.dtype} {way}"
         return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices} {computed}")
 

@@ -17,9 +17,9 @@ from models.protocol import IntArray
 class EncodedPair:
     sequence: IntArray
     """Token ids and segment ids, shape (2, length)."""
-    second: int
-    """Where the second text begins; what stands before depends on the first alone."""
     truncated: bool
+    split: int
+    """Tokens in front of the second text."""
 
 
 class PairEncoder:
@@ -58,15 +58,15 @@ class PairEncoder:
         if self._pieces is None:
             joined = self._tokenizer.post_process(first, second, add_special_tokens=True)
             sequence = np.asarray([joined.ids, joined.type_ids], dtype=np.int64)
-            second = joined.sequence_ids.index(1) if 1 in joined.sequence_ids else len(joined) - 1
+            split = [*joined.sequence_ids, 1].index(1)
         else:
             before, between, after = self._pieces
             left = [*before, *first.ids, *between]
             right = [*second.ids, *after]
             segments = [0] * len(left) + [1] * len(right)
             sequence = np.asarray([left + right, segments], dtype=np.int64)
-            second = len(left)
-        return EncodedPair(sequence, second, truncated=kept != whole)
+            split = len(left)
+        return EncodedPair(sequence, kept != whole, split)
 
     def _parse(self, template: str) -> tuple[list[int], list[int], list[int]]:
         before, found_a, rest = template.partition("{a}")

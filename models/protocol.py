@@ -86,7 +86,7 @@ class Result(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens that went through the model."""
+        """Tokens of the input as the model reads it; what units share counts in each of them."""
         ...
 
     @property

@@ -8,6 +8,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     DebertaV2Config,
     DebertaV2ForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
     ModernBertConfig,
     ModernBertForSequenceClassification,
     PreTrainedTokenizerFast,
@@ -96,6 +98,24 @@ def qwen3(folder: Path, **config: Any) -> Any:
             num_key_value_heads=1,
             head_dim=16,
             **SIZE | config,
+        )
+    )
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+def gpt2(folder: Path, **config: Any) -> Any:
+    """A decoder that has learned its positions, and no more than 64 of them."""
+    torch.manual_seed(6)
+    tokenizer = byte_tokenizer(folder, QWEN, unk_token="<unk>", pad_token="<|endoftext|>")
+    model: Any = GPT2ForSequenceClassification(
+        GPT2Config(
+            vocab_size=len(tokenizer),
+            n_positions=64,
+            n_embd=32,
+            n_layer=2,
+            n_head=2,
+            **{"initializer_range": 0.5, "num_labels": 2} | config,
         )
     )
     model.save_pretrained(folder)

@@ -1,8 +1,11 @@
-"""Decoders read what pairs share once: the same answers as transformers', the same bits always."""
+"""Decoders read a text once for all of its pairs: same answers, same bits, fewer tokens."""
 
 import random
+import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -11,118 +14,191 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import MistralConfig, MistralForSequenceClassification
+from tokenizers.processors import TemplateProcessing
+from torch.nn.modules.module import register_module_forward_hook
+from transformers import PreTrainedTokenizerFast, Qwen3Model
 
 from models.cross_encoder import CrossEncoder
 from models.options import ModelOptions
-from models.pairs import pair_unit
-from models.protocol import FloatArray, Unit, all_pairs, judge
-from tests.checkpoints import QWEN, SIZE, byte_tokenizer, qwen3
+from models.protocol import Unit, all_pairs, judge
+from tests.checkpoints import deberta, gpt2, qwen3
 
-TEMPLATE = "{a}<|im_end|>{b}"
-OPTIONS = ModelOptions(pair_template=TEMPLATE)
-
-
-def sliding(folder: Path) -> Any:
-    torch.manual_seed(6)
-    size = len(byte_tokenizer(folder, QWEN, unk_token="<unk>", pad_token="<|endoftext|>"))
-    make: Any = MistralForSequenceClassification
-    more: dict[str, Any] = {"sliding_window": 8, "num_key_value_heads": 1, "pad_token_id": 0}
-    model = make(MistralConfig(vocab_size=size, **SIZE, **more))
-    model.save_pretrained(folder)
-    return model.eval()
+CHAT = "<|im_start|>{a}<|im_end|>{b}<|im_end|>"
+OPTIONS = ModelOptions(pair_template=CHAT)
+WHOLE = replace(OPTIONS, runtime="tiles")
 
 
-def texts(seed: int, count: int, longest: int = 150) -> list[str]:
+def texts(seed: int, lengths: Sequence[int]) -> list[str]:
+    """As many tokens as characters."""
     source = random.Random(seed)
-    return ["".join(source.choices("abc de", k=source.randint(1, longest))) for _ in range(count)]
+    return ["".join(source.choices(string.ascii_letters + " \n", k=n)) for n in lengths]
 
 
-def expected(model: Any, classifier: CrossEncoder, units: Sequence[Unit]) -> FloatArray:
-    """By transformers, one whole pair at a time."""
-    found = []
-    for unit in units:
-        ids = torch.from_numpy(classifier._pairs.encode(*unit.inputs).sequence[:1])
-        with torch.no_grad():
-            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].double()
-        found.append(float(torch.softmax(logits, 0)[-1]))
-    return np.asarray(found)
+@pytest.mark.parametrize("make", [qwen3, gpt2])
+@pytest.mark.parametrize(
+    "options",
+    [
+        OPTIONS,
+        replace(OPTIONS, side_length=9),
+        replace(OPTIONS, max_length=40),
+        replace(OPTIONS, pair_template="{a}<|im_end|>{b}"),
+        replace(OPTIONS, pair_template="{a}{b}<|im_end|>"),
+    ],
+)
+def test_probabilities_equal_those_of_whole_pairs(
+    tmp_path: Path, make: Callable[[Path], Any], options: ModelOptions
+) -> None:
+    make(tmp_path)
+    shared = CrossEncoder(str(tmp_path), options)
+    whole = CrossEncoder(str(tmp_path), replace(options, runtime="tiles"))
+    given = texts(1, [0, 1, 5, 14, 15, 16, 29, 33, 40, 70])
+    pairs = all_pairs(len(given))
+    found = judge(shared, "", given, pairs)
+    np.testing.assert_allclose(found, judge(whole, "", given, pairs), rtol=0, atol=1e-5)
+    assert len(np.unique(found.round(4))) > len(pairs) / 2, "they say something"
+    assert shared.info.revision != whole.info.revision
 
 
-def units_of(some: Sequence[str]) -> list[Unit]:
-    return [pair_unit(some[i], some[j]) for i, j in all_pairs(len(some)).tolist()]
+def test_a_pair_joined_by_the_tokenizer_is_parted_too(tmp_path: Path) -> None:
+    qwen3(tmp_path)
+    fast = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    fast.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A", pair="$A <|im_end|> $B:1 <|im_end|>:1", special_tokens=[("<|im_end|>", 2)]
+    )
+    fast.save_pretrained(tmp_path)
+    given = texts(2, [0, 3, 20, 50])
+    joined, templated = (
+        CrossEncoder(str(tmp_path), ModelOptions(pair_template=template))
+        for template in (None, "{a}<|im_end|>{b}<|im_end|>")
+    )
+    with tokens_read() as read:
+        found = judge(joined, "", given, all_pairs(4))
+        of_joined = sum(read)
+        np.testing.assert_array_equal(judge(templated, "", given, all_pairs(4)), found)
+    assert sum(read) == 2 * of_joined
+
+
+@pytest.mark.parametrize("make", [qwen3, gpt2])
+def test_what_ends_in_padding_is_read_where_transformers_reads_it(
+    tmp_path: Path, make: Callable[..., Any]
+) -> None:
+    """At the last token that is not padding, be it before the second text."""
+    model = make(tmp_path, pad_token_id=0)
+    template = "{a}<|im_end|>{b}<|endoftext|><|endoftext|>"
+    classifier = CrossEncoder(str(tmp_path), ModelOptions(pair_template=template))
+    fast = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    given = ["", "ab", "abc<|endoftext|>"]
+    found = judge(classifier, "", given, all_pairs(3))
+    for (i, j), p in zip(all_pairs(3).tolist(), found, strict=True):
+        written = template.format(a=given[i], b=given[j])
+        ids = torch.tensor([fast.encode(written, add_special_tokens=False)])
+        with torch.inference_mode():
+            expected = model(input_ids=ids).logits[0].double().softmax(0)[1]
+        assert p == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.fixture(scope="module", params=[qwen3, gpt2])
+def alone(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[CrossEncoder, list[Unit], list[Any]]:
+    """A decoder, pairs of texts that fill a tile's row, nearly, and not, and each one's result."""
+    folder = tmp_path_factory.mktemp("decoder")
+    request.param(folder)
+    classifier = CrossEncoder(str(folder), OPTIONS)
+    given = texts(3, [1, 2, 2, 14, 15, 15, 28])
+    units = classifier.plan("", given, all_pairs(len(given))).units
+    return classifier, units, [classifier.run([unit])[0] for unit in units]
+
+
+@settings(max_examples=40, deadline=None)
+@given(order=st.permutations(range(21)), count=st.integers(1, 21))
+def test_company_and_order_change_no_bit(
+    alone: tuple[CrossEncoder, list[Unit], list[Any]], order: list[int], count: int
+) -> None:
+    classifier, units, results = alone
+    chosen = order[:count]
+    assert classifier.run([units[i] for i in chosen]) == [results[i] for i in chosen]
+
+
+def test_the_tokens_of_a_first_text_are_read_once(tmp_path: Path) -> None:
+    """For a whole group: in one batch, in any order of its pairs, and over many batches."""
+    qwen3(tmp_path)
+    shared, whole = (CrossEncoder(str(tmp_path), options) for options in (OPTIONS, WHOLE))
+    units = shared.plan("", sorted(texts(4, [400] * 8)), all_pairs(8)).units
+    with tokens_read() as read:
+        whole.run(units)
+        of_whole = sum(read)
+        read.clear()
+        results = shared.run(random.Random(5).sample(units, len(units)))
+        of_shared = sum(read)
+        read.clear()
+        for start in range(0, len(units), 2):
+            shared.run(units[start : start + 2])
+    assert of_shared <= 0.6 * of_whole
+    assert sum(read) == of_shared
+    assert {result.tokens for result in results} == {803}, "whatever else was in the batch"
+
+
+@pytest.mark.parametrize(
+    ("make", "config"),
+    [
+        (deberta, {}),
+        (qwen3, {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
+        (qwen3, {"is_causal": False}),
+        (qwen3, {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}),
+    ],
+)
+def test_what_cannot_be_read_in_parts_is_read_whole(
+    tmp_path: Path,
+    make: Callable[..., Any],
+    config: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    make(tmp_path, **config)
+    template = "[CLS]{a}[SEP]{b}[SEP]" if make is deberta else CHAT
+    options = ModelOptions(pair_template=template)
+    classifier = CrossEncoder(str(tmp_path), options)
+    whole = CrossEncoder(str(tmp_path), replace(options, runtime="tiles"))
+    given = texts(6, [3, 20, 40])
+    found = judge(classifier, "", given, all_pairs(3))
+    np.testing.assert_array_equal(found, judge(whole, "", given, all_pairs(3)))
+    assert classifier.info.revision == whole.info.revision
+    refused = make is qwen3 and config != {"is_causal": False}
+    assert ("a qwen3 here reads every pair whole" in caplog.text) == refused
+
+
+def test_a_trial_finds_a_decoder_that_is_no_prefix_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here every state knows how many tokens are read at once, padding included."""
+    forward = Qwen3Model.forward
+
+    @wraps(forward)
+    def counting(*args: Any, **given: Any) -> Any:
+        output = forward(*args, **given)
+        output.last_hidden_state = (
+            output.last_hidden_state + 0.01 * output.last_hidden_state.shape[1]
+        )
+        return output
+
+    qwen3(tmp_path)
+    monkeypatch.setattr(Qwen3Model, "forward", counting)
+    classifier, whole = (CrossEncoder(str(tmp_path), options) for options in (OPTIONS, WHOLE))
+    assert classifier.info.revision == whole.info.revision
+    assert "its logits are others when the second text is read after the first" in caplog.text
 
 
 @contextmanager
-def counted(classifier: CrossEncoder) -> Iterator[list[int]]:
-    """Tokens that go into the model, call by call."""
-    sizes: list[int] = []
-    layer = classifier._model.base_model.embed_tokens
-    hook = layer.register_forward_hook(lambda _, given, __: sizes.append(given[0].numel()))
+def tokens_read() -> Iterator[list[int]]:
+    """Tokens that enter any model meanwhile, padding included: an entry for each pass."""
+    read: list[int] = []
+
+    def count(module: torch.nn.Module, inputs: tuple[Any, ...], output: object) -> None:
+        if isinstance(module, torch.nn.Embedding):
+            read.append(inputs[0].numel())
+
+    hook = register_module_forward_hook(count)
     try:
-        yield sizes
+        yield read
     finally:
         hook.remove()
-
-
-@pytest.mark.parametrize("make", [qwen3, sliding])
-@pytest.mark.parametrize(
-    "more",
-    [
-        {},
-        {"side_length": 20},
-        {"max_length": 60},
-        # Ends in the padding token: transformers classifies the token before.
-        {"pair_template": "<|im_start|>{a}<|im_end|>{b}<|endoftext|>"},
-    ],
-)
-def test_probabilities_are_those_of_transformers(
-    tmp_path: Path, make: Callable[[Path], Any], more: dict[str, Any]
-) -> None:
-    model = make(tmp_path)
-    classifier = CrossEncoder(str(tmp_path), ModelOptions(**{"pair_template": TEMPLATE} | more))
-    units = [*units_of(texts(1, 7)), pair_unit("", ""), pair_unit("", "a")]
-    found = [result.probability for result in classifier.run(units)]
-    wanted = expected(model, classifier, units)
-    assert np.ptp(wanted) > 0.05
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
-
-
-@pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> CrossEncoder:
-    folder = tmp_path_factory.mktemp("qwen3")
-    qwen3(folder)
-    return CrossEncoder(str(folder), OPTIONS)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.data())
-def test_company_changes_no_bit(decoder: CrossEncoder, seed: int, data: st.DataObject) -> None:
-    units = units_of(texts(seed, 5))
-    whole = {unit.key: r.probability for unit, r in zip(units, decoder.run(units), strict=True)}
-    some = data.draw(st.lists(st.sampled_from(units), min_size=1, unique=True))
-    for unit, result in zip(some, decoder.run(some), strict=True):
-        assert result.probability == whole[unit.key]
-
-
-def test_what_pairs_share_is_read_once(decoder: CrossEncoder, tmp_path: Path) -> None:
-    qwen3(tmp_path)
-    options = ModelOptions(pair_template=TEMPLATE, runtime="tiles")
-    tiles = CrossEncoder(str(tmp_path), options)
-    group = [f"{i}" + "x" * 159 for i in range(8)]
-    with counted(decoder) as divided, counted(tiles) as whole:
-        ours = judge(decoder, "", group, all_pairs(8))
-        theirs = judge(tiles, "", group, all_pairs(8))
-    np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    # 7 first and 28 second parts of 160 tokens, instead of 28 pairs of 321.
-    assert sum(divided) == 7 * 161 + 28 * 160
-    assert sum(divided) < 0.65 * 28 * 321 <= sum(whole)
-    assert decoder.info.revision != tiles.info.revision
-
-
-def test_a_sliding_window_is_not_divided(tmp_path: Path) -> None:
-    sliding(tmp_path)
-    classifier = CrossEncoder(str(tmp_path), OPTIONS)
-    with counted(classifier) as sizes:
-        judge(classifier, "", ["a" * 40, "a" * 41, "a" * 42], all_pairs(3))
-    assert sizes == [96, 96, 96], "whole pairs of 81 to 83 tokens, padded"
