@@ -74,12 +74,12 @@ def parts(
     )
     yield "growth", lambda: http.growth(400, SIZES[1:], rounds)
     workload = Workload(8, 400 if full else 100)
-    yield "throughput", lambda: throughput.share_of_engine(workload, 2 * CLIENTS, rounds)
+    yield "throughput", lambda: throughput.share_of_engine(workload, CLIENTS, rounds)
     yield "served 8", lambda: throughput.beside_peers(Workload(8, 400), CLIENTS, 2, rounds)
     if full:
         yield (
             "served 32",
-            lambda: throughput.beside_peers(Workload(32, 400), CLIENTS // 4, 1, rounds),
+            lambda: throughput.beside_peers(Workload(32, 400), CLIENTS // 8, 1, rounds),
         )
 
 
