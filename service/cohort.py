@@ -9,6 +9,7 @@ from service.answers import RolloutAnswer
 from service.errors import Conflict, FieldError, Invalid
 from service.schemas import Rollout, RolloutRequest
 
+NUMBER_BYTES = 24
 WAITING_BYTES = 48 * 2**10
 """What a waiting caller holds beside its texts: connection, tasks, parsed request. Resident memory
 grew by 36 KiB for each (`python -m benchmarks.cohorts --waiting 20000`)."""
@@ -139,12 +140,21 @@ class Cohort:
         if ours != theirs:
             message = "given in some rollouts of the group; give it in all of them or in none"
             raise Invalid([FieldError((ours or theirs or "quality",), message)])
+        needs_verdicts = request.reward.needs_correctness or request.reward.among == "correct"
+        if needs_verdicts and (facts.correct is None) != (request.correct is None):
+            message = "given in some rollouts of the group; give it in all of them or in none"
+            raise Invalid([FieldError(("correct",), message)])
+        known, sent = _width(facts), _width(request)
+        if None not in (known, sent) and known != sent:
+            message = f"{sent} scores, where the siblings that came before have {known}"
+            raise Invalid([FieldError(("solutions", 0), message)])
 
 
 def bytes_of(request: RolloutRequest) -> int:
     """Memory that a waiting caller holds."""
-    texts = (request.text, request.answer or "", request.prompt_text())
-    return WAITING_BYTES + sum(map(getsizeof, texts))
+    texts = (request.text, request.answer or "", request.reference or "", request.prompt_text())
+    scores = sum(getsizeof(own) + NUMBER_BYTES * len(own) for own in request.solutions or ())
+    return WAITING_BYTES + sum(map(getsizeof, texts)) + scores
 
 
 def _quality_field(request: RolloutRequest) -> str | None:
@@ -154,6 +164,11 @@ def _quality_field(request: RolloutRequest) -> str | None:
     if request.correct is not None:
         return "correct"
     return None if request.reference is None else "answer"
+
+
+def _width(request: RolloutRequest) -> int | None:
+    """Scores of a solution, where the rollout holds one."""
+    return len(request.solutions[0]) if request.solutions else None
 
 
 def _rank(member_id: MemberId) -> tuple[int, int, str]:

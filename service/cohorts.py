@@ -73,6 +73,10 @@ class Cohorts:
         if size is not None and size > most:
             message = inputs.over("rollouts", size, "max_rollouts", most)
             raise Invalid([FieldError(("group_size",), message)])
+        tries = request.reward.k
+        if size is not None and tries is not None and tries > size:
+            message = f"k is {tries} and the group has {size} rollouts; sample more, or lower k"
+            raise Invalid([FieldError(("reward", "k"), message)])
         try:
             self._pipeline.check(request.group([request.rollout()]))
         except Invalid as problem:
@@ -84,6 +88,8 @@ class Cohorts:
         cohort = self._cohorts.get(key)
         if cohort is not None and not cohort.gathering:
             if (member := cohort.find(request)) is not None:
+                if request.member_id is not None:
+                    cohort.agree(request)
                 self._refuse_other(member, request)
                 self._count("repeated")
                 return cohort, member
@@ -220,6 +226,10 @@ class Cohorts:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._settings.request_timeout_s
         request = cohort.facts.group([member.rollout for member in members])
+        if request.reward.k is not None and request.reward.k > len(members):
+            # A partial group has rewards still, though no advantage over so many tries.
+            without = request.reward.model_copy(update={"advantage": None, "k": None})
+            request = request.model_copy(update={"reward": without})
         while True:
             try:
                 return await self._pipeline.rewards(request)

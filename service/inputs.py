@@ -101,11 +101,11 @@ def members_of(group: Group, quality: FloatArray | None, options: RewardOptions)
     return np.ones(len(group.rollouts), dtype=np.bool_)
 
 
-def refuse_negative(quality: FloatArray) -> None:
+def refuse_negative(quality: FloatArray, in_column: bool) -> None:
     """Raises `Invalid` for each negative quality: the policy `refuse`."""
     _raise_any(
         FieldError(
-            ("rollouts", int(i), "quality"),
+            ("quality", int(i)) if in_column else ("rollouts", int(i), "quality"),
             f"{quality[i]} is negative and negative = 'refuse'; shift the group's quality or "
             "choose another policy",
         )
@@ -133,10 +133,13 @@ def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
     )
 
 
-def answers_of(group: Group) -> list[str]:
-    """The rollouts' final answers, up to case and white space; "" where there is none."""
+def answers_of(group: Group, required: bool) -> list[str]:
+    """The rollouts' final answers, up to case and white space; "" where there is none.
+
+    `required`: whether one of them at least must have one.
+    """
     answers = group.column("answer")
-    if all(answer is None for answer in answers):
+    if required and all(answer is None for answer in answers):
         raise _invalid(
             "rollouts",
             "this compares final answers; give `answer` in the rollouts that have one, or set "

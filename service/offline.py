@@ -108,7 +108,9 @@ async def _answer(
     pipeline: Pipeline, line: bytes, columns: Columns, options: dict[str, Any]
 ) -> dict[str, Any]:
     try:
-        request = parse(orjson.dumps({**options, "groups": [_group(line, columns)]}), RewardRequest)
+        # Not by orjson: of what it cannot write, the parser says where it stands.
+        body = json.dumps({**options, "groups": [_group(line, columns)]}).encode()
+        request = parse(body, RewardRequest)
         answer = await pipeline.rewards(request)
     except (BadRequest, Invalid) as problem:
         return {"error": problem.body()}
@@ -121,7 +123,7 @@ def _group(line: bytes, columns: Columns) -> dict[str, Any]:
     """The fields of a line that make a group; data files have other columns, left alone."""
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the line is not valid JSON: {error}") from None
     if not isinstance(record, dict):
         raise BadRequest("the line is not a JSON object")

@@ -99,11 +99,19 @@ class RewardOptions(Strict):
                 "group; give every rollout an `answer` and drop outcome"
             )
         for name, (chooser, choices) in BELONGS.items():
-            if name in self.model_fields_set and getattr(self, chooser) not in choices:
+            changed = getattr(self, name) != type(self).model_fields[name].default
+            if changed and getattr(self, chooser) not in choices:
                 raise ValueError(
                     f"{name} belongs to {chooser} = {' or '.join(map(repr, choices))}; set that or "
                     f"drop {name}"
                 )
+        if self.outcome == "class" and not self.needs_outcomes:
+            raise ValueError(
+                "outcome belongs to objective = 'gapo' or 'evol', or to exploration; set one of "
+                "them or drop outcome"
+            )
+        if self.uniqueness_of == "all" and self.uniqueness is None:
+            raise ValueError("uniqueness_of needs uniqueness; set it or drop uniqueness_of")
         if self.advantage is None and (self.uniqueness is not None or self.exploration != "none"):
             name = "exploration" if self.uniqueness is None else "uniqueness"
             raise ValueError(f"{name} changes advantages; set advantage or drop {name}")
@@ -135,7 +143,11 @@ class RewardOptions(Strict):
         return self.diversity == "volume" or self.objective == "evol"
 
 
+SHAPED = ("darling", "additive", "diversity")
 BELONGS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "floor": ("objective", SHAPED),
+    "exponent": ("objective", SHAPED),
+    "weights": ("objective", ("additive",)),
     "support": ("objective", ("gapo",)),
     "rank_weight": ("objective", ("unlikeliness",)),
     "seed": ("objective", ("vector",)),

@@ -11,7 +11,6 @@ from service.fields import (
     TEXT,
     THRESHOLD,
     Id,
-    Number,
     Quality,
     Strict,
     Threshold,
@@ -38,7 +37,7 @@ class Rollout(Strict):
     quality: Quality | None = Field(None, description="The task's own reward.")
     answer: str | None = Field(None, description="Final answer, compared with `reference`.")
     correct: bool | None = Field(None, description="A verifier's verdict.")
-    logprob: Number | None = Field(
+    logprob: Quality | None = Field(
         None, description="Mean log-probability per token, for unlikelihood and unlikeliness."
     )
     solutions: list[list[Quality]] | None = Field(
@@ -97,7 +96,7 @@ class PartitionOptions(Strict):
 
 class Run(Strict):
     name: str
-    step: int | None = Field(None, ge=0)
+    step: int | None = Field(None, ge=0, lt=2**63)
 
 
 RunOrName = Annotated[
@@ -162,9 +161,12 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
 
     def group(self, rollouts: list[Rollout]) -> RewardRequest:
         """These rollouts as one group, scored as this request asks."""
-        # Everything in here has been validated.
+        # Everything in here has been validated. The id tells this group's visits from another's.
         group = Group.model_construct(
-            prompt=self.prompt, rollouts=list(rollouts), reference=self.reference
+            id=f"{self.attempt} {type(self.group_id).__name__} {self.group_id}",
+            prompt=self.prompt,
+            rollouts=list(rollouts),
+            reference=self.reference,
         )
         return RewardRequest.model_construct(
             groups=[group],

@@ -52,7 +52,7 @@ def read_group(group: Group, options: RewardOptions, complete: bool = True) -> G
     """
     quality = inputs.quality_of(group, required=options.needs_quality)
     if options.negative == "refuse" and quality is not None:
-        inputs.refuse_negative(quality)
+        inputs.refuse_negative(quality, group.quality is not None)
     if complete and options.k is not None:
         inputs.require_tries(group, options.k)
     by_likelihood = options.diversity == "unlikelihood" or options.objective == "unlikeliness"
@@ -65,7 +65,7 @@ def read_group(group: Group, options: RewardOptions, complete: bool = True) -> G
         among=inputs.members_of(group, quality, options),
         logprobs=inputs.logprobs_of(group) if by_likelihood else None,
         correct=inputs.verdicts_of(group, quality) if options.needs_correctness else None,
-        answers=inputs.answers_of(group) if by_answer else None,
+        answers=inputs.answers_of(group, required=complete) if by_answer else None,
         solutions=inputs.solutions_of(group) if options.objective == "vector" else None,
     )
 
@@ -138,8 +138,12 @@ def _rewards(
             assert judged.cosines is not None, "the rule asks for them"
             outcomes = _outcomes(group, judged)
             valid = np.asarray([outcome != "" for outcome in outcomes], dtype=np.bool_)
-            novelty = evol_novelty(judged.cosines, outcomes)
-            return evol_rewards(novelty, majority(outcomes, valid), valid), novelty
+            agree = majority(outcomes, valid)
+            novelty = np.zeros(len(outcomes))
+            novelty[valid] = evol_novelty(
+                judged.cosines[np.ix_(valid, valid)], agree[valid].tolist()
+            )
+            return evol_rewards(novelty, agree, valid), novelty
         case product:
             shaping = Shaping(
                 objective=product,
@@ -173,11 +177,15 @@ def distinctness(
             return unlikelihood_diversity(group.logprobs, group.among)
         case "volume":
             assert judged.cosines is not None, "the rule asks for them"
-            return volume_diversity(judged.cosines, group.among)
+            return volume_diversity(judged.cosines, group.among, group.texts)
 
 
 def _outcomes(group: GroupInputs, judged: JudgedGroup) -> list[str]:
     """What each rollout came to: its answer, or the class of its text."""
     if group.answers is not None:
         return group.answers
-    return [str(number) for number in judged.partition.tolist()]
+    # Named by content: numbers follow the order of the rollouts, which is to decide nothing.
+    classes: dict[int, str] = {}
+    for number, text in zip(judged.partition.tolist(), group.texts, strict=True):
+        classes[number] = min(text, classes.get(number, text))
+    return [f"like {classes[number]}" for number in judged.partition.tolist()]

@@ -16,6 +16,9 @@ import numpy as np
 
 from models.options import ModelError
 from models.protocol import IntArray, content_key
+from service.errors import Unavailable
+
+RETRY_AFTER_S = 5.0
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS visits (
@@ -58,8 +61,16 @@ class Visits:
             raise ModelError(f"visits_file {file} cannot be used: {error}") from error
 
     async def count(self, run: str, step: int, groups: Sequence[Visit]) -> list[IntArray]:
-        """How often each rollout's answer came in earlier steps, (n,) for each group."""
-        return await asyncio.to_thread(self._count, run, step, groups)
+        """How often each rollout's answer came in earlier steps, (n,) for each group.
+
+        Raises `Unavailable` while the file cannot be written.
+        """
+        try:
+            return await asyncio.to_thread(self._count, run, step, groups)
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"visits_file cannot be written now: {error}", retry_after_s=RETRY_AFTER_S
+            ) from error
 
     def close(self) -> None:
         self._store.close()

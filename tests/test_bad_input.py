@@ -84,7 +84,7 @@ INVALID: dict[str, tuple[dict[str, Any], list[Any], str]] = {
     ),
     "negative refused": (
         {**with_group(quality=[-1, 1]), "reward": {"negative": "refuse"}},
-        ["groups", 0, "rollouts", 0, "quality"],
+        ["groups", 0, "quality", 0],
         "negative",
     ),
     "normalize without additive": (

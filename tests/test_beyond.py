@@ -1,5 +1,6 @@
 """Objectives and advantages beyond DARLING through the service's doors, against worked figures."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,36 @@ def test_evol(http: httpx.Client) -> None:
     assert post(http, one, "embedded", reward={"objective": "evol"})["rewards"][2] == -1.0
 
 
+def test_evol_takes_all_minorities_as_one(http: httpx.Client) -> None:
+    """Two wrong answers: the more novel one at the end of their range, the other at its start."""
+    one = group(answer=["42", "42", "41", "40"])
+    found = post(http, one, "embedded", reward={"objective": "evol"})["rewards"]
+    assert sorted(found[2:]) == [-1.0, -0.5]
+    del one["rollouts"][3]["answer"]  # has no part in the others' novelty
+    assert post(http, one, "embedded", reward={"objective": "evol"})["rewards"][2:] == [-0.5, -1.0]
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        {"objective": "evol"},
+        {"objective": "evol", "outcome": "class"},
+        {"objective": "additive", "diversity": "volume"},
+    ],
+)
+def test_the_order_of_rollouts_changes_no_bit(http: httpx.Client, reward: dict[str, Any]) -> None:
+    """Two classes of two, so that no majority is by number; copies are worth the same."""
+    texts = ["Paris, for its museums.", "Oslo, for its fjord."] * 2 + ["Rome is old."]
+    rollouts = [{"text": text, "quality": 1.0, "answer": text[:4]} for text in texts]
+    shuffled = [3, 0, 4, 2, 1]
+    first, second = (
+        post(http, {"prompt": PROMPT, "rollouts": own}, "embedded", reward=reward)["rewards"]
+        for own in (rollouts, [rollouts[i] for i in shuffled])
+    )
+    assert second == [first[i] for i in shuffled]
+    assert (first[0], first[1]) == (first[2], first[3])
+
+
 def test_vector_policy_optimisation(http: httpx.Client) -> None:
     both, half = [[1.0, 0.0], [0.0, 1.0]], [[0.5, 0.5]]
     one = group(solutions=[both, half, both, []])
@@ -235,6 +266,24 @@ def test_preferences(http: httpx.Client) -> None:
             "step",
         ),
         ({"correct": CORRECT}, {"diversity": "volume"}, {}, "reward", "additive"),
+        ({"correct": CORRECT}, {"weights": {"quality": 2.0}}, {}, "reward", "drop weights"),
+        ({"correct": CORRECT}, {"objective": "quality", "floor": 0.5}, {}, "reward", "drop floor"),
+        ({"correct": CORRECT}, {"outcome": "class"}, {}, "reward", "drop outcome"),
+        (
+            {"correct": CORRECT},
+            {"advantage": "grpo", "uniqueness_of": "all"},
+            {},
+            "reward",
+            "drop uniqueness_of",
+        ),
+        ({"correct": CORRECT}, {}, {"run": {"name": "a", "step": 2**63}}, "step", "less than"),
+        (
+            {"quality": [1.0] * 4, "logprob": [1e308] * 4},
+            {"diversity": "unlikelihood"},
+            {},
+            "logprob",
+            "less than",
+        ),
         (
             {"correct": CORRECT},
             {"objective": "additive", "diversity": "volume"},
@@ -273,6 +322,51 @@ def test_what_is_missing_is_named_with_its_cure(
     error = answer.json()["errors"][0]
     assert loc in error["loc"]
     assert cure in error["msg"]
+
+
+def test_visits_of_cohorts_are_told_apart_and_a_late_sibling_replaces(
+    http: httpx.Client,
+) -> None:
+    def send(cohort: str, member: int, step: int, size: int, wait: float = 30) -> Any:
+        body = {
+            **{"run": {"name": "cohorts", "step": step}, "group_id": cohort, "member_id": member},
+            **{"group_size": size, "prompt": "Pick.", "text": "It is 42.", "correct": True},
+            **{"answer": "42", "model": "exact", "deadline_s": wait},
+            "reward": {
+                **{"objective": "quality", "advantage": "centered", "exploration": "visits"},
+                "exploration_weight": 1.0,
+            },
+        }
+        answer = http.post("/v1/rollouts", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    for cohort in ("first", "second"):  # alike in prompt, texts and answers
+        send(cohort, 0, 1, 1)
+    assert send("a", 0, 2, 1)["advantage"] == pytest.approx(2**-0.5 - 0.5), "seen twice"
+    assert send("late", 0, 3, 2, wait=0.1)["group_complete"] is False
+    send("late", 1, 3, 2)
+    # Two in step 1, one in step 2, two in step 3.
+    assert send("b", 0, 4, 1)["advantage"] == pytest.approx(5**-0.5 - 0.5)
+
+
+def test_a_locked_file_of_visits_is_an_outage_that_passes(tmp_path: Path) -> None:
+    file = tmp_path / "visits.db"
+    reward = {"advantage": "centered", "exploration": "visits"}
+    body = {
+        "groups": [group(correct=CORRECT, answer=ANSWERS)],
+        **{"model": "exact", "reward": reward, "run": {"name": "a", "step": 1}},
+    }
+    arguments = ("--model", "exact", "--visits-file", str(file))
+    with running(tmp_path / "log", *arguments) as service, service.client() as http:
+        other = sqlite3.connect(file)
+        other.execute("BEGIN EXCLUSIVE")
+        refused = http.post("/v1/rewards", json=body)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), refused.text
+        assert "visits_file" in refused.json()["detail"]
+        other.rollback()
+        other.close()
+        assert http.post("/v1/rewards", json=body).status_code == 200
 
 
 def test_the_cohort_door_takes_them_too(http: httpx.Client) -> None:

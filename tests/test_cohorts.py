@@ -295,6 +295,43 @@ def test_quality_in_some_siblings_only_is_told(door: Service) -> None:
     assert problem(statuses[422], 422)["errors"][0]["loc"] in (["quality"], ["correct"])
 
 
+@pytest.mark.parametrize(
+    ("reward", "ours", "odd", "loc"),
+    [
+        ({"advantage": "psr"}, {"correct": True}, {}, ["correct"]),
+        (
+            {"objective": "vector"},
+            {"solutions": [[1.0, 0.0]]},
+            {"solutions": [[1.0, 0.0, 0.5]]},
+            ["solutions", 0],
+        ),
+    ],
+)
+def test_one_who_differs_does_not_fail_the_others(
+    door: Service,
+    reward: dict[str, Any],
+    ours: dict[str, Any],
+    odd: dict[str, Any],
+    loc: list[Any],
+) -> None:
+    group = f"odd one out {loc[0]}"
+    requests = [
+        rollout(group, i, TEXTS[i], group_size=3, deadline_s=1.5, reward=reward) for i in range(3)
+    ]
+    ours_too = [request | ours for request in requests[:2]]
+    answers = at_once(door.url, *ours_too, requests[2] | odd)
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len(refused) < 3, "whoever came first is answered"
+    for answer in refused:
+        assert problem(answer, 422)["errors"][0]["loc"] == loc
+
+
+def test_a_rollout_without_an_answer_waits_for_siblings_that_have_one(door: Service) -> None:
+    reward = {"advantage": "centered", "exploration": "batch"}
+    requests = [rollout("no answer", i, TEXTS[i], group_size=2, reward=reward) for i in range(2)]
+    ok(at_once(door.url, requests[0], requests[1] | {"answer": "7"}))
+
+
 def test_correctness_and_references_are_quality_too(door: Service) -> None:
     base = {"quality": None, "group_size": 2}
     verdicts = [rollout("correct", i, TEXTS[i * 2], **base, correct=i == 0) for i in range(2)]

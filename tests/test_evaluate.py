@@ -137,7 +137,7 @@ def test_spellings_of_columns_are_understood(tmp_path: Path) -> None:
     )
     first, second = read(path)
     assert (first.prompt, first.correct, first.quality) == ("1 + 1", [True, False], [0.5, -1.5])
-    assert (second.prompt, second.partition, second.quality) == ("user: Hi", [3], None)
+    assert (second.prompt, second.partition, second.quality) == ("Hi", [3], None)
 
 
 @stored

@@ -108,6 +108,7 @@ def test_wording_by_hand() -> None:
     assert math.isnan(wording.distinct_n(texts, 5))
     expected = 10 * (1 - (9 / 10) ** 7)
     assert wording.expectation_adjusted_distinct(texts, 10) == pytest.approx(4 / expected)
+    assert wording.expectation_adjusted_distinct(["yes", "yes yes"], 1) == 1
     assert wording.ngram_novelty(["a b c d", "a b c d", "e f g h"]) == pytest.approx(1 / 3)
 
 

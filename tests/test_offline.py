@@ -115,14 +115,24 @@ def read_complete(path: Path) -> list[bytes]:
 def test_standard_streams_and_lines_that_cannot_be_scored() -> None:
     good = {"prompt": "p", "rollouts": ["a", "b"], "quality": [1, 2]}
     bad = {**good, "quality": [1]}
+    odd = [{**good, "rollouts": ["a", "\ud800"]}, {**good, "id": 10**30}]
     text = f"{json.dumps(good)}\n\nnot json\n{json.dumps(bad)}\n[]\n{json.dumps(good)}\n"
+    text += "".join(f"{json.dumps(one)}\n" for one in odd)
     run = score("--model", "unigram", "-", "-", stdin=text.encode())
     assert run.returncode == 1
     answers = [json.loads(line) for line in run.stdout.splitlines()]
-    assert [answer["line"] for answer in answers] == [1, 3, 4, 5, 6]
-    assert [("error" in answer) for answer in answers] == [False, True, True, True, False]
+    assert [answer["line"] for answer in answers] == [1, 3, 4, 5, 6, 7, 8]
+    assert [("error" in answer) for answer in answers] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
     assert answers[2]["error"]["errors"][0]["loc"] == ["groups", 0, "quality"]
-    assert b"3 lines could not be scored" in run.stderr
+    assert b"5 lines could not be scored" in run.stderr
 
 
 @pytest.mark.parametrize(

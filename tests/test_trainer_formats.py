@@ -262,6 +262,9 @@ def test_every_way_to_send_the_key_opens_everything_but_health(tmp_path: Path) -
         (r"\boxed{1", "1", 0),
         ("17", "7", 0),
         ("", "7", 0),
+        ("The answer is 5.", "5", 1),
+        ("The answer is 5", ".5", 0),
+        ("$.5$.", ".5", 1),
     ],
 )
 def test_label_match(text: str, label: str, quality: int) -> None:

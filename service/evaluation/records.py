@@ -109,4 +109,6 @@ def _prompt(prompt: Any) -> str:
     """A text, or messages joined as the service joins them."""
     if isinstance(prompt, str):
         return prompt
+    if len(prompt) == 1:
+        return str(prompt[0]["content"])
     return "\n\n".join(f"{m['role']}: {m['content']}" for m in prompt)

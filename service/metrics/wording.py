@@ -30,8 +30,10 @@ def expectation_adjusted_distinct(texts: Sequence[str], vocabulary: int) -> floa
     tokens = [word for text in texts for word in words(text)]
     if not tokens:
         return math.nan
+    if vocabulary == 1:
+        return 1.0
     expected = vocabulary * -math.expm1(len(tokens) * math.log1p(-1 / vocabulary))
-    return len(set(tokens)) / expected if vocabulary > 1 else 1.0
+    return len(set(tokens)) / expected
 
 
 def self_bleu(texts: Sequence[str]) -> float:

@@ -20,10 +20,16 @@ def volume_marginals(similarity: FloatArray) -> FloatArray:
     return -np.log(np.diagonal(inverse))
 
 
-def volume_diversity(similarity: FloatArray, among: BoolArray) -> FloatArray:
-    """`volume_marginals` among some rollouts, 0 for the others. Shape (n,)."""
+def volume_diversity(similarity: FloatArray, among: BoolArray, texts: Sequence[str]) -> FloatArray:
+    """`volume_marginals` among some rollouts, 0 for the others. Shape (n,).
+
+    Inverses round by position, so they are taken in the order of the texts, and copies share one.
+    """
     found = np.zeros(len(among))
-    found[among] = volume_marginals(similarity[np.ix_(among, among)])
+    order = sorted(np.flatnonzero(among).tolist(), key=lambda i: texts[i])
+    shared: dict[str, float] = {}
+    for i, value in zip(order, volume_marginals(similarity[np.ix_(order, order)]), strict=True):
+        found[i] = shared.setdefault(texts[i], float(value))
     return found
 
 
@@ -31,9 +37,11 @@ def evol_novelty(similarity: FloatArray, labels: Sequence[Hashable]) -> FloatArr
     """EVOL-RL: novelty u_i in [0, 1] within the rollouts of i's own label (arXiv 2509.15194).
 
     1 - (mean cosine to the others of the same label + greatest cosine to anyone) / 2, then min-max
-    scaled among those of the label; 0.5 where they are all equal or i is alone. Shape (n,).
+    scaled among those of the label; 0.5 where they are all equal or i is alone. A negative cosine
+    counts as 0, as in the published code, whose labels are two: majority and minority. Shape (n,).
     """
     n = len(labels)
+    similarity = np.clip(similarity, 0.0, 1.0)
     raw = np.zeros(n)
     for i in range(n):
         others = [j for j in range(n) if j != i]

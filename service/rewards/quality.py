@@ -63,7 +63,8 @@ def _answers_in(text: str) -> Iterator[str]:
 
 def _bare(answer: str) -> str:
     """Without the dollars, asterisks and full stop that may stand around an answer."""
-    return normal(answer.strip(" \t\r\n*$."))
+    bare = answer.strip(" \t\r\n*$").removesuffix(".")
+    return normal(bare) if bare == answer else _bare(bare)
 
 
 def normal(answer: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypedDict, TypeVar
 
 from darling_client._errors import BadAnswer
@@ -57,7 +57,9 @@ def rewards_call(group: Group, asked: RewardAsked) -> Call[GroupRewards]:
 
 
 def partition_call(group: Group, asked: PartitionAsked) -> Call[GroupPartition]:
-    return _group_call("/v1/partitions", GroupPartition, group, asked)
+    # Quality does not matter here, and the service would say so.
+    alone = replace(group, quality=None, reference=None)
+    return _group_call("/v1/partitions", GroupPartition, alone, asked)
 
 
 def preference_call(group: Group, asked: PreferenceAsked) -> Call[GroupPreference]:
@@ -135,9 +137,11 @@ def _rollout(rollout: Rollout) -> dict[str, Any]:
         text=rollout.text,
         quality=None if rollout.quality is None else float(rollout.quality),
         answer=rollout.answer,
-        correct=rollout.correct,
-        logprob=rollout.logprob,
-        solutions=None if rollout.solutions is None else [list(s) for s in rollout.solutions],
+        correct=None if rollout.correct is None else bool(rollout.correct),
+        logprob=None if rollout.logprob is None else float(rollout.logprob),
+        solutions=None
+        if rollout.solutions is None
+        else [[float(score) for score in scores] for scores in rollout.solutions],
     )
 
 

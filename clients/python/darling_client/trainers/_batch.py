@@ -31,6 +31,12 @@ class Score:
     """Of the row's group."""
 
 
+ADVANTAGE = (
+    "reward.advantage is asked for, but trainers make advantages of their own from rewards; drop "
+    "it, or use Client.rewards where you can put advantages in"
+)
+
+
 class Batch:
     """`groups` to ask for, and `scores` to read the answers by."""
 
@@ -64,6 +70,8 @@ class Batch:
             if isinstance(answer, Unavailable):
                 continue
             assert answer.quality is not None
+            if answer.advantages is not None:
+                raise ValueError(ADVANTAGE)
             each = zip(rows, answer.rewards, answer.quality, answer.diversity, strict=True)
             for row, reward, quality, diversity in each:
                 scores[row] = Score(reward, quality, diversity, answer.num_classes)

@@ -68,7 +68,8 @@ class DarlingReward:
         **columns: Any,
     ) -> list[float | None]:
         def local() -> list[Row]:
-            given = self.quality(prompts=prompts, completions=completions, **columns)
+            more = columns if log_metric is None else {**columns, "log_metric": log_metric}
+            given = self.quality(prompts=prompts, completions=completions, **more)
             quality = asyncio.run(_awaited(given)) if inspect.isawaitable(given) else given
             texts = map(completion_text, completions)
             return [

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 
 from darling_client import AsyncClient, CohortRollout, Rollout
+from darling_client.trainers._batch import ADVANTAGE
 
 CLIENT_OPTIONS = ("token", "patience_s", "timeout_s")
 ASKED = ("reward", "partition", "model")
@@ -37,6 +38,13 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
         given: Any = OmegaConf.to_container(
             config.reward.get("darling") or OmegaConf.create(), resolve=True
         )
+        if unknown := sorted(set(given) - {"url", "deadline_s", *CLIENT_OPTIONS, *ASKED}):
+            raise ValueError(
+                f"reward.darling has unknown {', '.join(unknown)}; options of the reward itself "
+                "belong into reward.darling.reward"
+            )
+        if (given.get("reward") or {}).get("advantage") is not None:
+            raise ValueError(ADVANTAGE)
         self._client = AsyncClient(
             given.get("url"), **{name: given[name] for name in CLIENT_OPTIONS if name in given}
         )
