@@ -73,6 +73,8 @@ def test_an_outage_gives_no_signal_and_a_refusal_raises(url: str) -> None:
     assert DarlingReward(half, 2, client=dead)(["p"] * 4, TEXTS) == [None] * 4
     with Client(url) as client, pytest.raises(BadRequest, match=r"reward\.objective"):
         DarlingReward(half, 4, client=client, reward={"objective": "darlin"})(["p"] * 4, TEXTS)
+    with Client(url) as client, pytest.raises(ValueError, match="advantages of their own"):
+        DarlingReward(half, 4, client=client, reward={"advantage": "rloo"})(["p"] * 4, TEXTS)
 
 
 def test_training_and_evaluation_sizes_are_told_apart_by_position() -> None:

@@ -142,6 +142,7 @@ def test_partitions_and_rollouts_as_objects(url: str) -> None:
         group = Group(chat, [Rollout("Blue", quality=1), Rollout("Red", quality=0)])
         assert client.partitions([Group("p", ["a b", "a b", "c"])])[0].partition == [0, 0, 1]
         assert client.rewards([group])[0].rewards == [1.0, 0.0]
+        assert client.partitions([COLOURS])[0].partition == [0, 0, 1], "quality is left out"
 
 
 def test_scores_of_several_solutions_reach_the_service(url: str) -> None:

@@ -326,6 +326,24 @@ def test_one_who_differs_does_not_fail_the_others(
         assert problem(answer, 422)["errors"][0]["loc"] == loc
 
 
+def test_a_late_retry_that_asks_for_something_else_is_told(door: Service) -> None:
+    group = group_of("asked otherwise", TEXTS[:2])
+    ok(at_once(door.url, *group))
+    (answer,) = at_once(door.url, group[0] | {"reward": {"floor": 0.5}})
+    assert "reward" in problem(answer, 409)["detail"]
+
+
+def test_a_partial_group_smaller_than_k_has_rewards_and_no_advantages(door: Service) -> None:
+    reward = {"advantage": "pkpo", "k": 3}
+    few = [rollout("few", i, TEXTS[i], group_size=4, reward=reward) for i in range(2)]
+    few[0]["deadline_s"] = 0.3
+    answers = ok(at_once(door.url, *few))
+    assert [(a["group_complete"], a["advantage"]) for a in answers] == [(False, None)] * 2
+    assert [a["reward"] for a in answers] == whole(door.url, TEXTS[:2], [1.0, 1.0])["rewards"]
+    (refused,) = at_once(door.url, rollout("never", 0, "t", group_size=2, reward=reward))
+    assert problem(refused, 422)["errors"][0]["loc"] == ["reward", "k"]
+
+
 def test_a_rollout_without_an_answer_waits_for_siblings_that_have_one(door: Service) -> None:
     reward = {"advantage": "centered", "exploration": "batch"}
     requests = [rollout("no answer", i, TEXTS[i], group_size=2, reward=reward) for i in range(2)]
