@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import torch
+
 from benchmarks import machine, over_http, throughput
 from benchmarks.figures import Figure, Figures, write
 from benchmarks.infinity import COMMAND
@@ -20,6 +22,7 @@ from benchmarks.peers import Peers, peers
 from benchmarks.plot import plot
 from benchmarks.throughput import CLIENTS
 from benchmarks.workloads import Workload
+from models.precision import dtype_of, name_of
 
 SIZES, LENGTHS = (4, 8, 16, 32, 64), (50, 400, 2000)
 MOST_PAIR_WORDS = 150_000
@@ -55,7 +58,7 @@ def parts(
     full: bool, rounds: int, clock: Clock, skipped: list[str]
 ) -> Iterator[tuple[str, Callable[[], Figures]]]:
     http = over_http
-    yield "machine", lambda: {"matmul peak": Figure.of(peaks(rounds, clock), "GFLOP/s", "higher")}
+    yield "machine", lambda: peaks(rounds, clock)
     yield "peers", lambda: race(full, rounds, clock, skipped)
     yield (
         "start",
@@ -79,12 +82,18 @@ def parts(
     if full:
         yield (
             "served 32",
-            lambda: throughput.beside_peers(Workload(32, 400), CLIENTS // 8, 1, rounds),
+            lambda: throughput.beside_peers(Workload(32, 400), CLIENTS // 4, 1, rounds),
         )
 
 
-def peaks(rounds: int, clock: Clock) -> list[float]:
-    return [machine.matmul_peak(clock) for _ in range(rounds)]
+def peaks(rounds: int, clock: Clock) -> Figures:
+    """In float32, and in what the runtime chooses here."""
+    return {
+        f"matmul peak in {name_of(dtype)}": Figure.of(
+            [machine.matmul_peak(clock, dtype=dtype) for _ in range(rounds)], "GFLOP/s", "higher"
+        )
+        for dtype in {torch.float32, dtype_of("auto", "cpu")}
+    }
 
 
 def race(full: bool, rounds: int, clock: Clock, skipped: list[str]) -> Figures:
@@ -96,7 +105,7 @@ def race(full: bool, rounds: int, clock: Clock, skipped: list[str]) -> Figures:
     with peers(clock) as contenders:
         if contenders.server is None:
             skipped.append(f"infinity: no server; set {COMMAND} (benchmarks/infinity.py says how)")
-        figures: Figures = {}
+        figures = contenders.decisions()
         for workload in grid:
             figures |= _raced(contenders, workload, rounds, skipped)
     return figures

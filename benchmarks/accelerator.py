@@ -26,7 +26,7 @@ from benchmarks.machine import matmul_peak, operations
 from benchmarks.workloads import Workload
 from models.cross_encoder import CrossEncoder
 from models.encoder import wheel_weights
-from models.options import ModelOptions
+from models.options import ModelOptions, Runtime
 from models.pairs import pair_unit
 from models.protocol import FloatArray
 
@@ -81,7 +81,8 @@ def race(config: dict[str, Any], device: str, pairs: int, words: int, rounds: in
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     with TemporaryDirectory() as folder:
         peer, tokenizer = save_random(config, dtype, folder)
-        ours = CrossEncoder(folder, ModelOptions(device=device))
+        runtime: Runtime = "float32" if device == "cpu" else "bfloat16"
+        ours = CrossEncoder(folder, ModelOptions(device=device, runtime=runtime))
     peer.to(device).train(False).requires_grad_(False)
     seconds: dict[str, list[float]] = {"ours": [], "padded": []}
     peaks = []

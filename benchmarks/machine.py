@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
@@ -50,14 +51,22 @@ def matmul_peak(
 
 def operations(work: Callable[[], object]) -> float:
     """Floating-point operations in the matrix products of one call."""
-    with FlopCounterMode(display=False, custom_mapping=FUSED_ATTENTION) as counter:
+    with FlopCounterMode(display=False, custom_mapping=FUSED) as counter:
         work()
     return float(counter.get_total_flops())
 
 
-def _fused(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
     return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
-FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused}
-"""The one kernel of ours that torch's counter does not know."""
+def _linear(x: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    """With or without a residual that is added."""
+    return 2 * int(np.prod(x)) * int(out_shape[-1])
+
+
+FUSED = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.mkldnn._linear_pointwise: _linear,
+}
+"""The kernels of ours that torch's counter does not know."""

@@ -51,7 +51,9 @@ def main() -> None:
             "whole pairs": CrossEncoder(
                 folder, ModelOptions(pair_template=TEMPLATE, runtime="tiles")
             ),
-            "shared once": CrossEncoder(folder, ModelOptions(pair_template=TEMPLATE)),
+            "shared once": CrossEncoder(
+                folder, ModelOptions(pair_template=TEMPLATE, runtime="float32")
+            ),
         }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(given.rounds + 1):

@@ -29,7 +29,7 @@ from models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from models.packed import PackedEncoder, Shape
 from models.pair_input import EncodedPair, PairEncoder
 from models.pairs import PairResult, Pairwise
-from models.precision import dtype_of
+from models.precision import dtype_of, name_of
 from models.presets import Preset
 from models.protocol import IntArray, ModelInfo, Unit
 from models.tiles import run_in_tiles
@@ -50,7 +50,7 @@ class CrossEncoder(Pairwise):
         name: str | None = None,
     ) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
-        self._model = load_model(path, options)
+        self._model = _loaded(path, options)
         config = self._model.config
         self._pad = config.pad_token_id
         tokenizer = load_tokenizer(path, preset)
@@ -92,7 +92,8 @@ class CrossEncoder(Pairwise):
                 revision=self._fingerprint(template, side_length, max_length),
                 threshold=float(threshold),
                 linkage="average",
-                description=f"{config.model_type} over pairs of at most {read}",
+                description=f"{config.model_type} in {name_of(self._model.dtype)} over pairs of at "
+                f"most {read}",
             )
         )
 
@@ -162,29 +163,30 @@ def unused_token(sequences: Sequence[IntArray]) -> int:
 
 
 def _packed(model: Any, options: ModelOptions) -> PackedEncoder | None:
-    """The model's encoder for packed batches; None if it is to run in tiles.
-
-    Raises `ModelError` if packed was asked for and is not to be had.
-    """
+    """The model's encoder for packed batches; None if it is to run in tiles."""
     shape = Shape.read(model.config.to_dict())
-    if options.runtime == "packed" and shape is None:
-        raise ModelError(
-            f"a {model.config.model_type} cannot run packed, only BERT and RoBERTa architectures; "
-            "leave runtime out"
-        )
     if options.runtime == "tiles" or shape is None:
         return None
     return PackedEncoder(model.base_model.state_dict(), shape, options.device)
 
 
-def load_model(path: str, options: ModelOptions) -> Any:
-    """A sequence-classification model. Raises `ModelError` if it has no trained head."""
-    # On a GPU a checkpoint runs in the precision it was saved in.
-    own = options.device != "cpu" and options.runtime != "bfloat16"
-    dtype = "auto" if own else dtype_of(options.runtime, options.device)
+def _loaded(path: str, options: ModelOptions) -> Any:
+    """In the runtime's precision; on a GPU `auto` leaves half precision as it was saved."""
+    dtype = dtype_of(options.runtime, options.device)
+    if options.runtime != "auto" or options.device == "cpu":
+        return load_model(path, options.device, dtype)
+    model = load_model(path, options.device, None)
+    return model.to(dtype) if model.dtype == torch.float32 else model
+
+
+def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
+    """A sequence-classification model in `dtype`, by default as it was saved.
+
+    Raises `ModelError` if it has no trained head.
+    """
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            path, output_loading_info=True, dtype=dtype
+            path, output_loading_info=True, dtype=dtype or "auto"
         )
     except Exception as error:
         raise ModelError(f"cannot load the checkpoint {path!r}: {error}") from error
@@ -193,7 +195,7 @@ def load_model(path: str, options: ModelOptions) -> Any:
             f"{path!r} has no trained classification head: its weights lack "
             f"{sorted(report['missing_keys'])}. Give a sequence-classification checkpoint."
         )
-    return model.eval().to(options.device)
+    return model.eval().to(device)
 
 
 def load_tokenizer(path: str, preset: Preset | None = None) -> Any:

@@ -16,6 +16,7 @@ from models.encoder import TextEncoder, wheel_weights
 from models.features import pair_features
 from models.head import PairHead, fingerprint, load_tuned
 from models.options import DEFAULT_OPTIONS, ModelOptions
+from models.precision import name_of
 from models.protocol import (
     FloatArray,
     IntArray,
@@ -49,7 +50,8 @@ class Embedded:
                 threshold=self._head.thresholds["balanced"],
                 operating_points=self._head.thresholds,
                 linkage=self._head.linkage,
-                description="all-MiniLM-L6-v2, once per text, and a calibrated pair head",
+                description=f"all-MiniLM-L6-v2 in {name_of(self._encoder.dtype)}, once per text, "
+                "and a calibrated pair head",
             )
         )
 

@@ -66,7 +66,7 @@ class TextEncoder:
         folder: Path,
         device: str = "cpu",
         tuned: Mapping[str, torch.Tensor] | None = None,
-        runtime: Runtime = "auto",
+        runtime: Runtime = "float32",
     ) -> None:
         """`tuned` replaces weights of those names.
 
@@ -74,22 +74,22 @@ class TextEncoder:
         runtime is not to be had.
         """
         if runtime == "tiles":
-            raise ModelError("this encoder runs packed only; leave runtime out")
-        dtype = dtype_of(runtime, device)
+            raise ModelError("this encoder does not run in tiles; leave runtime out")
+        self.dtype = dtype_of(runtime, device)
         try:
             self._folder = folder
             self._weights = _weights(folder, tuned or {})
             shape = Shape.read(json.loads((folder / "config.json").read_text()))
             if shape is None:
                 raise ValueError("its architecture is not BERT's")
-            cast = {name: value.to(dtype) for name, value in self._weights.items()}
+            cast = {name: value.to(self.dtype) for name, value in self._weights.items()}
             self._packed = PackedEncoder(cast, shape, device)
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:
             raise ModelError(f"cannot read an encoder from {folder}: {error}") from error
         self.vocabulary = self._packed.vocabulary
         self.device = device
-        self._precision = "" if dtype == torch.float32 else str(dtype)
+        self._precision = "" if self.dtype == torch.float32 else str(self.dtype)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._first = self._id("[CLS]")

@@ -7,7 +7,7 @@ from models.protocol import Linkage, ModelInfo, Threshold
 
 Domain = Literal["general", "creative", "math"]
 VerdictForm = Literal["logprobs", "json", "group"]
-Runtime = Literal["auto", "packed", "tiles", "bfloat16"]
+Runtime = Literal["auto", "bfloat16", "float32", "tiles"]
 
 
 class ModelError(Exception):

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.linear import Linear
 from models.protocol import IntArray
 
 log = logging.getLogger(__name__)
@@ -30,21 +31,27 @@ PACK_TOKENS = 1024
 """On a CPU, about as much as its cache holds."""
 PACK_TOKENS_ELSEWHERE = 16_384
 ROWS_A_THREAD = 16
+FUSED_STEP, FUSED_BELOW = 16, 64
+"""Lengths for which torch's fused attention is good on a CPU in float32: multiples of its vectors
+(the rest it takes number by number), and short ones."""
+SCORES = 2**20
+"""Of unfused attention at once: about as many as a CPU's cache holds."""
 TRIAL_LENGTHS = (3, 4, 17, 17, 41, 64, 130, 300)
 
-Affine = tuple[Tensor, Tensor]
+Norm = tuple[Tensor, Tensor]
 """Weight and bias."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    qkv: Affine
-    """Query, key and value as one product."""
-    attended: Affine
-    attended_norm: Affine
-    up: Affine
-    down: Affine
-    norm: Affine
+    query: Linear
+    key_value: Linear
+    """Keys and values as one product."""
+    attended: Linear
+    attended_norm: Norm
+    up: Linear
+    down: Linear
+    norm: Norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,13 @@ class PackedEncoder:
     def __init__(self, weights: Mapping[str, Tensor], shape: Shape, device: str = "cpu") -> None:
         """Raises `KeyError` if a weight is missing. Computes in the weights' own precision."""
 
-        def affine(*names: str) -> Affine:
+        def norm(name: str) -> Norm:
+            return weights[f"{name}.weight"].to(device), weights[f"{name}.bias"].to(device)
+
+        def linear(*names: str) -> Linear:
             pairs = [(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
-            weight, bias = (_joined(tensors).to(device) for tensors in zip(*pairs, strict=True))
-            return weight, bias
+            weight, bias = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
+            return Linear(weight, bias, device)
 
         self._shape = shape
         self._device = device
@@ -94,22 +104,24 @@ class PackedEncoder:
             weights[f"embeddings.{name}_embeddings.weight"].to(device)
             for name in ("word", "position", "token_type")
         )
-        self._norm = affine("embeddings.LayerNorm")
+        self._norm = norm("embeddings.LayerNorm")
         self._layers = []
         for number in range(shape.layers):
             name = f"encoder.layer.{number}"
             inside = f"{name}.attention.self"
             self._layers.append(
                 Layer(
-                    qkv=affine(*(f"{inside}.{part}" for part in ("query", "key", "value"))),
-                    attended=affine(f"{name}.attention.output.dense"),
-                    attended_norm=affine(f"{name}.attention.output.LayerNorm"),
-                    up=affine(f"{name}.intermediate.dense"),
-                    down=affine(f"{name}.output.dense"),
-                    norm=affine(f"{name}.output.LayerNorm"),
+                    query=linear(f"{inside}.query"),
+                    key_value=linear(f"{inside}.key", f"{inside}.value"),
+                    attended=linear(f"{name}.attention.output.dense"),
+                    attended_norm=norm(f"{name}.attention.output.LayerNorm"),
+                    up=linear(f"{name}.intermediate.dense"),
+                    down=linear(f"{name}.output.dense"),
+                    norm=norm(f"{name}.output.LayerNorm"),
                 )
             )
         self.width = int(self._words.shape[1])
+        self.head_width = self.width // shape.heads
         self.vocabulary = int(self._words.shape[0])
         self._pack_tokens = PACK_TOKENS if device == "cpu" else PACK_TOKENS_ELSEWHERE
         if not self.invariant():
@@ -122,9 +134,12 @@ class PackedEncoder:
         longest = len(self._places) - 1 - (self._shape.pad or 0)
         lengths = [min(length, longest) for length in TRIAL_LENGTHS]
         trial = [source.integers(0, self.vocabulary, (1, length)) for length in lengths]
-        together = dict(self.hidden(trial))
-        alone = [next(self.hidden([sequence]))[1] for sequence in trial]
-        return all(torch.equal(together[i], rows) for i, rows in enumerate(alone))
+        for run in (self.hidden, self.first):
+            together = dict(run(trial))
+            alone = (next(run([sequence]))[1] for sequence in trial)
+            if not all(torch.equal(together[i], rows) for i, rows in enumerate(alone)):
+                return False
+        return True
 
     def hidden(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
         """Yields (index, last hidden states (length, hidden)) for every sequence.
@@ -165,14 +180,12 @@ class PackedEncoder:
         for layer in self._layers[:-1]:
             x = self._finish(layer, x, self._attend(layer, x, lengths))
         last = self._layers[-1]
-        attended = self._attend(last, x, lengths)
-        if first_only:
-            starts = np.cumsum([0, *lengths[:-1]])
-            chosen = np.zeros(_rows(len(lengths)), dtype=np.int64)
-            chosen[: len(lengths)] = starts
-            index = torch.from_numpy(chosen).to(self._device)
-            return self._finish(last, x[index], attended[index])[: len(lengths)]
-        return self._finish(last, x, attended)[: sum(lengths)]
+        if not first_only:
+            return self._finish(last, x, self._attend(last, x, lengths))[: sum(lengths)]
+        chosen = np.zeros(_rows(len(lengths)), dtype=np.int64)
+        chosen[: len(lengths)] = np.cumsum([0, *lengths[:-1]])
+        first = x[torch.from_numpy(chosen).to(self._device)]
+        return self._finish(last, first, self._attend(last, x, lengths, first))[: len(lengths)]
 
     def _embed(self, sequences: Sequence[IntArray], tokens: int) -> Tensor:
         inputs = np.zeros((3, _rows(tokens)), dtype=np.int64)
@@ -194,33 +207,61 @@ class PackedEncoder:
         places: IntArray = np.cumsum(held) * held + self._shape.pad
         return places
 
-    def _attend(self, layer: Layer, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Each token's mix of values, (rows, hidden)."""
+    def _attend(
+        self, layer: Layer, x: Tensor, lengths: Sequence[int], first: Tensor | None = None
+    ) -> Tensor:
+        """Mixes of values, (rows, hidden): for each token, or for each row of `first`, one of a
+        sequence."""
         heads = self._shape.heads
-        qkv = functional.linear(x, *layer.qkv).view(len(x), 3, heads, -1)
-        mixed = torch.zeros_like(x)
-        start = 0
+        asking = x if first is None else first
+        queries = layer.query(asking).view(len(asking), heads, -1)
+        keys_values = layer.key_value(x).view(len(x), 2, heads, -1)
+        mixed = torch.zeros_like(asking).view_as(queries)
+        start = asked = 0
         for length, alike in groupby(lengths):
-            count = len(list(alike))
-            end = start + count * length
-            block = qkv[start:end].view(count, length, 3, heads, -1)
-            query, key, value = block.permute(2, 0, 3, 1, 4)
-            found = functional.scaled_dot_product_attention(query, key, value)
-            mixed[start:end].view(count, length, heads, -1).copy_(found.transpose(1, 2))
-            start = end
-        return mixed
+            left = len(list(alike))
+            most = left if _fused(x, length) else _unfused_at_once(x, heads, length)
+            while left:
+                count = min(left, most)
+                end = start + count * length
+                asked_end = asked + (count * length if first is None else count)
+                query = queries[asked:asked_end].view(count, -1, heads, self.head_width)
+                block = keys_values[start:end].view(count, length, 2, heads, self.head_width)
+                found = _attention(query.transpose(1, 2), *block.permute(2, 0, 3, 1, 4))
+                mixed[asked:asked_end].view_as(query).copy_(found.transpose(1, 2))
+                start, asked, left = end, asked_end, left - count
+        return mixed.view_as(asking)
 
     def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
-        x = self._normed(functional.linear(mixed, *layer.attended).add_(x), layer.attended_norm)
-        raised = functional.gelu(functional.linear(x, *layer.up))
-        return self._normed(functional.linear(raised, *layer.down).add_(x), layer.norm)
+        x = self._normed(layer.attended.plus(mixed, x), layer.attended_norm)
+        return self._normed(layer.down.plus(layer.up.gelu(x), x), layer.norm)
 
-    def _normed(self, x: Tensor, norm: Affine) -> Tensor:
+    def _normed(self, x: Tensor, norm: Norm) -> Tensor:
         return functional.layer_norm(x, x.shape[-1:], *norm, self._shape.epsilon)
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention, each (sequences, heads, length, width)."""
+    *_, length, width = key.shape
+    if query.shape[2] == 1 < length:
+        # A single row goes through other kernels, which round by batch.
+        return _attention(query.expand(-1, -1, ROWS_A_THREAD, -1), key, value)[:, :, :1]
+    if _fused(query, length):
+        return functional.scaled_dot_product_attention(query, key, value)
+    scores = torch.matmul(query * width**-0.5, key.transpose(-2, -1))
+    return torch.matmul(torch.softmax(scores, -1, out=scores), value)
+
+
+def _fused(x: Tensor, length: int) -> bool:
+    """Whether torch's fused attention is at least as fast as plain products, which are up to twice
+    as fast on a CPU in bfloat16 and at odd lengths."""
+    good = length % FUSED_STEP == 0 or length < FUSED_BELOW
+    return x.device.type != "cpu" or (x.dtype == torch.float32 and good)
+
+
+def _unfused_at_once(x: Tensor, heads: int, length: int) -> int:
+    """Sequences that attend together. In float32 batched products round by their number."""
+    return 1 if x.dtype == torch.float32 else max(SCORES // (heads * length**2), 1)
 
 
 def _rows(wanted: int) -> int:

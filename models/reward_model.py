@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from models.cross_encoder import load_model, load_tokenizer, longest_input, unused_token
-from models.options import ModelOptions
 from models.protocol import IntArray
 from models.tiles import run_in_tiles
 
@@ -19,7 +18,8 @@ from models.tiles import run_in_tiles
 class RewardModel:
     def __init__(self, path: str, device: str = "cpu", max_length: int | None = None) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot be loaded."""
-        self._model = load_model(path, ModelOptions(device=device))
+        # A score is the reward itself: it is not rounded for speed.
+        self._model = load_model(path, device, torch.float32 if device == "cpu" else None)
         self._tokenizer = load_tokenizer(path)
         self._device = device
         self._pad = self._model.config.pad_token_id

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
     runtime: Runtime = Field(
         "auto",
-        description="How an encoder or cross-encoder computes: auto, packed, tiles or bfloat16.",
+        description="How an encoder or cross-encoder computes: auto, bfloat16, float32 or tiles.",
     )
     max_length: Positive | None = Field(
         None, description="Tokens of a pair that a cross-encoder reads."

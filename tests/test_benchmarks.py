@@ -68,7 +68,9 @@ def test_counted_operations_are_those_of_the_architecture() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        counted = operations(lambda: list(BERT.hidden([sequence(length) for length in lengths])))
+        counted = operations(
+            lambda: list(BERT[torch.float32].hidden([sequence(length) for length in lengths]))
+        )
     finally:
         torch.set_num_threads(before)
     hidden, inner, layers = (

@@ -24,7 +24,7 @@ from models.protocol import Unit, all_pairs, judge
 from tests.checkpoints import deberta, gpt2, qwen3
 
 CHAT = "<|im_start|>{a}<|im_end|>{b}<|im_end|>"
-OPTIONS = ModelOptions(pair_template=CHAT)
+OPTIONS = ModelOptions(pair_template=CHAT, runtime="float32")
 WHOLE = replace(OPTIONS, runtime="tiles")
 
 
@@ -85,7 +85,8 @@ def test_what_ends_in_padding_is_read_where_transformers_reads_it(
     """At the last token that is not padding, be it before the second text."""
     model = make(tmp_path, pad_token_id=0)
     template = "{a}<|im_end|>{b}<|endoftext|><|endoftext|>"
-    classifier = CrossEncoder(str(tmp_path), ModelOptions(pair_template=template))
+    options = ModelOptions(pair_template=template, runtime="float32")
+    classifier = CrossEncoder(str(tmp_path), options)
     fast = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     given = ["", "ab", "abc<|endoftext|>"]
     found = judge(classifier, "", given, all_pairs(3))
@@ -156,7 +157,7 @@ def test_what_cannot_be_read_in_parts_is_read_whole(
 ) -> None:
     make(tmp_path, **config)
     template = "[CLS]{a}[SEP]{b}[SEP]" if make is deberta else CHAT
-    options = ModelOptions(pair_template=template)
+    options = ModelOptions(pair_template=template, runtime="float32")
     classifier = CrossEncoder(str(tmp_path), options)
     whole = CrossEncoder(str(tmp_path), replace(options, runtime="tiles"))
     given = texts(6, [3, 20, 40])

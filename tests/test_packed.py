@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from models.cross_encoder import CrossEncoder
-from models.options import ModelError, ModelOptions
+from models.options import ModelError, ModelOptions, Runtime
 from models.packed import PackedEncoder, Shape
-from models.precision import cpu_has_bfloat16, dtype_of
+from models.precision import dtype_of, has_bfloat16
 from models.protocol import all_pairs, judge
-from tests.checkpoints import modernbert
 from tests.test_cross_encoder import TEXTS, bert
 
 SIZE: dict[str, Any] = {
@@ -43,7 +42,9 @@ def packed(model: Any, dtype: torch.dtype = torch.float32) -> PackedEncoder:
     return PackedEncoder({n: w.to(dtype) for n, w in model.state_dict().items()}, shape)
 
 
-BERT = packed(encoder("bert"))
+BERT = {dtype: packed(encoder("bert"), dtype) for dtype in (torch.float32, torch.bfloat16)}
+NATIVE = [torch.float32, *([torch.bfloat16] if has_bfloat16("cpu") else [])]
+"""What this machine computes in; a CPU that emulates bfloat16 may need packs of one text."""
 
 
 def sequence(length: int, segments: bool = True) -> np.ndarray:
@@ -71,18 +72,25 @@ def test_states_equal_those_of_transformers(kind: str) -> None:
         torch.testing.assert_close(first[index], states[0], atol=2e-5, rtol=1e-4)
 
 
-@settings(max_examples=40)
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.sampled_from([1, 2, 3]))
-def test_company_does_not_change_a_bit(lengths: list[int], threads: int) -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 300), min_size=1, max_size=30),
+    st.sampled_from([1, 2, 3]),
+    st.sampled_from(NATIVE),
+)
+def test_company_does_not_change_a_bit(
+    lengths: list[int], threads: int, dtype: torch.dtype
+) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
+        bert = BERT[dtype]
         sequences = [sequence(length) for length in lengths]
-        together = dict(BERT.hidden(sequences))
-        first = dict(BERT.first(sequences))
+        together = dict(bert.hidden(sequences))
+        first = dict(bert.first(sequences))
         for index, one in enumerate(sequences):
-            ((_, alone),) = BERT.hidden([one])
-            ((_, alone_first),) = BERT.first([one])
+            ((_, alone),) = bert.hidden([one])
+            ((_, alone_first),) = bert.first([one])
             assert torch.equal(together[index], alone)
             assert torch.equal(first[index], alone_first)
     finally:
@@ -114,29 +122,30 @@ def test_bfloat16_states_are_near_and_need_a_cpu_that_has_it(tmp_path: Path) -> 
     assert torch.nn.functional.cosine_similarity(exact, near.float()).min() > 0.99
     flags = tmp_path / "cpuinfo"
     flags.write_text("flags : fpu avx2 avx512f avx512_bf16 fsrm\n")
-    assert cpu_has_bfloat16(flags)
+    assert has_bfloat16("cpu", flags)
     flags.write_text("flags : fpu avx2 avx512f fsrm\n")
-    assert not cpu_has_bfloat16(flags)
+    assert not has_bfloat16("cpu", flags)
+    assert not has_bfloat16("cpu", tmp_path / "missing")
     assert dtype_of("bfloat16", "cuda") == torch.bfloat16
-    if not cpu_has_bfloat16():
-        with pytest.raises(ModelError, match="no bfloat16 instructions"):
-            dtype_of("bfloat16", "cpu")
 
 
-def test_both_runtimes_give_the_same_probabilities(tmp_path: Path) -> None:
+def test_auto_is_bfloat16_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for native, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr("models.precision.has_bfloat16", lambda device, native=native: native)
+        assert dtype_of("auto", "cpu") == dtype
+        assert dtype_of("float32", "cpu") == dtype_of("tiles", "cpu") == torch.float32
+    with pytest.raises(ModelError, match="no bfloat16 instructions"):
+        dtype_of("bfloat16", "cpu")
+
+
+def test_all_runtimes_agree_and_no_cache_mixes_them(tmp_path: Path) -> None:
     bert(tmp_path, num_labels=2)
-    found = {}
-    for runtime in ("packed", "tiles"):
-        classifier = CrossEncoder(str(tmp_path), ModelOptions(runtime=runtime))
-        found[runtime] = judge(classifier, "", TEXTS, all_pairs(4)), classifier.info.revision
-    np.testing.assert_allclose(found["packed"][0], found["tiles"][0], atol=1e-6)
-    assert found["packed"][1] != found["tiles"][1], "a cache must not mix them"
-
-
-def test_packed_is_refused_by_an_architecture_that_is_not_bert(tmp_path: Path) -> None:
-    modernbert(tmp_path)
-    with pytest.raises(ModelError, match="modernbert cannot run packed"):
-        CrossEncoder(
-            str(tmp_path), ModelOptions(runtime="packed", pair_template="[CLS]{a}[SEP]{b}")
-        )
-    CrossEncoder(str(tmp_path), ModelOptions(pair_template="[CLS]{a}[SEP]{b}"))
+    runtimes: list[Runtime] = ["float32", "tiles"]
+    if has_bfloat16("cpu"):
+        runtimes.append("bfloat16")
+    made = [CrossEncoder(str(tmp_path), ModelOptions(runtime=runtime)) for runtime in runtimes]
+    packed, tiles, *half = [judge(one, "", TEXTS, all_pairs(4)) for one in made]
+    np.testing.assert_allclose(packed, tiles, atol=1e-6)
+    for near in half:
+        np.testing.assert_allclose(packed, near, atol=0.05)
+    assert len({one.info.revision for one in made}) == len(runtimes)

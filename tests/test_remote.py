@@ -31,7 +31,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(checkpoint: Path) -> EquivalenceClassifier:
-    return load(f"darling-modernbert:{checkpoint}")
+    return load(f"darling-modernbert:{checkpoint}", ModelOptions(runtime="float32"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,92 @@
+"""What bfloat16 changes of the embedded default's answers: on labelled pairs and stored groups.
+
+    python -m benchmarks.precision PAIRS [--groups GROUPS --every 20]
+
+PAIRS and GROUPS as `darling-reward train` takes them. Takes a CPU with bfloat16 instructions.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
+
+from models.options import ModelOptions, Runtime
+from models.partition import partition
+from models.protocol import EquivalenceClassifier, FloatArray, IntArray, all_pairs, judge
+from models.registry import load
+from models.training.data import HumanPair, TeacherGroup, read_groups, read_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    pairs: FloatArray
+    """P(equivalent) of the labelled pairs."""
+    inside: FloatArray
+    """Of all pairs of all groups."""
+    partitions: list[IntArray]
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("--groups", type=Path)
+    parser.add_argument("--every", type=int, default=20, help="of the groups, one in so many")
+    given = parser.parse_args()
+    pairs = read_pairs(given.pairs)
+    groups = read_groups(given.groups)[:: given.every] if given.groups else []
+    runtimes: tuple[Runtime, ...] = ("float32", "bfloat16")
+    made = {name: load("embedded", ModelOptions(runtime=name)) for name in runtimes}
+    found = {name: answers(classifier, pairs, groups) for name, classifier in made.items()}
+    labels = [pair.similar for pair in pairs]
+    for name, got in found.items():
+        rand = [
+            adjusted_rand_score(group.partition, own)
+            for group, own in zip(groups, got.partitions, strict=True)
+        ]
+        auc = roc_auc_score(labels, got.pairs)
+        agreed = f", adjusted Rand {np.mean(rand):.4f}" if rand else ""
+        print(f"{name}: AUC on labelled pairs {auc:.4f}{agreed}, {got.seconds:.0f} s")
+    compare(found["float32"], found["bfloat16"], made["float32"].info.threshold)
+
+
+def answers(
+    classifier: EquivalenceClassifier, pairs: list[HumanPair], groups: list[TeacherGroup]
+) -> Answers:
+    started = time.perf_counter()
+    labelled = [judge(classifier, p.prompt, [p.a, p.b], all_pairs(2))[0] for p in pairs]
+    inside, partitions = [], []
+    for group in groups:
+        texts = list(group.texts)
+        both = all_pairs(len(texts))
+        found = judge(classifier, group.prompt, texts, both)
+        matrix = np.ones((len(texts), len(texts)))
+        matrix[both[:, 0], both[:, 1]] = matrix[both[:, 1], both[:, 0]] = found
+        content = np.unique(texts, return_inverse=True)[1]
+        info = classifier.info
+        partitions.append(partition(matrix, info.threshold, info.linkage, content))
+        inside.append(found)
+    return Answers(
+        np.asarray(labelled),
+        np.concatenate([np.empty(0), *inside]),
+        partitions,
+        time.perf_counter() - started,
+    )
+
+
+def compare(exact: Answers, near: Answers, threshold: float) -> None:
+    a, b = (np.concatenate([answer.pairs, answer.inside]) for answer in (exact, near))
+    both = zip(exact.partitions, near.partitions, strict=True)
+    changed = sum(not np.array_equal(x, y) for x, y in both)
+    print(
+        f"of {len(a)} decisions {int(np.sum((a > threshold) != (b > threshold)))} flipped; "
+        f"P moved by {np.abs(a - b).mean():.4f} on average, {np.abs(a - b).max():.3f} at most; "
+        f"{changed} of {len(exact.partitions)} partitions changed"
+    )
+
+
+if __name__ == "__main__":
+    main()
