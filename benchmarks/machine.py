@@ -50,7 +50,7 @@ def matmul_peak(
 
 
 def operations(work: Callable[[], object]) -> float:
-    """Floating-point operations in the matrix products of one call."""
+    """Floating-point operations in the matrix products of one call, in this thread."""
     with FlopCounterMode(display=False, custom_mapping=FUSED) as counter:
         work()
     return float(counter.get_total_flops())

@@ -86,6 +86,10 @@ class Peers:
         self._clock = clock
         self._embedded = load("embedded")
         self._pairwise = load(f"cross-encoder:{checkpoint}")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # so that all of its operations are in the thread that counts
+        self._counted = load(f"cross-encoder:{checkpoint}")
+        torch.set_num_threads(threads)
         self._predictor = CrossEncoder(str(checkpoint), max_length=PAIR_TOKENS)
         self._sentences = SentenceTransformer(str(wheel_weights()))
         # Its own setting, 256, would leave half of a long text unread.
@@ -149,7 +153,7 @@ class Peers:
     ) -> Figures:
         """What our runtime makes of the machine."""
         # Padding is none, so what is counted is what the pairs need.
-        flop = operations(lambda: [judged(self._pairwise, group) for group in groups])
+        flop = operations(lambda: [judged(self._counted, group) for group in groups])
         rates = [flop / len(groups) / s / 1e9 for s in seconds]
         share = [rate / peak for rate, peak in zip(rates, peaks, strict=True)]
         label = f"{workload.name}: cross-encoder, share of the matmul peak"

@@ -100,7 +100,7 @@ class CrossEncoder(Pairwise):
     def run(self, units: Sequence[Unit]) -> list[PairResult]:
         if not units:
             return []
-        encoded = [self._pairs.encode(unit.inputs[0], unit.inputs[1]) for unit in units]
+        encoded = self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units])
         results: dict[int, PairResult] = {}
         for index, logits in self._logits(encoded):
             results[index] = PairResult(

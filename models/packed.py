@@ -3,8 +3,9 @@
 Only attention looks beyond a token, so it alone runs per sequence (those of one length together);
 everything else is one product for the whole pack. A sequence gets the same bits in any company:
 
-- matrix kernels add up a row's products in one order however many rows there are, unless a thread
-  is left with very few (1 to 3 rows, measured with MKL); a pack has at least `ROWS_A_THREAD` each;
+- matrix kernels add up a row's products in one order however many rows there are, unless there are
+  very few (1 to 3, measured with MKL); a pack has a multiple of `ROWS`;
+- a pack is one thread's (`models.workers`), so that their number decides nothing either;
 - attention sees one sequence at a time.
 
 That is a property of the kernels and not a law, so it is tried when a model is loaded
@@ -14,6 +15,7 @@ That is a property of the kernels and not a law, so it is tried when a model is 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import groupby
 from typing import Any
 
@@ -24,13 +26,14 @@ from torch.nn import functional
 
 from models.linear import Linear
 from models.protocol import IntArray
+from models.workers import Workers
 
 log = logging.getLogger(__name__)
 
 PACK_TOKENS = 1024
 """On a CPU, about as much as its cache holds."""
 PACK_TOKENS_ELSEWHERE = 16_384
-ROWS_A_THREAD = 16
+ROWS = 16
 FUSED_STEP, FUSED_BELOW = 16, 64
 """Lengths for which torch's fused attention is good on a CPU in float32: multiples of its vectors
 (the rest it takes number by number), and short ones."""
@@ -123,6 +126,7 @@ class PackedEncoder:
         self.width = int(self._words.shape[1])
         self.head_width = self.width // shape.heads
         self.vocabulary = int(self._words.shape[0])
+        self._workers = Workers(torch.get_num_threads() if device == "cpu" else 1)
         self._pack_tokens = PACK_TOKENS if device == "cpu" else PACK_TOKENS_ELSEWHERE
         if not self.invariant():
             log.warning("matrix kernels here round by batch: every text runs by itself, slower")
@@ -146,32 +150,41 @@ class PackedEncoder:
 
         A sequence has shape (channels, length): token ids, and segment ids where there are any.
         """
-        for pack in self._packs(sequences):
+        for pack, rows in self._each(sequences, first_only=False):
             lengths = [sequences[index].shape[1] for index in pack]
-            with torch.inference_mode():
-                rows = self._run([sequences[index] for index in pack], first_only=False)
             yield from zip(pack, torch.split(rows, lengths), strict=True)
 
     def first(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
         """Likewise (index, last hidden state (hidden,) of the first token), with less work."""
-        for pack in self._packs(sequences):
-            with torch.inference_mode():
-                rows = self._run([sequences[index] for index in pack], first_only=True)
+        for pack, rows in self._each(sequences, first_only=True):
             yield from zip(pack, rows, strict=True)
 
-    def _packs(self, sequences: Sequence[IntArray]) -> Iterator[list[int]]:
-        """Indices, shortest sequences first, so that equal lengths attend together."""
-        pack: list[int] = []
-        room = self._pack_tokens
-        for index in sorted(range(len(sequences)), key=lambda i: sequences[i].shape[1]):
-            length = sequences[index].shape[1]
-            if pack and length > room:
-                yield pack
-                pack, room = [], self._pack_tokens
-            pack.append(index)
-            room -= length
-        if pack:
-            yield pack
+    def _each(
+        self, sequences: Sequence[IntArray], first_only: bool
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """(indices, result) of every pack."""
+
+        def run(pack: Sequence[int]) -> Tensor:
+            with torch.inference_mode():
+                return self._run([sequences[index] for index in pack], first_only)
+
+        packs = self._packs([sequence.shape[1] for sequence in sequences])
+        return zip(packs, self._workers.map(run, packs), strict=True)
+
+    def _packs(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Indices, packs of about as many tokens each, a multiple of the workers' number of them.
+
+        Inside, shortest sequences first, so that equal lengths attend together.
+        """
+        most = self._pack_tokens * self._workers.count
+        count = min(-(-sum(lengths) // most) * self._workers.count, len(lengths))
+        packs: list[list[int]] = [[] for _ in range(count)]
+        loads = [(0, number) for number in range(count)]
+        for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+            load, number = heappop(loads)
+            packs[number].append(index)
+            heappush(loads, (load + lengths[index], number))
+        return [pack[::-1] for pack in packs]
 
     def _run(self, sequences: Sequence[IntArray], first_only: bool) -> Tensor:
         """(tokens, hidden) of the pack, or (sequences, hidden) of the first tokens."""
@@ -245,7 +258,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     *_, length, width = key.shape
     if query.shape[2] == 1 < length:
         # A single row goes through other kernels, which round by batch.
-        return _attention(query.expand(-1, -1, ROWS_A_THREAD, -1), key, value)[:, :, :1]
+        return _attention(query.expand(-1, -1, ROWS, -1), key, value)[:, :, :1]
     if _fused(query, length):
         return functional.scaled_dot_product_attention(query, key, value)
     scores = torch.matmul(query * width**-0.5, key.transpose(-2, -1))
@@ -265,6 +278,5 @@ def _unfused_at_once(x: Tensor, heads: int, length: int) -> int:
 
 
 def _rows(wanted: int) -> int:
-    """Rows of a matrix that holds `wanted`, so many that no thread is left with a few."""
-    whole = -(-wanted // ROWS_A_THREAD) * ROWS_A_THREAD
-    return max(whole, ROWS_A_THREAD * torch.get_num_threads())
+    """Rows of a matrix that holds `wanted`, so many that none is left with a few."""
+    return -(-wanted // ROWS) * ROWS

@@ -75,8 +75,7 @@ class Cohorts:
             raise Invalid([FieldError(("group_size",), message)])
         tries = request.reward.k
         if size is not None and tries is not None and tries > size:
-            message = f"k is {tries} and the group has {size} rollouts; sample more, or lower k"
-            raise Invalid([FieldError(("reward", "k"), message)])
+            raise Invalid([FieldError(("reward", "k"), inputs.too_few(size, tries))])
         try:
             self._pipeline.check(request.group([request.rollout()]))
         except Invalid as problem:

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from models.protocol import OperatingPoint
 
-LARGEST_QUALITY = 1e30
+LARGEST_SCORE = 1e30
+"""What a group's sums and squares stay finite with."""
 
 
 class Strict(BaseModel):
@@ -40,4 +41,4 @@ THRESHOLD = (
     "Default: the model's own."
 )
 Wait = Annotated[Number, Field(gt=0, le=86_400)]
-Quality = Annotated[Number, Field(ge=-LARGEST_QUALITY, le=LARGEST_QUALITY)]
+Score = Annotated[Number, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]

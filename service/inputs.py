@@ -181,10 +181,7 @@ def require_step(run: Run | None) -> tuple[str, int]:
 def require_tries(group: Group, k: int) -> None:
     """Raises `Invalid` if the group has fewer than k rollouts."""
     if k > len(group.rollouts):
-        raise _invalid(
-            "rollouts",
-            f"{len(group.rollouts)} rollouts, and reward.k = {k}; sample more, or lower k",
-        )
+        raise _invalid("rollouts", too_few(len(group.rollouts), k))
 
 
 def of_one_rollout(problem: Invalid) -> Invalid:
@@ -234,6 +231,10 @@ def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[Fi
         for name, text in (("prompt", pair.prompt_text()), ("a", pair.a), ("b", pair.b)):
             if len(text) > settings.max_chars:
                 yield FieldError(("pairs", p, name), _too_long(text, settings))
+
+
+def too_few(rollouts: int, k: int) -> str:
+    return f"{rollouts} rollouts, and reward.k = {k}; sample more, or lower k"
 
 
 def over(what: str, count: int, limit: str, most: int) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from models.hosts import Hosts, InputRejected
 from models.options import ModelError, ModelUnavailable
 from service.errors import FieldError, Invalid, Overloaded, Unavailable
-from service.fields import LARGEST_QUALITY
+from service.fields import LARGEST_SCORE
 from service.rewards.quality import from_label
 from service.settings import Settings
 
@@ -79,7 +79,7 @@ class Qualities:
     async def of(self, sample: Sample, name: str | None) -> float:
         """The sample's quality from the source of this name, or the default one."""
         quality = await self._source(name or self._default).quality(sample)
-        if not (math.isfinite(quality) and abs(quality) <= LARGEST_QUALITY):
+        if not (math.isfinite(quality) and abs(quality) <= LARGEST_SCORE):
             log.warning("a quality source said %r", quality)
             raise Unavailable(f"the quality source said {quality}", retry_after_s=RETRY_AFTER_S)
         return quality

@@ -11,7 +11,7 @@ from service.fields import (
     TEXT,
     THRESHOLD,
     Id,
-    Quality,
+    Score,
     Strict,
     Threshold,
     Wait,
@@ -34,13 +34,13 @@ Prompt = Annotated[
 
 class Rollout(Strict):
     text: str = Field(description="The response. Empty is legal.")
-    quality: Quality | None = Field(None, description="The task's own reward.")
+    quality: Score | None = Field(None, description="The task's own reward.")
     answer: str | None = Field(None, description="Final answer, compared with `reference`.")
     correct: bool | None = Field(None, description="A verifier's verdict.")
-    logprob: Quality | None = Field(
+    logprob: Score | None = Field(
         None, description="Mean log-probability per token, for unlikelihood and unlikeliness."
     )
-    solutions: list[list[Quality]] | None = Field(
+    solutions: list[list[Score]] | None = Field(
         None, description="For the vector objective: the scores of each solution it holds."
     )
 
@@ -78,7 +78,7 @@ class PromptGroup(Prompted):
 
 
 class Group(PromptGroup):
-    quality: list[Quality] | None = Field(
+    quality: list[Score] | None = Field(
         None, description="A column, instead of a number in each rollout."
     )
     reference: str | None = Field(

@@ -12,7 +12,7 @@ from benchmarks.compare import changed
 from benchmarks.figures import Figure, Figures, ratio, read, write
 from benchmarks.machine import operations
 from benchmarks.workloads import Workload
-from tests.test_packed import BERT, SIZE, sequence
+from tests.test_packed import SIZE, sequence, with_threads
 
 
 def test_ratios_are_of_paired_runs() -> None:
@@ -65,14 +65,8 @@ def test_groups_are_new_distinct_and_of_the_length_asked_for() -> None:
 
 def test_counted_operations_are_those_of_the_architecture() -> None:
     lengths = (32, 48)  # in one pack without a row of padding
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        counted = operations(
-            lambda: list(BERT[torch.float32].hidden([sequence(length) for length in lengths]))
-        )
-    finally:
-        torch.set_num_threads(before)
+    bert = with_threads(1, torch.float32)
+    counted = operations(lambda: list(bert.hidden([sequence(length) for length in lengths])))
     hidden, inner, layers = (
         SIZE[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers")
     )

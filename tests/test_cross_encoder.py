@@ -138,6 +138,18 @@ def test_a_missing_folder_and_a_wrong_label_are_refused(tmp_path: Path) -> None:
         CrossEncoder(str(tmp_path), ModelOptions(similar_label=2))
 
 
+def test_a_tokenizer_that_puts_the_second_text_first_is_refused(tmp_path: Path) -> None:
+    bert(tmp_path, num_labels=2)
+    fast = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    fast.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A", pair="$B [SEP] $A", special_tokens=[("[SEP]", 3)]
+    )
+    fast.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="in a way of its own; set pair_template"):
+        CrossEncoder(str(tmp_path))
+    CrossEncoder(str(tmp_path), ModelOptions(pair_template="[CLS]{a}[SEP]{b}[SEP]"))
+
+
 def test_it_serves_rewards(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     folder.mkdir()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from models.cross_encoder import CrossEncoder
+from models.linear import Linear, prepacks
 from models.options import ModelError, ModelOptions, Runtime
 from models.packed import PackedEncoder, Shape
 from models.precision import dtype_of, has_bfloat16
@@ -42,9 +43,19 @@ def packed(model: Any, dtype: torch.dtype = torch.float32) -> PackedEncoder:
     return PackedEncoder({n: w.to(dtype) for n, w in model.state_dict().items()}, shape)
 
 
-BERT = {dtype: packed(encoder("bert"), dtype) for dtype in (torch.float32, torch.bfloat16)}
+def with_threads(count: int, dtype: torch.dtype) -> PackedEncoder:
+    """A BERT with so many workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        return packed(encoder("bert"), dtype)
+    finally:
+        torch.set_num_threads(before)
+
+
 NATIVE = [torch.float32, *([torch.bfloat16] if has_bfloat16("cpu") else [])]
 """What this machine computes in; a CPU that emulates bfloat16 may need packs of one text."""
+BERTS = [with_threads(count, dtype) for count in (1, 3) for dtype in NATIVE]
 
 
 def sequence(length: int, segments: bool = True) -> np.ndarray:
@@ -58,7 +69,9 @@ def test_states_equal_those_of_transformers(kind: str) -> None:
     """Special tokens and RoBERTa's padding token among the ids included."""
     model = encoder(kind)
     ours = packed(model)
-    sequences = [sequence(length, segments=kind == "bert") for length in (2, 3, 19, 19, 90, 300)]
+    sequences = [
+        sequence(length, segments=kind == "bert") for length in (2, 3, 19, 19, 90, 128, 300)
+    ]
     if kind == "roberta":
         sequences[2][0, 5] = 1
     first = dict(ours.first(sequences))
@@ -73,28 +86,40 @@ def test_states_equal_those_of_transformers(kind: str) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.integers(1, 300), min_size=1, max_size=30),
-    st.sampled_from([1, 2, 3]),
-    st.sampled_from(NATIVE),
-)
-def test_company_does_not_change_a_bit(
-    lengths: list[int], threads: int, dtype: torch.dtype
-) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        bert = BERT[dtype]
-        sequences = [sequence(length) for length in lengths]
-        together = dict(bert.hidden(sequences))
-        first = dict(bert.first(sequences))
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.sampled_from(BERTS))
+def test_company_does_not_change_a_bit(lengths: list[int], bert: PackedEncoder) -> None:
+    sequences = [sequence(length) for length in lengths]
+    for run in (bert.hidden, bert.first):
+        together = dict(run(sequences))
+        assert len(together) == len(sequences)
         for index, one in enumerate(sequences):
-            ((_, alone),) = bert.hidden([one])
-            ((_, alone_first),) = bert.first([one])
+            ((_, alone),) = run([one])
             assert torch.equal(together[index], alone)
-            assert torch.equal(first[index], alone_first)
-    finally:
-        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", NATIVE)
+def test_the_number_of_threads_does_not_change_a_bit(dtype: torch.dtype) -> None:
+    sequences = [sequence(length) for length in (3, 17, 90, 128, 300)]
+    one, three = (dict(with_threads(count, dtype).hidden(sequences)) for count in (1, 3))
+    assert all(torch.equal(one[index], three[index]) for index in one)
+
+
+@pytest.mark.parametrize("laid_out", [False, True])
+def test_a_linear_layer_is_torchs_whichever_way_it_takes(
+    laid_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if laid_out and not prepacks():
+        pytest.skip("this CPU has no AVX-512: weights are not laid out for it")
+    monkeypatch.setattr("models.linear.prepacks", lambda: laid_out)
+    torch.manual_seed(3)
+    weight, bias, x = torch.randn(24, 32), torch.randn(24), torch.randn(48, 32)
+    residual = torch.randn(48, 24)
+    layer, expected = Linear(weight, bias), torch.nn.functional.linear(x, weight, bias)
+    torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        layer.gelu(x), torch.nn.functional.gelu(expected), atol=1e-5, rtol=1e-5
+    )
+    torch.testing.assert_close(layer.plus(x, residual), expected + residual, atol=1e-5, rtol=1e-5)
 
 
 def test_kernels_that_round_by_batch_are_noticed_and_worked_around() -> None:

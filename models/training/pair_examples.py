@@ -94,7 +94,8 @@ class PairCollator:
 
     def __call__(self, batches: Sequence[Sequence[Example]]) -> dict[str, torch.Tensor]:
         batch = [example for one in batches for example in one]
-        sequences = [self.encoder.encode(example.a, example.b).sequence for example in batch]
+        encoded = self.encoder.encode([(example.a, example.b) for example in batch])
+        sequences = [pair.sequence for pair in encoded]
         longest = max(sequence.shape[1] for sequence in sequences)
         inputs = np.zeros((3, len(batch), longest), dtype=np.int64)
         inputs[0] = self.pad

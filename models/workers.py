@@ -1,0 +1,42 @@
+"""Threads that each run one thread's worth of torch: parallel over packs, not inside each product.
+
+Threads that share a product wait for each other after every one of them, and all of them for the
+one that the system took a core from. Those that have a pack of their own wait once, at its end.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+import torch
+
+Work = TypeVar("Work")
+Done = TypeVar("Done")
+
+
+class Workers:
+    def __init__(self, count: int) -> None:
+        """`count` threads; with 1 the caller's own does the work."""
+        self.count = count
+        self._pool: ThreadPoolExecutor | None = None
+        if count > 1:
+            before = torch.get_num_threads()
+            started = Barrier(count + 1)
+            self._pool = ThreadPoolExecutor(count, "pack", initializer=_alone, initargs=(started,))
+            for _ in range(count):
+                self._pool.submit(int)
+            started.wait()
+            torch.set_num_threads(before)
+
+    def map(self, run: Callable[[Work], Done], work: Sequence[Work]) -> Iterator[Done]:
+        """What `run` makes of each, in order."""
+        if self._pool is None:
+            return map(run, work)
+        return self._pool.map(run, work)
+
+
+def _alone(started: Barrier) -> None:
+    # Of torch's settings this one is the thread's own; new threads take the last that was set.
+    torch.set_num_threads(1)
+    started.wait()
