@@ -11,10 +11,10 @@ All read the same MiniLM weights, one after the other in each round, so that rat
     encode + cluster  (d) sentence-transformers encode, scikit-learn agglomerative clustering
 
 Ours compute as they do by themselves, in bfloat16 where the machine has it; so do the others, in
-float32. Cross-encoders get a one-label head that tells a reworded passage from another one. They,
-and `encode`, read 512 tokens at most, as many as MiniLM has positions; of two long texts that is a
-part, while `embedded` reads all of both. `tokens` among the figures says what each has read of a
-group.
+float32. Cross-encoders get a one-label head, fitted to tell a reworded passage from another one.
+They, and `encode`, read 512 tokens at most, as many as MiniLM has positions; of two long texts that
+is a part, while `embedded` reads all of both. `tokens` among the figures says what each has read
+of a group.
 """
 
 import time
