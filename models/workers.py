@@ -37,6 +37,6 @@ class Workers:
 
 
 def _alone(started: Barrier) -> None:
-    # Of torch's settings this one is the thread's own; new threads take the last that was set.
+    torch.get_num_threads()  # takes over the process's number, which would undo the next line later
     torch.set_num_threads(1)
     started.wait()
