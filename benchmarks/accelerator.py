@@ -28,6 +28,7 @@ from models.cross_encoder import CrossEncoder
 from models.encoder import wheel_weights
 from models.options import ModelOptions, Runtime
 from models.pairs import pair_unit
+from models.precision import dtype_of
 from models.protocol import FloatArray
 
 Pairs = Sequence[tuple[str, str]]
@@ -78,10 +79,10 @@ def race(config: dict[str, Any], device: str, pairs: int, words: int, rounds: in
     """Tokens a second of both, their ratio, our share of the matrix peak, and agreement."""
     chosen = [(a, b) for _ in range(pairs) for a, b in [sorted(Workload(2, words).group()[1])]]
     units = [pair_unit(a, b) for a, b in chosen]
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    runtime: Runtime = "float32" if device == "cpu" else "bfloat16"
+    dtype = dtype_of(runtime, device)
     with TemporaryDirectory() as folder:
         peer, tokenizer = save_random(config, dtype, folder)
-        runtime: Runtime = "float32" if device == "cpu" else "bfloat16"
         ours = CrossEncoder(folder, ModelOptions(device=device, runtime=runtime))
     peer.to(device).train(False).requires_grad_(False)
     seconds: dict[str, list[float]] = {"ours": [], "padded": []}

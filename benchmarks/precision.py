@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
+from models.evaluation.predict import of_groups, of_pairs
 from models.options import ModelOptions, Runtime
 from models.partition import partition
-from models.protocol import EquivalenceClassifier, FloatArray, IntArray, all_pairs, judge
+from models.protocol import EquivalenceClassifier, FloatArray, IntArray
 from models.registry import load
+from models.training.crossval import upper
 from models.training.data import HumanPair, TeacherGroup, read_groups, read_pairs
+from models.training.metrics import contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +60,15 @@ def answers(
     classifier: EquivalenceClassifier, pairs: list[HumanPair], groups: list[TeacherGroup]
 ) -> Answers:
     started = time.perf_counter()
-    labelled = [judge(classifier, p.prompt, [p.a, p.b], all_pairs(2))[0] for p in pairs]
-    inside, partitions = [], []
-    for group in groups:
-        texts = list(group.texts)
-        both = all_pairs(len(texts))
-        found = judge(classifier, group.prompt, texts, both)
-        matrix = np.ones((len(texts), len(texts)))
-        matrix[both[:, 0], both[:, 1]] = matrix[both[:, 1], both[:, 0]] = found
-        content = np.unique(texts, return_inverse=True)[1]
-        info = classifier.info
-        partitions.append(partition(matrix, info.threshold, info.linkage, content))
-        inside.append(found)
-    return Answers(
-        np.asarray(labelled),
-        np.concatenate([np.empty(0), *inside]),
-        partitions,
-        time.perf_counter() - started,
-    )
+    info = classifier.info
+    labelled = of_pairs(classifier, pairs, "pairs")
+    matrices = of_groups(classifier, groups, "groups")
+    partitions = [
+        partition(matrix, info.threshold, info.linkage, contents(group.texts))
+        for matrix, group in zip(matrices, groups, strict=True)
+    ]
+    inside = np.concatenate([np.empty(0), *map(upper, matrices)])
+    return Answers(labelled, inside, partitions, time.perf_counter() - started)
 
 
 def compare(exact: Answers, near: Answers, threshold: float) -> None:
