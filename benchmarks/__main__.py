@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from darling_models.precision import dtype_of, name_of
 
 from benchmarks import machine, over_http, throughput
 from benchmarks.figures import Figure, Figures, write
@@ -22,7 +23,6 @@ from benchmarks.peers import Peers, peers
 from benchmarks.plot import plot
 from benchmarks.throughput import CLIENTS
 from benchmarks.workloads import Workload
-from models.precision import dtype_of, name_of
 
 SIZES, LENGTHS = (4, 8, 16, 32, 64), (50, 400, 2000)
 MOST_PAIR_WORDS = 150_000

@@ -17,6 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from darling_models.cross_encoder import CrossEncoder
+from darling_models.encoder import wheel_weights
+from darling_models.options import ModelOptions, Runtime
+from darling_models.pairs import pair_unit
+from darling_models.precision import dtype_of
+from darling_models.protocol import FloatArray
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from benchmarks import machine
@@ -24,12 +30,6 @@ from benchmarks.classifier_cost import DEBERTA_V3_LARGE
 from benchmarks.figures import Figure, Figures, ratio, write
 from benchmarks.machine import matmul_peak, operations
 from benchmarks.workloads import Workload
-from models.cross_encoder import CrossEncoder
-from models.encoder import wheel_weights
-from models.options import ModelOptions, Runtime
-from models.pairs import pair_unit
-from models.precision import dtype_of
-from models.protocol import FloatArray
 
 Pairs = Sequence[tuple[str, str]]
 PEER_BATCH = 32

@@ -20,12 +20,12 @@ from statistics import median
 from typing import Any
 
 import torch
+from darling_models.evaluation.lengthen import neutral_sentences
+from darling_models.protocol import EquivalenceClassifier, Result, all_pairs
+from darling_models.registry import load
 from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
 from benchmarks.machine import operations
-from models.evaluation.lengthen import neutral_sentences
-from models.protocol import EquivalenceClassifier, Result, all_pairs
-from models.registry import load
 
 PROMPT = "Tell me about a village by a river."
 SIDES = (512, 128)

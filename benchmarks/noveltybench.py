@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-from models.partition import LINKAGES, partition
-from models.training.data import read_groups
-from models.training.metrics import PARTITION_METRICS, agreement, contents
+from darling_models.partition import LINKAGES, partition
+from darling_models.training.data import read_groups
+from darling_models.training.metrics import PARTITION_METRICS, agreement, contents
 
 OPTIONS = {"reward": {"objective": "diversity"}, "return_probabilities": True}
 
@@ -29,7 +28,7 @@ OPTIONS = {"reward": {"objective": "diversity"}, "return_probabilities": True}
 def score(source: Path, target: Path, model: str) -> tuple[float, float]:
     """(wall seconds, peak MiB) of scoring the file."""
     command = [
-        *(sys.executable, "-m", "service.cli", "score", "--model", model),
+        *(sys.executable, "-m", "darling_service.cli", "score", "--model", model),
         *("--rollouts-field", "generations", "--quality-field", "generation_scores"),
         *("--options", json.dumps(OPTIONS)),
         *(str(source), str(target)),
@@ -74,7 +73,7 @@ def main() -> None:
 
 
 def own_threshold(model: str) -> float:
-    from models.registry import load
+    from darling_models.registry import load
 
     return load(model).info.threshold
 

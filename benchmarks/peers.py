@@ -26,6 +26,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from darling_models.encoder import wheel_weights
+from darling_models.precision import dtype_of
+from darling_models.protocol import EquivalenceClassifier, FloatArray, all_pairs, judge
+from darling_models.registry import load
 from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.cluster import AgglomerativeClustering
@@ -36,10 +40,6 @@ from benchmarks.figures import Figure, Figures, ratio
 from benchmarks.infinity import Infinity, infinity
 from benchmarks.machine import Clock, matmul_peak, operations
 from benchmarks.workloads import Workload
-from models.encoder import wheel_weights
-from models.precision import dtype_of
-from models.protocol import EquivalenceClassifier, FloatArray, all_pairs, judge
-from models.registry import load
 
 Group = tuple[str, list[str]]
 PAIR_TOKENS = 512

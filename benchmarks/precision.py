@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from darling_models.evaluation.predict import of_groups, of_pairs
+from darling_models.options import ModelOptions, Runtime
+from darling_models.partition import partition
+from darling_models.protocol import EquivalenceClassifier, FloatArray, IntArray
+from darling_models.registry import load
+from darling_models.training.crossval import upper
+from darling_models.training.data import HumanPair, TeacherGroup, read_groups, read_pairs
+from darling_models.training.metrics import contents
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
-
-from models.evaluation.predict import of_groups, of_pairs
-from models.options import ModelOptions, Runtime
-from models.partition import partition
-from models.protocol import EquivalenceClassifier, FloatArray, IntArray
-from models.registry import load
-from models.training.crossval import upper
-from models.training.data import HumanPair, TeacherGroup, read_groups, read_pairs
-from models.training.metrics import contents
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from darling_models.cross_encoder import CrossEncoder
+from darling_models.encoder import wheel_weights
+from darling_models.options import ModelOptions
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForSequenceClassification
 
 from benchmarks.figures import Figure, ratio
 from benchmarks.peers import judged
 from benchmarks.workloads import Workload
-from models.cross_encoder import CrossEncoder
-from models.encoder import wheel_weights
-from models.options import ModelOptions
 
 SIZE: dict[str, Any] = {
     "hidden_size": 512,

@@ -8,6 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from darling_service.pipeline import Pipeline
+from darling_service.schemas import RewardRequest
+from darling_service.settings import Settings
+
 from benchmarks.figures import Figure, Figures, ratio
 from benchmarks.http import Connection
 from benchmarks.infinity import CONCURRENCY
@@ -15,9 +19,6 @@ from benchmarks.load import service
 from benchmarks.over_http import body
 from benchmarks.peers import Group, Peers, pairs_of, peers
 from benchmarks.workloads import Workload
-from service.pipeline import Pipeline
-from service.schemas import RewardRequest
-from service.settings import Settings
 
 CLIENTS = 64
 WITHOUT_CACHE = ("--cache-bytes", "0")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from darling_models.options import ModelError
+from darling_models.protocol import EquivalenceClassifier, all_pairs, judge
+from darling_models.registry import load
 
-from models.options import ModelError
-from models.protocol import EquivalenceClassifier, all_pairs, judge
-from models.registry import load
 from tests.conftest import running
 
 math_verify = pytest.importorskip("math_verify", reason="the extra `math` is not installed")
@@ -84,6 +84,6 @@ def test_it_serves_rewards_and_survives_hostile_ones(tmp_path: Path) -> None:
 
 
 def test_without_math_verify_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.answers.find_spec", lambda name: None)
+    monkeypatch.setattr("darling_models.answers.find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r"darling-reward\[math\]"):
         load("answers")

@@ -6,8 +6,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-
-from service import examples
+from darling_service import examples
 
 GROUP = examples.GROUP
 ROUTES = {

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models.options import ModelUnavailable
-from models.protocol import (
+from darling_models.options import ModelUnavailable
+from darling_models.protocol import (
     FloatArray,
     IntArray,
     ModelInfo,
@@ -19,10 +18,10 @@ from models.protocol import (
     all_pairs,
     content_key,
 )
-from service.batching import TURN_BATCHES, Engine
-from service.cache import ResultCache
-from service.errors import Overloaded, Unavailable
-from service.telemetry import Telemetry
+from darling_service.batching import TURN_BATCHES, Engine
+from darling_service.cache import ResultCache
+from darling_service.errors import Overloaded, Unavailable
+from darling_service.telemetry import Telemetry
 
 
 @dataclass(frozen=True)

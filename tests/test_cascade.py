@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from darling_models.options import ModelError
+from darling_models.protocol import all_pairs, judge
+from darling_models.registry import load
 
-from models.options import ModelError
-from models.protocol import all_pairs, judge
-from models.registry import load
 from tests.test_cross_encoder import bert
 from tests.texts import essay
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from darling_models.cross_encoder import CrossEncoder
+from darling_models.options import ModelOptions
+from darling_models.protocol import Unit, all_pairs, judge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 from torch.nn.modules.module import register_module_forward_hook
 from transformers import PreTrainedTokenizerFast, Qwen3Model
 
-from models.cross_encoder import CrossEncoder
-from models.options import ModelOptions
-from models.protocol import Unit, all_pairs, judge
 from tests.checkpoints import deberta, gpt2, qwen3
 
 CHAT = "<|im_start|>{a}<|im_end|>{b}<|im_end|>"

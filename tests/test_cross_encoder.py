@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from darling_models.cross_encoder import CrossEncoder
+from darling_models.options import ModelError, ModelOptions
+from darling_models.protocol import all_pairs, judge
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -17,9 +20,6 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from models.cross_encoder import CrossEncoder
-from models.options import ModelError, ModelOptions
-from models.protocol import all_pairs, judge
 from tests.conftest import running
 
 WORDS = [*"abcdefghijklmnopqrstuvwxyz", "cat", "dog", "sat", "ran", "the"]

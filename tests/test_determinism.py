@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from darling_models.partition import number_by_first_occurrence
+from darling_models.protocol import all_pairs, judge
+from darling_models.registry import load
 
-from models.partition import number_by_first_occurrence
-from models.protocol import all_pairs, judge
-from models.registry import load
 from tests.conftest import Service, running
 from tests.texts import essay
 

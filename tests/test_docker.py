@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from darling_service.cli import main
+from darling_service.settings import Settings
+from darling_service.telemetry import Telemetry
 from prometheus_client.parser import text_string_to_metric_families
-
-from service.cli import main
-from service.settings import Settings
-from service.telemetry import Telemetry
 
 ROOT = Path(__file__).parent.parent
 # By path: as a module, the folder's name would be that of the docker package.

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from darling_service import __version__
+from darling_service.reward_options import RewardOptions
+from darling_service.rewards.advantages import Estimator
+from darling_service.settings import Settings
+from darling_service.telemetry import Telemetry
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import __version__
-from service.reward_options import RewardOptions
-from service.rewards.advantages import Estimator
-from service.settings import Settings
-from service.telemetry import Telemetry
 from tests.conftest import Service
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +43,7 @@ def test_the_readmes_commands_exist() -> None:
     for target in re.findall(r"`?make ([\w-]+)", README + OPERATIONS):
         assert re.search(rf"^{target}:", makefile, re.M), target
     for subcommand in re.findall(r"darling-reward (\w+)", README):
-        run = subprocess.run([sys.executable, "-m", "service.cli", subcommand, "--help"])
+        run = subprocess.run([sys.executable, "-m", "darling_service.cli", subcommand, "--help"])
         assert run.returncode == 0
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from darling_models.embedded import ARTEFACT, Embedded
+from darling_models.encoder import OVERLAP, WINDOW, TextEncoder, wheel_weights
+from darling_models.features import FEATURES, pair_features
+from darling_models.head import PairHead
+from darling_models.options import ModelError, ModelOptions
+from darling_models.protocol import all_pairs, judge
+from darling_models.registry import load
 
-from models.embedded import ARTEFACT, Embedded
-from models.encoder import OVERLAP, WINDOW, TextEncoder, wheel_weights
-from models.features import FEATURES, pair_features
-from models.head import PairHead
-from models.options import ModelError, ModelOptions
-from models.protocol import all_pairs, judge
-from models.registry import load
 from tests.texts import essay
 
 PROMPT = "What should a small town do with its old railway station?"

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from darling_models.encoder import wheel_weights
+from darling_models.options import ModelError, ModelOptions
+from darling_models.partition import number_by_first_occurrence, partition
+from darling_models.protocol import EquivalenceClassifier, Linkage, all_pairs, judge
+from darling_models.registry import load
 from sentence_transformers import SentenceTransformer
 from sklearn.cluster import AgglomerativeClustering
 
-from models.encoder import wheel_weights
-from models.options import ModelError, ModelOptions
-from models.partition import number_by_first_occurrence, partition
-from models.protocol import EquivalenceClassifier, Linkage, all_pairs, judge
-from models.registry import load
 from tests.conftest import running
 
 TEXTS = [

@@ -5,20 +5,23 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from service.rewards.attempts import pass_at_k_advantages, pkpo_advantages, signed_advantages
-from service.rewards.embedded import evol_novelty, evol_rewards, volume_marginals
-from service.rewards.preference import preference_pair
-from service.rewards.rarity import (
+from darling_service.rewards.attempts import (
+    pass_at_k_advantages,
+    pkpo_advantages,
+    signed_advantages,
+)
+from darling_service.rewards.embedded import evol_novelty, evol_rewards, volume_marginals
+from darling_service.rewards.preference import preference_pair
+from darling_service.rewards.rarity import (
     batch_exploration,
     gapo_rewards,
     uniqueness_weighted,
     unlikeliness_rewards,
     visit_exploration,
 )
-from service.rewards.vectors import vector_advantages, vector_rewards
+from darling_service.rewards.vectors import vector_advantages, vector_rewards
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 numbers = st.floats(-10, 10, allow_nan=False)
 

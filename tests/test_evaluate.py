@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from darling_service.evaluation.measure import Choices, measure
+from darling_service.evaluation.records import read
+from darling_service.metrics import classes
 
-from service.evaluation.measure import Choices, measure
-from service.evaluation.records import read
-from service.metrics import classes
 from tests.texts import essay
 
 DATA = Path(os.environ.get("DARLING_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -25,7 +25,7 @@ stored = pytest.mark.skipif(
 
 def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", "evaluate", *map(str, arguments)],
+        [sys.executable, "-m", "darling_service.cli", "evaluate", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=600,

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from darling_models.evaluation.contenders import BASELINES, baselines
+from darling_models.evaluation.lengthen import TARGETS, lengthen, longest, neutral_sentences
+from darling_models.evaluation.measures import sample, shares_equivalent, word_buckets
+from darling_models.evaluation.plots import roc_curve
+from darling_models.evaluation.predict import of_groups, of_pairs
+from darling_models.lexical import Exact, Unigram
+from darling_models.options import ModelError
+from darling_models.protocol import judge
+from darling_models.training.data import HumanPair, TeacherGroup
+from darling_models.training.seen import SIZE, share_seen, sketch
 
-from models.evaluation.contenders import BASELINES, baselines
-from models.evaluation.lengthen import TARGETS, lengthen, longest, neutral_sentences
-from models.evaluation.measures import sample, shares_equivalent, word_buckets
-from models.evaluation.plots import roc_curve
-from models.evaluation.predict import of_groups, of_pairs
-from models.lexical import Exact, Unigram
-from models.options import ModelError
-from models.protocol import judge
-from models.training.data import HumanPair, TeacherGroup
-from models.training.seen import SIZE, share_seen, sketch
 from tests.texts import essay
 
 PNG = b"\x89PNG"
@@ -58,7 +58,13 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service.cli", "evaluate-classifier", *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "darling_service.cli",
+        "evaluate-classifier",
+        *map(str, arguments),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from darling_service import examples
+from darling_service.trainers import classify, nemo_gym, openrlhf, slime
 
-from service import examples
-from service.trainers import classify, nemo_gym, openrlhf, slime
 from tests.conftest import running
 
 REQUESTS = 2000

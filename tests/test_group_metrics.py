@@ -6,11 +6,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from darling_service.metrics import classes, spectrum, success, wording
+from darling_service.metrics.intervals import compare, estimate, prompt_means
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from service.metrics import classes, spectrum, success, wording
-from service.metrics.intervals import compare, estimate, prompt_means
 
 partitions = st.lists(st.integers(0, 4), min_size=1, max_size=9)
 

@@ -4,22 +4,21 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
-
-from models.partition import LINKAGES, number_by_first_occurrence, partition
-from models.protocol import Linkage
-from service.rewards.advantages import Estimator, advantages
-from service.rewards.diversity import (
+from darling_models.partition import LINKAGES, number_by_first_occurrence, partition
+from darling_models.protocol import Linkage
+from darling_service.rewards.advantages import Estimator, advantages
+from darling_service.rewards.diversity import (
     ngram_diversity,
     pairwise_diversity,
     partition_diversity,
     unlikelihood_diversity,
 )
-from service.rewards.exact import FloatArray
-from service.rewards.objective import Shaping, rewards
-from service.rewards.shaping import multiply
+from darling_service.rewards.exact import FloatArray
+from darling_service.rewards.objective import Shaping, rewards
+from darling_service.rewards.shaping import multiply
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 numbers = st.floats(-1e6, 1e6)
 unit = st.floats(0, 1)

@@ -7,11 +7,11 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from darling_models.judge_prompts import SAME
+from darling_models.options import Domain, ModelError, ModelOptions, ModelUnavailable, VerdictForm
+from darling_models.protocol import all_pairs, judge
+from darling_models.registry import load
 
-from models.judge_prompts import SAME
-from models.options import Domain, ModelError, ModelOptions, ModelUnavailable, VerdictForm
-from models.protocol import all_pairs, judge
-from models.registry import load
 from tests.conftest import running
 from tests.processes import Server, serving
 from tests.smollm_server import missing

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from darling_models.evaluation.predict import ONE_PAIR
+from darling_models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
+from darling_models.labelling.command import TOKENS_OUT, cost
+from darling_models.lexical import Unigram
+from darling_models.protocol import FloatArray, IntArray, Plan, Unit, judge
+from darling_models.training.data import read_pairs
+from darling_service.cli import main
 
-from models.evaluation.predict import ONE_PAIR
-from models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
-from models.labelling.command import TOKENS_OUT, cost
-from models.lexical import Unigram
-from models.protocol import FloatArray, IntArray, Plan, Unit, judge
-from models.training.data import read_pairs
-from service.cli import main
 from tests.texts import essay
 
 
@@ -36,7 +36,7 @@ def write_groups(path: Path, count: int, words: int = 40) -> Path:
 
 def command(groups: Path, out: Path, *arguments: str) -> list[str]:
     chosen = ("--judge", "unigram", "--model", "ngram", *arguments)
-    return [sys.executable, "-m", "service.cli", "label", str(groups), str(out), *chosen]
+    return [sys.executable, "-m", "darling_service.cli", "label", str(groups), str(out), *chosen]
 
 
 def label(groups: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -166,7 +166,7 @@ def test_a_failing_judge_keeps_its_labels(
             return super().run(units)
 
     groups, out = write_groups(tmp_path / "groups.jsonl", 4), tmp_path / "out.jsonl"
-    monkeypatch.setattr("models.labelling.command.load", lambda *_: Failing())
+    monkeypatch.setattr("darling_models.labelling.command.load", lambda *_: Failing())
     arguments = ["label", str(groups), str(out), "--judge", "x", "--pairs", "40", "--yes"]
     assert main(arguments) == 2
     error = capsys.readouterr().err

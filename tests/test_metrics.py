@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
-
-from models.training.data import TeacherGroup
-from models.training.metrics import (
+from darling_models.training.data import TeacherGroup
+from darling_models.training.metrics import (
     agreement,
     average_precision,
     bootstrap,
@@ -15,6 +13,7 @@ from models.training.metrics import (
     partition_metrics,
     roc_auc,
 )
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 SCORES = np.asarray([0.9, 0.8, 0.8, 0.4, 0.1])
 SIMILAR = np.asarray([True, True, False, False, True])

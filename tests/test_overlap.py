@@ -1,10 +1,9 @@
 """Set overlaps of all texts at once are those of Python's own sets, pair by pair."""
 
 import numpy as np
+from darling_models.overlap import Sets
 from hypothesis import given
 from hypothesis import strategies as st
-
-from models.overlap import Sets
 
 CODES = st.sets(st.integers(0, 12), max_size=6)
 KINDS = 3

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from darling_models.options import ModelError, ModelOptions
+from darling_models.protocol import all_pairs, judge
+from darling_models.registry import load
 from transformers import PreTrainedTokenizerFast
 
-from models.options import ModelError, ModelOptions
-from models.protocol import all_pairs, judge
-from models.registry import load
 from tests.checkpoints import byte_tokenizer, deberta, modernbert, qwen3
 from tests.conftest import running
 

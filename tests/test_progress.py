@@ -5,10 +5,10 @@ import sys
 
 WORK = """
 import sys, time
-import models.progress
-from models.progress import progress
+import darling_models.progress
+from darling_models.progress import progress
 
-models.progress.LOG_EVERY_S = float(sys.argv[1])
+darling_models.progress.LOG_EVERY_S = float(sys.argv[1])
 for _ in progress(range(60), desc="work"):
     time.sleep(0.02)
 """

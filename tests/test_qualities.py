@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 import torch
+from darling_models.reward_model import RewardModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from models.reward_model import RewardModel
 from tests import checkpoints
 from tests.conftest import Service, running
 from tests.processes import serving
@@ -127,7 +127,16 @@ def test_reward_models_score_as_the_checkpoint_does(tmp_path: Path, labels: int)
     [("reward-model:/nowhere/at/all", "cannot load the checkpoint"), ("best", "unknown quality")],
 )
 def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: str) -> None:
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--model", "exact"]
+    command = [
+        sys.executable,
+        "-m",
+        "darling_service.cli",
+        "serve",
+        "--port",
+        "0",
+        "--model",
+        "exact",
+    ]
     run = subprocess.run(
         [*command, "--quality", quality], capture_output=True, text=True, timeout=60
     )

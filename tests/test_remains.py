@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
+from darling_models.embedded import ARTEFACT, Embedded
+from darling_models.evaluation.lengthen import neutral_sentences
+from darling_models.features import FEATURES, pair_features
+from darling_models.head import PairHead
+from darling_models.protocol import all_pairs, judge
+from darling_models.remains import REMAINS, WHOLE
+from darling_models.training.data import HumanPair
+from darling_models.training.padding import EVERY, padded, padded_phrases, spread
+from darling_models.training.short_answers import MadeUpPairs
 
-from models.embedded import ARTEFACT, Embedded
-from models.evaluation.lengthen import neutral_sentences
-from models.features import FEATURES, pair_features
-from models.head import PairHead
-from models.protocol import all_pairs, judge
-from models.remains import REMAINS, WHOLE
-from models.training.data import HumanPair
-from models.training.padding import EVERY, padded, padded_phrases, spread
-from models.training.short_answers import MadeUpPairs
 from tests.texts import essay
 
 PROMPT = "What should a small town do with its old railway station?"

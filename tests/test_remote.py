@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from darling_models.options import ModelError, ModelOptions, ModelUnavailable
+from darling_models.protocol import EquivalenceClassifier, all_pairs, judge
+from darling_models.registry import load
 
-from models.options import ModelError, ModelOptions, ModelUnavailable
-from models.protocol import EquivalenceClassifier, all_pairs, judge
-from models.registry import load
 from tests.checkpoints import modernbert
 from tests.conftest import running
 from tests.processes import Server, serving

@@ -2,18 +2,17 @@
 
 import numpy as np
 import pytest
-
-from service.rewards.advantages import advantages
-from service.rewards.diversity import (
+from darling_service.rewards.advantages import advantages
+from darling_service.rewards.diversity import (
     ngram_diversity,
     pairwise_diversity,
     partition_diversity,
     unlikelihood_diversity,
 )
-from service.rewards.exact import FloatArray
-from service.rewards.objective import Shaping, rewards
-from service.rewards.quality import from_reference, zscore
-from service.rewards.shaping import add, multiply, shape_diversity
+from darling_service.rewards.exact import FloatArray
+from darling_service.rewards.objective import Shaping, rewards
+from darling_service.rewards.quality import from_reference, zscore
+from darling_service.rewards.shaping import add, multiply, shape_diversity
 
 
 def array(*values: float) -> FloatArray:

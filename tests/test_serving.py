@@ -140,7 +140,16 @@ def test_interrupt_answers_requests_in_flight_and_ends_within_five_seconds(tmp_p
 
 
 def test_a_wrong_model_ends_the_process_with_a_clear_error() -> None:
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--model", "gpt"]
+    command = [
+        sys.executable,
+        "-m",
+        "darling_service.cli",
+        "serve",
+        "--port",
+        "0",
+        "--model",
+        "gpt",
+    ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert "unknown model 'gpt'; choose one of: embedded" in run.stderr
@@ -148,7 +157,7 @@ def test_a_wrong_model_ends_the_process_with_a_clear_error() -> None:
 
 
 def test_a_wrong_setting_is_named() -> None:
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "many"]
+    command = [sys.executable, "-m", "darling_service.cli", "serve", "--port", "many"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
     assert "--port (DARLING_PORT)" in run.stderr

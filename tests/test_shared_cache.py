@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from darling_models.options import ModelError
+from darling_service.pipeline import Pipeline
+from darling_service.schemas import RewardRequest
+from darling_service.settings import Settings
 
-from models.options import ModelError
-from service.pipeline import Pipeline
-from service.schemas import RewardRequest
-from service.settings import Settings
 from tests.test_cross_encoder import TEXTS, bert
 
 PROGRAM = shutil.which("redis-server")

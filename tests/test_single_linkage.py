@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from darling_models.partition import partition
+from darling_models.protocol import FloatArray, all_pairs
+from darling_models.single_linkage import Components
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from models.partition import partition
-from models.protocol import FloatArray, all_pairs
-from models.single_linkage import Components
 from tests.conftest import running
 from tests.test_cross_encoder import WORDS, bert
 

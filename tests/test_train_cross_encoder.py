@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from darling_models.protocol import all_pairs, judge
+from darling_models.registry import load
+from darling_service.cli import main
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from models.protocol import all_pairs, judge
-from models.registry import load
-from service.cli import main
 from tests.checkpoints import SIZE, bert_tokenizer, deberta, modernbert, qwen3
 
 BRACKETS = ["--template", "[CLS]{a}[SEP]{b}[SEP]"]

@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from darling_models.embedded import Embedded
+from darling_models.encoder import TextEncoder, TokenizedText, wheel_weights
+from darling_models.head import TUNED
+from darling_models.options import ModelError
+from darling_models.protocol import all_pairs, judge
+from darling_models.training.command import train
+from darling_models.training.data import HumanPair, TeacherGroup
+from darling_models.training.examples import LabelledGroups, from_people, from_teacher
+from darling_models.training.featurise import Rows, different_pairs, frozen_lexicon
+from darling_models.training.fit import Recipe, operating_points, platt
+from darling_models.training.tuning import TuningRecipe, tune
+from darling_models.training.workplace import Workplace
 from safetensors.torch import load_file, save_file
 
-from models.embedded import Embedded
-from models.encoder import TextEncoder, TokenizedText, wheel_weights
-from models.head import TUNED
-from models.options import ModelError
-from models.protocol import all_pairs, judge
-from models.training.command import train
-from models.training.data import HumanPair, TeacherGroup
-from models.training.examples import LabelledGroups, from_people, from_teacher
-from models.training.featurise import Rows, different_pairs, frozen_lexicon
-from models.training.fit import Recipe, operating_points, platt
-from models.training.tuning import TuningRecipe, tune
-from models.training.workplace import Workplace
 from tests.texts import essay
 
 PROMPT = "What should a small town do with its old railway station?"

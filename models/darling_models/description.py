@@ -1,0 +1,265 @@
+"""What is kept of one text: vectors at several grains, and sets of its words and marks.
+
+A description is made once, from the text alone, so it can be cached and compared with any other.
+"""
+
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darling_models.encoder import TokenizedText, Vectors
+from darling_models.protocol import FloatArray, IntArray
+from darling_models.remains import MOST, Sentences
+
+CHUNK_TOKENS = 128
+SENTENCE_TOKENS = 64
+MOST_SENTENCES = 128
+"""Of a longer text, neighbouring sentences are merged, so that comparing stays affordable."""
+KEY_TOKENS = 96
+EARLY_TOKENS = 24
+SALIENCE_CLIP = 6.0
+EVEN_SALIENCE = 0.54
+"""softplus of it is 1: every token counts by its idf alone."""
+EARLY_DECAY = 24.0
+"""Tokens over which the weight of an early token falls by e: answers tend to come first."""
+
+SENTENCE = re.compile(r"\n+|(?<=[.!?])[\"'”*)]*\s+|(?<=[。！？])")
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+EMPHASIS = re.compile(r"\*\*(.+?)\*\*|[\"“](.+?)[\"”]")
+BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.M)
+HEADING = re.compile(r"^\s*#{1,6}\s|^\*\*[^*\n]+\*\*:?\s*$", re.M)
+SENTENCE_OPENERS = frozenset(("", ".", "!", "?", "\n", ":", "-", "#"))
+
+SETS = ("token", "bigram", "trigram", "char", "number", "name", "emphasis", "first", "last", "word")
+SHAPE = ("words", "lines", "bullets", "headings", "code", "questions")
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Corpus statistics that descriptions are made with; part of the trained artefact."""
+
+    idf: Vectors
+    """Inverse document frequency of each token id, shape (vocabulary,)."""
+    mean: Vectors
+    """Mean unit document vector, shape (hidden,)."""
+    token_mean: Vectors
+    """Mean unit token vector, shape (hidden,)."""
+    projection: Vectors
+    """In which key tokens are compared: of unit token vectors less their mean, (hidden, k)."""
+    salience: Vectors
+    """Weights of a token vector and a bias, shape (hidden + 1,); softplus of it is how much the
+    token counts beside its idf."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Some unit vectors of a text and how much each weighs."""
+
+    vectors: Vectors
+    """Shape (p, width)."""
+    weights: Vectors
+    """Shape (p,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    tokens: int
+    document: Vectors
+    """Unit mean token vector, shape (hidden,)."""
+    sentences: Parts
+    split: Sentences
+    """The same text cut finer, to find what it shares with another."""
+    chunks: Parts
+    keys: Parts
+    """Informative tokens, projected, at their first occurrence: highest idf, then earliest."""
+    key_ids: IntArray
+    key_early: Vectors
+    """Weights of the key tokens that favour early ones, shape (k,)."""
+    key_salience: Vectors
+    """Weights of the key tokens by learned salience, shape (k,)."""
+    salient: Vectors
+    """Unit mean of all token vectors by learned salience, shape (hidden,)."""
+    sets: dict[str, IntArray]
+    """Sorted distinct codes, by the names of `SETS`."""
+    shape: Vectors
+    """log(1 + count) of what `SHAPE` names."""
+    content: int
+    """A code of the words in order, without case and marks."""
+    truncated: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        parts = (self.sentences, self.chunks, self.keys)
+        vectors = [self.document, self.salient, self.key_early, self.key_salience, self.shape]
+        vectors += [array for part in parts for array in (part.vectors, part.weights)]
+        codes = [self.key_ids, *self.sets.values()]
+        return (
+            sum(array.nbytes for array in vectors)
+            + sum(array.nbytes for array in codes)
+            + self.split.nbytes
+        )
+
+
+def describe(
+    text: str, tokenized: TokenizedText, vectors: Vectors, lexicon: Lexicon
+) -> Description:
+    """Describes `text` from its tokens and their (t, hidden) vectors."""
+    ids = tokenized.ids
+    words = [word.lower() for word in WORD.findall(text)]
+    kept, first = np.unique(ids, return_index=True)
+    idf = lexicon.idf[kept]
+    early = idf * np.exp(-first / EARLY_DECAY).astype(np.float32)
+    keys = np.argsort(-idf, kind="stable")[:KEY_TOKENS]
+    soon = np.argsort(-early, kind="stable")[:EARLY_TOKENS]
+    keys = np.concatenate([keys, soon[~np.isin(soon, keys)]])
+    key_vectors = (unit(vectors[first[keys]]) - lexicon.token_mean) @ lexicon.projection
+    running = _running(vectors)
+    salience = lexicon.idf[ids] * _softplus(vectors @ lexicon.salience[:-1] + lexicon.salience[-1])
+    return Description(
+        tokens=len(ids),
+        document=unit(vectors.mean(axis=0, keepdims=True))[0],
+        sentences=_parts(running, _sentence_edges(text, tokenized)),
+        split=_split(text, tokenized, running),
+        chunks=_parts(running, _even_edges(0, len(ids), CHUNK_TOKENS)),
+        keys=Parts(unit(key_vectors), idf[keys]),
+        key_ids=kept[keys],
+        key_early=early[keys],
+        key_salience=salience[first[keys]],
+        salient=unit(salience[None] @ vectors)[0],
+        sets=_sets(text, ids, words),
+        shape=_shape(text, len(words)),
+        content=_content(text),
+    )
+
+
+def unit(rows: NDArray[np.floating[Any]]) -> Vectors:
+    """Rows scaled to length one."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    scaled: Vectors = (rows / np.maximum(length, 1e-6)).astype(np.float32)
+    return scaled
+
+
+def _softplus(x: Vectors) -> Vectors:
+    return np.log1p(np.exp(np.clip(x, -SALIENCE_CLIP, SALIENCE_CLIP)))
+
+
+def _running(vectors: Vectors) -> FloatArray:
+    """Sums of the first 0, 1, ..., t rows, shape (t + 1, hidden)."""
+    sums = np.zeros((len(vectors) + 1, vectors.shape[1]))
+    for before, row, after in zip(sums, vectors, sums[1:], strict=False):
+        np.add(before, row, out=after)  # a quarter of the time that cumsum takes down columns
+    return sums
+
+
+def _parts(running: FloatArray, edges: IntArray) -> Parts:
+    """Unit mean token vectors between consecutive edges, weighted by their tokens."""
+    sizes = np.diff(edges)
+    means = np.diff(running[edges], axis=0) / sizes[:, None]
+    return Parts(unit(means.astype(np.float32)), sizes.astype(np.float32))
+
+
+def _even_edges(start: int, end: int, longest: int) -> IntArray:
+    """Edges of the fewest even pieces of at most about `longest` tokens."""
+    pieces = max(-(-(end - start) // longest), 1)
+    return np.linspace(start, end, pieces + 1).astype(np.int64)
+
+
+def _sentence_edges(text: str, tokenized: TokenizedText) -> IntArray:
+    """Token edges of sentences; fragments under three words join the next."""
+    starts = [0]
+    for match in SENTENCE.finditer(text):
+        end = match.end()
+        if end < len(text) and len(text[starts[-1] : end].split(None, 3)) >= 3:
+            starts.append(end)
+    owner = np.searchsorted(np.asarray(starts), tokenized.starts, side="right")
+    cuts = np.flatnonzero(np.diff(owner)) + 1
+    bounds = [0, *cuts.tolist(), len(tokenized.ids)]
+    pieces = [_even_edges(start, end, SENTENCE_TOKENS)[1:] for start, end in pairwise(bounds)]
+    edges = np.concatenate([[0], *pieces])
+    if len(edges) > MOST_SENTENCES + 1:
+        edges = edges[np.linspace(0, len(edges) - 1, MOST_SENTENCES + 1).astype(np.int64)]
+    return edges
+
+
+def _split(text: str, tokenized: TokenizedText, running: FloatArray) -> Sentences:
+    starts = [0, *(match.end() for match in SENTENCE.finditer(text))]
+    owner = np.searchsorted(np.asarray(starts), tokenized.starts, side="right")
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1, [len(tokenized.ids)]])
+    if len(edges) > MOST + 1:
+        edges = edges[np.linspace(0, len(edges) - 1, MOST + 1).astype(np.int64)]
+    parts = _parts(running, edges)
+    places = [0, *tokenized.starts[edges[1:-1]].tolist(), len(text)]
+    ids = [np.unique(tokenized.ids[start:end]) for start, end in pairwise(edges)]
+    return Sentences(
+        codes=np.asarray([_content(text[start:end]) for start, end in pairwise(places)]),
+        vectors=parts.vectors,
+        tokens=parts.weights,
+        ids=np.concatenate(ids),
+        edges=np.concatenate([[0], np.cumsum([len(own) for own in ids])]),
+    )
+
+
+def _sets(text: str, ids: IntArray, words: list[str]) -> dict[str, IntArray]:
+    lines = text.strip().splitlines() or [""]
+    emphasised = [part for match in EMPHASIS.findall(text) for part in match]
+    return {
+        "token": np.unique(ids),
+        "bigram": np.unique(ids[:-1] << 16 | ids[1:]),
+        "trigram": np.unique(ids[:-2] << 32 | ids[1:-1] << 16 | ids[2:]),
+        "char": _char_grams(text),
+        "number": _codes(NUMBER.findall(text)),
+        "name": _codes(_names(text, short=len(words) <= 8)),
+        "emphasis": _codes(w for part in emphasised for w in WORD.findall(part.lower())[:12]),
+        "first": _codes(WORD.findall(lines[0].lower())[:30]),
+        "last": _codes(WORD.findall(lines[-1].lower())[-30:]),
+        "word": _codes(words),
+    }
+
+
+def _char_grams(text: str) -> IntArray:
+    """Codes of the byte 4-grams of the lower-cased text, white space collapsed."""
+    padded = f" {' '.join(text.lower().split())} ".encode()
+    data = np.frombuffer(padded, dtype=np.uint8).astype(np.int64)
+    return np.unique(data[:-3] << 24 | data[1:-2] << 16 | data[2:-1] << 8 | data[3:])
+
+
+def _names(text: str, short: bool) -> Iterable[str]:
+    """Capitalised words; in a longer text, not those that merely open a sentence."""
+    for match in WORD.finditer(text):
+        word = match.group()
+        if word[0].isupper():
+            before = text[max(0, match.start() - 8) : match.start()].rstrip(" *_\"'“(")[-1:]
+            if short or before not in SENTENCE_OPENERS:
+                yield word.lower()
+
+
+def _shape(text: str, words: int) -> Vectors:
+    counts = (
+        words,
+        sum(1 for line in text.splitlines() if line.strip()),
+        len(BULLET.findall(text)),
+        len(HEADING.findall(text)),
+        text.count("```"),
+        text.count("?"),
+    )
+    return np.log1p(np.asarray(counts, dtype=np.float32))
+
+
+def _content(text: str) -> int:
+    """A code of the words in order, without case and marks; of the marks where there is no word."""
+    return _code(" ".join(WORD.findall(text.lower())) or text.strip())
+
+
+def _codes(words: Iterable[str]) -> IntArray:
+    return np.unique(np.asarray([_code(word) for word in words], dtype=np.int64))
+
+
+def _code(word: str) -> int:
+    return zlib.crc32(word.encode())

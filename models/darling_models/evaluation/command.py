@@ -1,0 +1,155 @@
+"""`darling-reward evaluate-classifier`: one classifier and the baselines on the same data."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from darling_models.evaluation.contenders import BASELINES, baselines
+from darling_models.evaluation.measures import (
+    Contenders,
+    Judged,
+    Mask,
+    Row,
+    judge_pairs,
+    labelers,
+    lengthened,
+    partitions,
+    sample,
+    shares_equivalent,
+    word_buckets,
+)
+from darling_models.evaluation.plots import draw
+from darling_models.evaluation.report import BASELINE_NOTES, Report
+from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.registry import load
+from darling_models.training.data import HumanPair, read, read_groups, read_pairs
+from darling_models.training.seen import share_seen, trained_on
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Labelled data; only pairs are needed."""
+
+    pairs: Path
+    groups: Path | None = None
+    different: Path | None = None
+    """Problems and solutions of theirs by different methods."""
+    same_problem: Path | None = None
+    """Problems and responses to them, whose methods nobody has labelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of the data is looked at; None: all of it."""
+
+    pairs: int | None = None
+    groups: int | None = None
+    lengthened: int = 100
+    """Pairs for each target length; 0: none."""
+    seed: int = 0
+
+
+def evaluate(
+    model: str,
+    files: Files,
+    limits: Limits,
+    against: tuple[str, ...] = BASELINES,
+    out: Path | None = None,
+    as_json: bool = False,
+    options: ModelOptions = DEFAULT_OPTIONS,
+) -> int:
+    """Prints the figures, writes them and the plots into `out`; the exit status."""
+    try:
+        report = _evaluate(model, files, limits, against, out, options)
+    except (ModelError, OSError) as error:
+        print(f"darling-reward evaluate-classifier: {error}", file=sys.stderr)
+        return 2
+    document = json.dumps(report.as_dict(), indent=2)
+    print(document if as_json else report.table())
+    if out is not None:
+        (out / "evaluation.json").write_text(document + "\n")
+    return 0
+
+
+def _evaluate(
+    model: str,
+    files: Files,
+    limits: Limits,
+    against: tuple[str, ...],
+    out: Path | None,
+    options: ModelOptions,
+) -> Report:
+    pairs = sample(_read(read_pairs, files.pairs), limits.pairs, limits.seed)
+    if not pairs:
+        raise ModelError(f"{files.pairs} holds no pairs")
+    measured = load(model, options)
+    texts = [text for pair in pairs for text in (pair.a, pair.b)]
+    others = baselines([name for name in against if name != measured.info.id], texts)
+    contenders: Contenders = {measured.info.id: measured, **others}
+
+    report = Report(measured.info, [_seen(model, [pair.prompt for pair in pairs], "pairs")])
+    if others:
+        report.notes += BASELINE_NOTES
+    overall = judge_pairs(contenders, pairs, "pairs")
+    report.sections.append(overall.section())
+    report.sections += [overall.section(mask, title) for title, mask in labelers(pairs)]
+    report.sections += [overall.section(mask, title) for title, mask in word_buckets(pairs)]
+    longer = list(lengthened(contenders, pairs, limits.lengthened, limits.seed))
+    report.sections += [judged.section() for judged in longer]
+    if out is not None:
+        draw(out, overall, _by_length(pairs, overall, longer))
+    if files.groups is not None:
+        groups = sample(_read(read_groups, files.groups), limits.groups, limits.seed)
+        report.notes.append(_seen(model, [group.prompt for group in groups], "groups"))
+        report.sections += partitions(contenders, groups)
+    for path, fields, title in (
+        (files.different, ("problem", "solutions"), "one problem, different methods"),
+        (files.same_problem, ("question", "responses"), "one problem, sampled responses"),
+    ):
+        if path is not None:
+            problems = sample(_read(partial(_problems, *fields), path), limits.groups, limits.seed)
+            report.sections.append(shares_equivalent(contenders, problems, title))
+    return report
+
+
+def _problems(prompt: str, texts: str, path: Path) -> list[tuple[str, list[str]]]:
+    return read(path, lambda row: (row[prompt], row[texts]))
+
+
+def _read(reader: Callable[[Path], list[Row]], path: Path) -> list[Row]:
+    """What a reader makes of a file. Raises `ModelError` if its lines are of another kind."""
+    try:
+        return reader(path)
+    except ValueError as error:
+        raise ModelError(str(error)) from None
+
+
+def _by_length(
+    pairs: list[HumanPair], overall: Judged, longer: list[Judged]
+) -> list[tuple[str, Judged, Mask]]:
+    everyone = [
+        (judged.title.replace(" to ", "\nto "), judged, np.ones(len(judged.similar), np.bool_))
+        for judged in longer
+    ]
+    return [(title, overall, mask) for title, mask in word_buckets(pairs)] + everyone
+
+
+def _seen(model: str, prompts: list[str], what: str) -> str:
+    """Whether figures on these prompts are of data that the model was trained on."""
+    known = trained_on(model)
+    if known is None:
+        return f"{model} keeps no record of what it was trained on; {what} may be in-sample."
+    share = share_seen(prompts, known)
+    if share is None:
+        return f"too few {what} to tell whether {model} was trained on them."
+    if share == 0:
+        return f"{model} was trained on none of these {what}."
+    return (
+        f"IN-SAMPLE: {model} was trained on the prompts of about {share:.0%} of these {what}; its "
+        "figures here flatter it. The held-out ones are in its metrics.json and model card."
+    )

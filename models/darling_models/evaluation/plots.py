@@ -1,0 +1,76 @@
+"""PNG plots of judged pairs: ROC curves, reliability, and the confusion by length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darling_models.evaluation.measures import Judged, Mask
+from darling_models.protocol import FloatArray
+from darling_models.training.metrics import roc_auc
+from darling_models.training.reliability import draw_reliability, new_axes, save
+
+OUTCOMES = (
+    ("similar, found", "#1b7837"),
+    ("different, kept apart", "#7fbf7b"),
+    ("similar, missed", "#fdb863"),
+    ("different, merged", "#b2182b"),
+)
+
+
+def draw(folder: Path, overall: Judged, by_length: Sequence[tuple[str, Judged, Mask]]) -> None:
+    """`roc.png`, `reliability.png` and `confusion_by_length.png`.
+
+    `by_length`: a title, judged pairs, and which of them it is about.
+    """
+    axes = new_axes()
+    _roc(axes, overall)
+    save(axes, folder / "roc.png")
+    name, scores = next(iter(overall.scores.items()))
+    draw_reliability(folder / "reliability.png", name, scores, overall.similar)
+    axes = new_axes(width=2 + 1.2 * len(by_length))
+    _confusion(axes, by_length)
+    save(axes, folder / "confusion_by_length.png")
+
+
+def roc_curve(scores: FloatArray, similar: Mask) -> tuple[FloatArray, FloatArray]:
+    """(false positive rate, true positive rate) at each distinct threshold, from (0, 0)."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    hits, misses = np.cumsum(similar[order])[ends], np.cumsum(~similar[order])[ends]
+    return np.append(0, misses / max(misses[-1], 1)), np.append(0, hits / max(hits[-1], 1))
+
+
+def _roc(axes: Any, judged: Judged) -> None:
+    for number, (name, scores) in enumerate(judged.scores.items()):
+        auc = roc_auc(scores, judged.similar)
+        width = 2.5 if number == 0 else 1.2
+        curve = roc_curve(scores, judged.similar)
+        axes.plot(*curve, linewidth=width, label=f"{name}, AUC {auc:.3f}")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
+    axes.set(
+        xlabel="share of different pairs merged",
+        ylabel="share of similar pairs found",
+        title=f"ROC, {len(judged.similar)} pairs",
+    )
+    axes.legend(loc="lower right")
+
+
+def _confusion(axes: Any, by_length: Sequence[tuple[str, Judged, Mask]]) -> None:
+    bottom = np.zeros(len(by_length))
+    shares = np.asarray([_outcomes(judged, mask) for _, judged, mask in by_length])
+    for k, (label, colour) in enumerate(OUTCOMES):
+        axes.bar(np.arange(len(by_length)), shares[:, k], 0.7, bottom, color=colour, label=label)
+        bottom += shares[:, k]
+    titles = [f"{title}\n{np.count_nonzero(mask)}" for title, _, mask in by_length]
+    axes.set_xticks(np.arange(len(by_length)), titles, fontsize=8)
+    axes.set(ylabel="share of pairs", title="Confusion by length")
+    axes.figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+
+
+def _outcomes(judged: Judged, mask: Mask) -> list[float]:
+    name = next(iter(judged.scores))
+    said, truly = judged.decisions(name)[mask], judged.similar[mask]
+    cells = (said & truly, ~said & ~truly, ~said & truly, said & ~truly)
+    return [float(cell.mean()) for cell in cells]

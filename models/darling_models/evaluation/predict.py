@@ -1,0 +1,97 @@
+"""A classifier over many questions, its work batched across them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darling_models.progress import progress
+from darling_models.protocol import (
+    EquivalenceClassifier,
+    FloatArray,
+    IntArray,
+    Plan,
+    Unit,
+    all_pairs,
+)
+from darling_models.training.data import HumanPair, TeacherGroup
+
+BATCH_TOKENS = 16384
+"""Enough to fill the encoder's tiles, few enough to hold the results in memory."""
+
+ONE_PAIR: IntArray = np.asarray([[0, 1]], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Pairs of texts that answer one prompt."""
+
+    prompt: str
+    texts: tuple[str, ...]
+    pairs: IntArray
+    """Indices into `texts`, shape (m, 2)."""
+
+
+def answers(
+    classifier: EquivalenceClassifier, questions: Sequence[Question], name: str
+) -> list[FloatArray]:
+    """P(equivalent) of each question's pairs."""
+    found: list[FloatArray] = []
+    with progress(total=len(questions), desc=name) as bar:
+        for batch in _batches(classifier, questions):
+            units = {unit.key: unit for _, plan in batch for unit in plan.units}
+            results = dict(zip(units, classifier.run(list(units.values())), strict=True))
+            for question, _ in batch:
+                found.append(
+                    classifier.probabilities(
+                        question.prompt, question.texts, question.pairs, results
+                    )
+                )
+            bar.update(len(batch))
+    return found
+
+
+def of_pairs(
+    classifier: EquivalenceClassifier, pairs: Sequence[HumanPair], name: str
+) -> FloatArray:
+    """P(equivalent) of each pair; identical texts are 1, as the service has it."""
+    questions = [Question(pair.prompt, (pair.a, pair.b), ONE_PAIR) for pair in pairs]
+    found = np.concatenate([*answers(classifier, questions, name), np.empty(0)])
+    same: NDArray[np.bool_] = np.asarray([pair.a == pair.b for pair in pairs], dtype=np.bool_)
+    return np.where(same, 1.0, found)
+
+
+def of_groups(
+    classifier: EquivalenceClassifier, groups: Sequence[TeacherGroup], name: str
+) -> list[FloatArray]:
+    """Each group's symmetric (n, n) matrix; identical texts are 1."""
+    questions = [Question(g.prompt, g.texts, all_pairs(len(g.texts))) for g in groups]
+    matrices = []
+    for group, found in zip(groups, answers(classifier, questions, name), strict=True):
+        matrix = np.asarray([[float(a == b) for b in group.texts] for a in group.texts])
+        rows, columns = all_pairs(len(group.texts)).T
+        matrix[rows, columns] = np.maximum(matrix[rows, columns], found)
+        matrix[columns, rows] = matrix[rows, columns]
+        matrices.append(matrix)
+    return matrices
+
+
+def _batches(
+    classifier: EquivalenceClassifier, questions: Sequence[Question]
+) -> Iterator[list[tuple[Question, Plan]]]:
+    batch: list[tuple[Question, Plan]] = []
+    tokens = 0
+    for question in questions:
+        plan = classifier.plan(question.prompt, question.texts, question.pairs)
+        batch.append((question, plan))
+        tokens += _tokens(plan.units)
+        if tokens >= BATCH_TOKENS or not plan.units:
+            yield batch
+            batch, tokens = [], 0
+    if batch:
+        yield batch
+
+
+def _tokens(units: Sequence[Unit]) -> int:
+    return sum(unit.tokens for unit in units)

@@ -1,0 +1,130 @@
+"""The trained pair head: features to a calibrated probability, evaluated in NumPy.
+
+Standardise and clip, one hidden layer with SiLU, then Platt scaling (a logistic map fitted on
+out-of-fold logits). The artefact is `head.safetensors` beside `head.json`; nothing is unpickled.
+"""
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch
+
+from darling_models.description import Lexicon
+from darling_models.encoder import Vectors
+from darling_models.features import FEATURES
+from darling_models.options import ModelError
+from darling_models.protocol import FloatArray, Linkage, OperatingPoint
+
+CLIP = 6.0
+TUNED = "encoder.safetensors"
+ARRAYS = "head.safetensors"
+CHOICES = "head.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One hidden layer over standardised features."""
+
+    mean: Vectors
+    """Shape (features,)."""
+    scale: Vectors
+    """Shape (features,)."""
+    hidden_weight: Vectors
+    """Shape (features, hidden)."""
+    hidden_bias: Vectors
+    """Shape (hidden,)."""
+    output_weight: Vectors
+    """Shape (hidden,)."""
+    output_bias: Vectors
+    """Shape (1,)."""
+
+    def logits(self, features: Vectors) -> FloatArray:
+        """Shape (m,) from (m, features)."""
+        x = np.clip((features.astype(np.float64) - self.mean) / self.scale, -CLIP, CLIP)
+        hidden = x @ self.hidden_weight.astype(np.float64) + self.hidden_bias
+        hidden *= sigmoid(hidden)
+        logits: FloatArray = hidden @ self.output_weight.astype(np.float64) + self.output_bias[0]
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class PairHead:
+    network: Network
+    lexicon: Lexicon
+    slope: float
+    intercept: float
+    """Platt scaling: P = sigmoid(slope * logit + intercept)."""
+    thresholds: dict[OperatingPoint, float]
+    linkage: Linkage
+
+    def probabilities(self, features: Vectors) -> FloatArray:
+        """Calibrated P(equivalent), shape (m,), from (m, len(FEATURES))."""
+        return sigmoid(self.slope * self.network.logits(features) + self.intercept)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(_arrays(self.network) | _arrays(self.lexicon), folder / ARRAYS)
+        choices = {
+            "features": list(FEATURES),
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "thresholds": self.thresholds,
+            "linkage": self.linkage,
+        }
+        (folder / CHOICES).write_text(json.dumps(choices, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "PairHead":
+        """Raises `ModelError` if the folder holds no head for these features."""
+        try:
+            arrays = load_file(folder / ARRAYS)
+            choices = json.loads((folder / CHOICES).read_text())
+            if "balanced" not in choices["thresholds"]:
+                raise ModelError(f"the head in {folder} has no balanced threshold; train it again")
+            if choices.pop("features") != list(FEATURES):
+                raise ModelError(f"the head in {folder} is of other features; train it again")
+            return cls(
+                network=Network(**{n: arrays[f"Network.{n}"] for n in Network.__slots__}),
+                lexicon=Lexicon(**{n: arrays[f"Lexicon.{n}"] for n in Lexicon.__slots__}),
+                **choices,
+            )
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise ModelError(f"cannot read a pair head from {folder}: {error}") from error
+
+
+def load_tuned(folder: Path) -> dict[str, torch.Tensor]:
+    """The encoder's tuned weights by name; none where the head is for the encoder as published.
+
+    Raises `ModelError` if they cannot be read.
+    """
+    path = folder / TUNED
+    try:
+        return load_torch(path) if path.exists() else {}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot read tuned weights from {path}: {error}") from error
+
+
+def fingerprint(folder: Path) -> str:
+    """Changes with any number of the head."""
+    digest = blake2b(digest_size=8)
+    for name in (ARRAYS, CHOICES):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def sigmoid(x: FloatArray) -> FloatArray:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -500, 500)))
+
+
+def _arrays(record: Network | Lexicon) -> dict[str, Vectors]:
+    kind = type(record)
+    return {
+        f"{kind.__name__}.{name}": np.ascontiguousarray(getattr(record, name), dtype=np.float32)
+        for name in kind.__slots__
+    }

@@ -1,0 +1,91 @@
+"""Which pairs are worth a label: those the current model is least sure of, and some at random.
+
+Uncertain pairs teach the most. The random ones keep the labels from being all borderline, so that a
+model trained on them is calibrated on ordinary pairs too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darling_models.evaluation.predict import Question, answers
+from darling_models.options import ModelError
+from darling_models.protocol import EquivalenceClassifier, all_pairs, content_key
+from darling_models.training.data import read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Two different rollouts to one prompt, in the order in which their group has them."""
+
+    prompt: str
+    a: str
+    b: str
+
+    @property
+    def key(self) -> bytes:
+        return pair_key(self.prompt, self.a, self.b)
+
+
+def pair_key(prompt: str, a: str, b: str) -> bytes:
+    """The same for both orders of a pair."""
+    return content_key(prompt, *sorted((a, b)))
+
+
+def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:
+    """The distinct rollouts of each line, and all their pairs. Raises `ModelError` on bad lines."""
+    try:
+        rows = read_rows(path)
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON lines: {error}") from None
+    questions = []
+    for number, row in enumerate(rows, start=1):
+        prompt, rollouts = _text(row, prompt_field, number), row.get(rollouts_field)
+        if not isinstance(rollouts, list) or not all(isinstance(r, str) for r in rollouts):
+            raise ModelError(
+                f"line {number} of {path} has no list of texts in its field {rollouts_field!r}"
+            )
+        texts = tuple(dict.fromkeys(rollouts))
+        questions.append(Question(prompt, texts, all_pairs(len(texts))))
+    return questions
+
+
+def in_order_of_use(
+    model: EquivalenceClassifier,
+    questions: Sequence[Question],
+    random_share: float,
+    seed: int,
+) -> list[Candidate]:
+    """Every distinct pair, the most useful first; the same for the same input, model and seed.
+
+    Every prefix holds `random_share` of pairs drawn evenly, the rest by rising distance of the
+    model's probability from its threshold.
+    """
+    candidates: dict[bytes, Candidate] = {}
+    distance: list[float] = []
+    for question, found in zip(questions, answers(model, questions, "model"), strict=True):
+        for (i, j), p in zip(question.pairs.tolist(), found.tolist(), strict=True):
+            candidate = Candidate(question.prompt, question.texts[i], question.texts[j])
+            if candidate.key not in candidates:
+                candidates[candidate.key] = candidate
+                distance.append(abs(p - model.info.threshold))
+    pairs = list(candidates.values())
+    sources = {
+        True: iter(np.random.default_rng(seed).permutation(len(pairs)).tolist()),
+        False: iter(np.argsort(distance, kind="stable").tolist()),
+    }
+    taken: dict[int, None] = {}
+    for place in range(len(pairs)):
+        drawn = int((place + 1) * random_share) > int(place * random_share)
+        taken[next(k for k in sources[drawn] if k not in taken)] = None
+    return [pairs[k] for k in taken]
+
+
+def _text(row: Any, field: str, number: int) -> str:
+    value = row.get(field) if isinstance(row, dict) else None
+    if not isinstance(value, str):
+        raise ModelError(f"line {number} has no text in its field {field!r}")
+    return value

@@ -1,0 +1,164 @@
+"""`darling-reward label`: pairs of one's own rollouts, labelled by a judge, for `train` to read.
+
+First it says what the labels will cost; with `--yes` it goes on. Labels are appended in one fixed
+order and pairs already in OUT are left out, so that an interrupted run picks up where it stopped
+and a bigger `--pairs` adds to what is there.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from darling_models.evaluation.predict import ONE_PAIR
+from darling_models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
+from darling_models.options import ModelError, ModelOptions
+from darling_models.progress import progress
+from darling_models.protocol import EquivalenceClassifier
+from darling_models.registry import load
+
+BATCH = 16
+"""Pairs the judge gets at a time: what an interruption can lose, all of it asked again."""
+TOKENS_OUT = 16
+"""Assumed for a verdict; a judge that explains itself writes more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to label, and how."""
+
+    source: Path
+    target: Path
+    judge: str
+    judge_threshold: float | None = None
+    model: str = "embedded"
+    pairs: int = 500
+    random_share: float = 0.25
+    prompt_field: str = "prompt"
+    rollouts_field: str = "rollouts"
+    device: str = "cpu"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An estimate, at four bytes a token."""
+
+    pairs: int
+    calls: int
+    tokens_in: int
+    tokens_out: int
+
+    def __str__(self) -> str:
+        if not self.calls:
+            return f"{self.pairs} pairs to label; the judge needs no model"
+        return (
+            f"{self.pairs} pairs to label: {self.calls} calls, about {self.tokens_in} tokens in "
+            f"and {self.tokens_out} out"
+        )
+
+
+def label(request: Request, confirmed: bool) -> int:
+    """Prints the cost and, when confirmed, labels; the exit status."""
+    try:
+        return _label(request, confirmed)
+    except (ModelError, OSError) as error:
+        print(f"darling-reward label: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on", file=sys.stderr)
+        return 130
+
+
+def _label(request: Request, confirmed: bool) -> int:
+    questions = read_questions(request.source, request.prompt_field, request.rollouts_field)
+    model = load(request.model, ModelOptions(device=request.device))
+    judge = load(
+        request.judge, ModelOptions(device=request.device, threshold=request.judge_threshold)
+    )
+    wanted = in_order_of_use(model, questions, request.random_share, request.seed)
+    done = _labelled(request.target)
+    known = sum(candidate.key in done for candidate in wanted)
+    fresh = [candidate for candidate in wanted if candidate.key not in done]
+    todo = fresh[: max(request.pairs - known, 0)]
+    print(f"{len(wanted)} distinct pairs, {known} of them labelled already")
+    print(cost(judge, todo))
+    if not todo:
+        return 0
+    if not confirmed:
+        print("nothing labelled yet: run it again with --yes to go on")
+        return 0
+    with request.target.open("ab") as out:
+        similar = _ask(judge, todo, out)
+    print(f"{len(todo)} pairs labelled in {request.target}, {similar} of them similar")
+    return 0
+
+
+def cost(judge: EquivalenceClassifier, candidates: Sequence[Candidate]) -> Cost:
+    """What the judge will read and write: one call for each of its units."""
+    units = {
+        unit.key: unit.tokens
+        for c in candidates
+        for unit in judge.plan(c.prompt, (c.a, c.b), ONE_PAIR).units
+    }
+    return Cost(len(candidates), len(units), sum(units.values()), len(units) * TOKENS_OUT)
+
+
+def _ask(judge: EquivalenceClassifier, candidates: Sequence[Candidate], out: IO[bytes]) -> int:
+    """Writes a line for each candidate, batch by batch; the number of similar ones."""
+    similar = 0
+    with progress(total=len(candidates), unit="pair", desc="label") as bar:
+        for start in range(0, len(candidates), BATCH):
+            batch = candidates[start : start + BATCH]
+            plans = [judge.plan(c.prompt, (c.a, c.b), ONE_PAIR) for c in batch]
+            units = {unit.key: unit for plan in plans for unit in plan.units}
+            try:
+                results = dict(zip(units, judge.run(list(units.values())), strict=True))
+            except Exception as error:  # a judge may be anything, over any network
+                raise ModelError(
+                    f"the judge failed: {error}; {start} labels are kept, run the same command to "
+                    "go on"
+                ) from error
+            for c in batch:
+                p = float(judge.probabilities(c.prompt, (c.a, c.b), ONE_PAIR, results)[0])
+                row = _row(c, p, judge)
+                similar += row["similar"]
+                out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            out.flush()
+            bar.update(len(batch))
+    return similar
+
+
+def _row(candidate: Candidate, probability: float, judge: EquivalenceClassifier) -> dict[str, Any]:
+    """What `train` reads, and the judge's probability for whoever wants to look."""
+    return {
+        "prompt": candidate.prompt,
+        "generation_0": candidate.a,
+        "generation_1": candidate.b,
+        "similar": int(probability > judge.info.threshold),
+        "labeler": f"{judge.info.id}@{judge.info.revision}",
+        "probability": round(probability, 6),
+    }
+
+
+def _labelled(target: Path) -> set[bytes]:
+    """Keys of the pairs in `target`, whose incomplete last line, of a killed run, is cut off."""
+    if not target.exists():
+        return set()
+    content = target.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if len(complete) < len(content):
+        with target.open("r+b") as labels:
+            labels.truncate(len(complete))
+    keys = set()
+    for number, line in enumerate(complete.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            keys.add(pair_key(row["prompt"], row["generation_0"], row["generation_1"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ModelError(
+                f"line {number} of {target} is not a labelled pair; choose another OUT"
+            ) from None
+    return keys

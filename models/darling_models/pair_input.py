@@ -1,0 +1,141 @@
+"""Two texts as one input of a cross-encoder: special tokens once, white space kept, each side cut.
+
+With a template, its special tokens are written around the texts exactly as it says; without one the
+checkpoint's own tokenizer joins the pair. Each text is cut on its own, in tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from darling_models.options import ModelError
+from darling_models.protocol import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPair:
+    sequence: IntArray
+    """Token ids and segment ids, shape (2, length)."""
+    truncated: bool
+    split: int
+    """Tokens in front of the second text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around two texts: token and segment ids, each (2, length)."""
+
+    before: IntArray
+    between: IntArray
+    after: IntArray
+    segments: tuple[int, int]
+    """Of the texts' own tokens."""
+
+    @property
+    def tokens(self) -> int:
+        return sum(piece.shape[1] for piece in (self.before, self.between, self.after))
+
+    @classmethod
+    def of_template(cls, template: str, tokenizer: Tokenizer) -> "Frame":
+        """Raises `ModelError` if the template has no places for two texts."""
+        before, found_a, rest = template.partition("{a}")
+        between, found_b, after = rest.partition("{b}")
+        if not (found_a and found_b):
+            raise ModelError(f"the pair template {template!r} needs {{a}} and, after it, {{b}}")
+        encodings = tokenizer.encode_batch([before, between, after], add_special_tokens=False)
+        left, middle, right = (
+            _piece(encoding.ids, [side] * len(encoding.ids))
+            for encoding, side in zip(encodings, (0, 0, 1), strict=True)
+        )
+        return cls(left, middle, right, segments=(0, 1))
+
+    @classmethod
+    def of_tokenizer(cls, tokenizer: Tokenizer) -> "Frame":
+        """As the checkpoint's tokenizer joins pairs, read off two texts of a token or so.
+
+        Raises `ModelError` if it does not put one text after the other.
+        """
+        words = ("a", *tokenizer.get_vocab())
+        word = next(w for w in words if tokenizer.encode(w, add_special_tokens=False).ids)
+        own = len(tokenizer.encode(word, add_special_tokens=False).ids)
+        joined = tokenizer.encode(word, word)
+        if [side for side, _ in groupby(joined.sequence_ids) if side is not None] != [0, 1]:
+            raise ModelError("the tokenizer joins pairs in a way of its own; set pair_template")
+        both = _piece(joined.ids, joined.type_ids)
+        start, middle = (joined.sequence_ids.index(side) for side in (0, 1))
+        return cls(
+            before=both[:, :start],
+            between=both[:, start + own : middle],
+            after=both[:, middle + own :],
+            segments=(int(both[1, start]), int(both[1, middle])),
+        )
+
+
+class PairEncoder:
+    def __init__(
+        self, tokenizer: Any, template: str | None, side_length: int | None, max_length: int
+    ) -> None:
+        """Raises `ModelError` if the tokenizer or the template cannot make one input of two."""
+        if not tokenizer.is_fast:
+            raise ModelError("the checkpoint has no fast tokenizer; save it with a tokenizer.json")
+        self._tokenizer: Tokenizer = tokenizer.backend_tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._side_length = side_length
+        self._frame = (
+            Frame.of_tokenizer(self._tokenizer)
+            if template is None
+            else Frame.of_template(template, self._tokenizer)
+        )
+        if self._frame.tokens == 0:
+            raise ModelError(
+                "nothing would separate the two texts: the tokenizer joins pairs without a special "
+                "token. Set pair_template, or equivalence_template in the checkpoint's config"
+            )
+        self.max_length = max_length
+        self._room = max_length - self._frame.tokens
+        if self._room < 2:
+            raise ModelError(f"max_length {max_length} leaves no room for two texts")
+
+    def encode(self, pairs: Sequence[tuple[str, str]]) -> list[EncodedPair]:
+        """Each distinct text is cut into tokens once."""
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        ids = {
+            text: np.asarray(encoding.ids, dtype=np.int64)
+            for text, encoding in zip(texts, encodings, strict=True)
+        }
+        return [self._joined(ids[a], ids[b]) for a, b in pairs]
+
+    def _joined(self, a: IntArray, b: IntArray) -> EncodedPair:
+        frame = self._frame
+        whole = len(a), len(b)
+        kept = self._fit(*whole)
+        first, second = (
+            np.stack([ids[:length], np.full(length, segment)])
+            for ids, length, segment in zip((a, b), kept, frame.segments, strict=True)
+        )
+        left = [frame.before, first, frame.between]
+        sequence = np.concatenate([*left, second, frame.after], axis=1)
+        return EncodedPair(sequence, kept != whole, sum(piece.shape[1] for piece in left))
+
+    def _fit(self, a: int, b: int) -> tuple[int, int]:
+        """Tokens kept of each side: its own budget, then the longer one gives way.
+
+        As tokenizers' `longest_first` does it, to the token: an odd one goes to the longer side.
+        """
+        if self._side_length is not None:
+            a, b = min(a, self._side_length), min(b, self._side_length)
+        if a + b <= self._room:
+            return a, b
+        shorter = min(a, b, self._room // 2)
+        longer = self._room - shorter
+        return (longer, shorter) if a > b else (shorter, longer)
+
+
+def _piece(ids: Sequence[int], segments: Sequence[int]) -> IntArray:
+    return np.asarray([ids, segments], dtype=np.int64)

@@ -1,0 +1,54 @@
+"""What pairwise backends share: a unit of model work per pair, in one canonical order."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from darling_models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    content_key,
+    estimate_tokens,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PairResult:
+    probability: float
+    tokens: int
+    truncated: bool
+    nbytes: int = 64
+
+
+class Pairwise(ABC):
+    """The part of a pairwise classifier that is no model: a group costs n (n - 1) / 2 units."""
+
+    reads_prompt: ClassVar[bool] = False
+    info: ModelInfo
+
+    @abstractmethod
+    def run(self, units: Sequence[Unit]) -> Sequence[PairResult]: ...
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        context = (prompt,) if self.reads_prompt else ()
+        units = [pair_unit(texts[i], texts[j], *context) for i, j in pairs.tolist()]
+        return Plan(units, np.arange(len(units), dtype=np.int64)[:, None])
+
+    def probabilities(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> FloatArray:
+        units = self.plan(prompt, texts, pairs).units
+        return np.asarray([results[unit.key].probability for unit in units], dtype=np.float64)
+
+
+def pair_unit(a: str, b: str, *context: str) -> Unit:
+    """The unit of a pair, the same whichever text comes first; its inputs are a, b, context."""
+    a, b = sorted((a, b))
+    inputs = (a, b, *context)
+    return Unit(content_key(*inputs), inputs, sum(map(estimate_tokens, inputs)))

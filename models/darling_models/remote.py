@@ -1,0 +1,84 @@
+"""A pool of remote classifiers in vLLM's wire format: `POST /classify`, probabilities per input.
+
+    {"model": NAME, "input": [TEXT, ...]} -> {"data": [{"index": 0, "probs": [..., p]}, ...]}
+
+Each input is written by the pair template, special tokens included, so the server is told to add
+none. Requests go to the host with the fewest in flight; a host that fails rests for a while and its
+work moves to the others. With none left `ModelUnavailable` is raised: no number is ever made up.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import Any
+
+from darling_models.hosts import Hosts
+from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.pairs import PairResult, Pairwise
+from darling_models.presets import BERT_PAIR
+from darling_models.protocol import ModelInfo, Unit
+
+PAIRS_PER_REQUEST = 16
+REQUESTS_PER_HOST = 8
+
+
+class RemotePool(Pairwise):
+    """A pairwise classifier; `target` is `URL,URL` or `MODEL@URL,URL`."""
+
+    def __init__(self, target: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
+        """Raises `ModelError` if the target names no host. No host has to be up yet."""
+        model, at, urls = target.partition("@")
+        if not at or "://" in model:
+            model, urls = "", target
+        self._model = model
+        self._template = options.pair_template or BERT_PAIR
+        if "{a}" not in self._template or "{b}" not in self._template:
+            raise ModelError(f"the pair template {self._template!r} needs {{a}} and {{b}}")
+        self._label = -1 if options.similar_label is None else options.similar_label
+        self._hosts = Hosts(urls.split(","), requests_per_host=REQUESTS_PER_HOST)
+        self._threads = ThreadPoolExecutor(
+            REQUESTS_PER_HOST * len(self._hosts), thread_name_prefix="remote"
+        )
+        choices = f"{model} {self._template} {self._label}"
+        self.info = options.apply(
+            ModelInfo(
+                id=f"remote:{target}",
+                revision=blake2b(choices.encode(), digest_size=8).hexdigest(),
+                threshold=0.5,
+                linkage="average",
+                description=f"/classify in vLLM's wire format, {len(self._hosts)} hosts",
+            )
+        )
+
+    def run(self, units: Sequence[Unit]) -> list[PairResult]:
+        """Raises `ModelUnavailable` if no host answers sensibly."""
+        starts = range(0, len(units), PAIRS_PER_REQUEST)
+        parts = [units[start : start + PAIRS_PER_REQUEST] for start in starts]
+        return [result for part in self._threads.map(self._classify, parts) for result in part]
+
+    def _classify(self, units: Sequence[Unit]) -> list[PairResult]:
+        body: dict[str, Any] = {
+            "input": [self._write(unit) for unit in units],
+            "add_special_tokens": False,
+        }
+        if self._model:
+            body["model"] = self._model
+        return self._hosts.post("/classify", body, lambda answer: self._read(answer, units))
+
+    def _write(self, unit: Unit) -> str:
+        # Not str.format, nor one replacement after the other: texts may hold braces themselves.
+        before, _, rest = self._template.partition("{a}")
+        between, _, after = rest.partition("{b}")
+        return f"{before}{unit.inputs[0]}{between}{unit.inputs[1]}{after}"
+
+    def _read(self, answer: Any, units: Sequence[Unit]) -> list[PairResult]:
+        rows = sorted(answer["data"], key=lambda row: row["index"])
+        if [row["index"] for row in rows] != list(range(len(units))):
+            raise ValueError(f"{len(rows)} answers for {len(units)} inputs")
+        found = [float(row["probs"][self._label]) for row in rows]
+        if not all(0.0 <= p <= 1.0 for p in found):
+            raise ValueError(f"probabilities outside [0, 1]: {found}")
+        return [
+            PairResult(probability=p, tokens=unit.tokens, truncated=False)
+            for p, unit in zip(found, units, strict=True)
+        ]

@@ -1,0 +1,64 @@
+"""Batches of fixed shape, so that a sequence's result is the same bits whatever its company.
+
+Matrix kernels may add in another order when the shape of a batch changes, and near a threshold the
+last bit decides. Here every sequence is padded to the bucket of its own length, and a bucket always
+runs in tiles of one shape, the last one filled up with copies; rows of one tile never mix. What
+stands beside a sequence is then arithmetic on other rows of the same-shaped matrices.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from darling_models.protocol import IntArray
+
+TILE_TOKENS = 128
+"""Tokens below which a bigger batch is faster on a CPU; above, one sequence fills a tile."""
+TILE_TOKENS_ELSEWHERE = 8192
+"""On a GPU, which small tiles would leave idle."""
+
+Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(channels, rows, length) inputs and a (rows, length) mask, both int64, to (rows, ...)."""
+
+
+def bucket(length: int) -> int:
+    """The padded length for a sequence: multiples of 16 to 128, of 32 to 512, then of 128."""
+    step = 16 if length <= 128 else 32 if length <= 512 else 128
+    return -(-length // step) * step
+
+
+def tile_rows(length: int, device: str) -> int:
+    """Sequences in a tile of so padded a length."""
+    return max((TILE_TOKENS if device == "cpu" else TILE_TOKENS_ELSEWHERE) // length, 1)
+
+
+def run_in_tiles(
+    forward: Forward, sequences: Sequence[IntArray], pad: int, device: str = "cpu"
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yields (index, output row) for every sequence, shortest bucket first.
+
+    A sequence has shape (channels, length): token ids, and segment ids where the model has them.
+    """
+    buckets: dict[int, list[int]] = defaultdict(list)
+    for index, sequence in enumerate(sequences):
+        buckets[bucket(sequence.shape[1])].append(index)
+    for length in sorted(buckets):
+        rows = tile_rows(length, device)
+        members = buckets[length]
+        for start in range(0, len(members), rows):
+            tile = members[start : start + rows]
+            channels = len(sequences[tile[0]])
+            inputs = np.zeros((channels, rows, length), dtype=np.int64)
+            inputs[0] = pad
+            mask = np.zeros((rows, length), dtype=np.int64)
+            for row, index in enumerate(tile + [tile[0]] * (rows - len(tile))):
+                sequence = sequences[index]
+                inputs[:, row, : sequence.shape[1]] = sequence
+                mask[row, : sequence.shape[1]] = 1
+            with torch.inference_mode():
+                output = forward(
+                    torch.from_numpy(inputs).to(device), torch.from_numpy(mask).to(device)
+                )
+            yield from zip(tile, output, strict=False)

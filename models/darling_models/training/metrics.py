@@ -1,0 +1,185 @@
+"""How good probabilities and partitions are, with bootstrap intervals."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from sklearn.metrics import adjusted_rand_score, v_measure_score
+
+from darling_models.partition import partition
+from darling_models.protocol import FloatArray, IntArray, Linkage
+from darling_models.training.data import TeacherGroup
+
+BINS = 10
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+PAIR_METRICS = ("auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "ece")
+PARTITION_METRICS = ("pair_f1", "adjusted_rand", "v_measure", "pair_agreement", "class_error")
+
+
+def pair_metrics(
+    probabilities: FloatArray, decisions: NDArray[np.bool_], similar: NDArray[np.bool_]
+) -> dict[str, Interval]:
+    """`PAIR_METRICS` of labelled pairs, resampled by pair; NaN where one label is missing."""
+
+    def measure(of: IntArray) -> list[float]:
+        y, said = similar[of], decisions[of]
+        both = 0 < np.count_nonzero(y) < len(y)
+        return [
+            roc_auc(probabilities[of], y),
+            average_precision(probabilities[of], y),
+            float((said == y).mean()),
+            float((said[y].mean() + (~said[~y]).mean()) / 2) if both else np.nan,
+            f1(said, y),
+            expected_calibration_error(probabilities[of], y),
+        ]
+
+    return dict(zip(PAIR_METRICS, bootstrap(measure, np.arange(len(similar))), strict=True))
+
+
+# The three below are written out because scikit-learn's checks of its input cost ten times the sum,
+# and a bootstrap takes it a thousand times.
+
+
+def roc_auc(scores: FloatArray, similar: NDArray[np.bool_]) -> float:
+    """The share of (similar, different) pairs in the right order, a tie counting half."""
+    positives = int(np.count_nonzero(similar))
+    negatives = len(similar) - positives
+    if not positives or not negatives:
+        return float("nan")
+    ranks = float(rankdata(scores)[similar].sum())
+    return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def average_precision(scores: FloatArray, similar: NDArray[np.bool_]) -> float:
+    """Precision at each distinct score, weighted by the recall gained there."""
+    if not similar.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(similar[order])
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    return float(np.sum(np.diff(hits[ends], prepend=0) * hits[ends] / (ends + 1)) / hits[-1])
+
+
+def f1(said: NDArray[np.bool_], truly: NDArray[np.bool_]) -> float:
+    """2 hits / (said + true); 1 where there is nothing to find and nothing was found."""
+    total = int(np.count_nonzero(said)) + int(np.count_nonzero(truly))
+    return 2 * int(np.count_nonzero(said & truly)) / total if total else 1.0
+
+
+def expected_calibration_error(probabilities: FloatArray, similar: NDArray[np.bool_]) -> float:
+    """Mean gap between confidence and frequency over ten even bins, weighted by their size."""
+    bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+    gaps = [
+        abs(similar[bins == b].mean() - probabilities[bins == b].mean()) * (bins == b).mean()
+        for b in np.unique(bins)
+    ]
+    return float(sum(gaps))
+
+
+def grouped_auc(
+    probabilities: Sequence[FloatArray], same: Sequence[NDArray[np.bool_]], prompts: Sequence[str]
+) -> Interval:
+    """AUC over all pairs of all groups, resampled by prompt."""
+
+    def measure(of: IntArray) -> list[float]:
+        return [
+            roc_auc(
+                np.concatenate([probabilities[i] for i in of]),
+                np.concatenate([same[i] for i in of]),
+            )
+        ]
+
+    return bootstrap(measure, np.arange(len(prompts)), prompts, resamples=100)[0]
+
+
+def partition_metrics(
+    matrices: Sequence[FloatArray],
+    groups: Sequence[TeacherGroup],
+    threshold: float,
+    linkage: Linkage,
+) -> dict[str, Interval]:
+    """`PARTITION_METRICS` against stored partitions, by group.
+
+    `matrices`: each group's (n, n) probabilities. Means over groups, resampled by prompt.
+    """
+    rows = np.asarray(
+        [
+            agreement(partition(p, threshold, linkage, contents(g.texts)), g.partition)
+            for p, g in zip(matrices, groups, strict=True)
+        ]
+    )
+    found = bootstrap(
+        lambda of: rows[of].mean(axis=0).tolist(),
+        np.arange(len(groups)),
+        [group.prompt for group in groups],
+    )
+    return dict(zip(PARTITION_METRICS, found, strict=True))
+
+
+def agreement(found: IntArray, stored: IntArray) -> tuple[float, ...]:
+    """`PARTITION_METRICS` of one group.
+
+    F1 of "in one class" over pairs, adjusted Rand index, V-measure, share of pairs on which both
+    agree, |difference in the number of classes|.
+    """
+    upper = np.triu_indices(len(found), k=1)
+    same = (found[:, None] == found[None, :])[upper]
+    truly = (stored[:, None] == stored[None, :])[upper]
+    classes = abs(len(np.unique(found)) - len(np.unique(stored)))
+    return (
+        f1(same, truly),
+        float(adjusted_rand_score(stored, found)),
+        float(v_measure_score(stored, found)),
+        float((same == truly).mean()),
+        float(classes),
+    )
+
+
+def contents(texts: Sequence[str]) -> IntArray:
+    """A label for each text, equal for identical ones, in sorted order of the texts."""
+    return np.unique(np.asarray(texts, dtype=object), return_inverse=True)[1].astype(np.int64)
+
+
+def bootstrap(
+    measure: Callable[[IntArray], list[float]],
+    rows: IntArray,
+    clusters: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+) -> list[Interval]:
+    """Intervals of `measure`, from resampled rows, or whole clusters of rows when given."""
+    random = np.random.default_rng(0)
+    members = [[row] for row in rows.tolist()]
+    if clusters is not None:
+        by: dict[str, list[int]] = {}
+        for row, cluster in zip(rows.tolist(), clusters, strict=True):
+            by.setdefault(cluster, []).append(row)
+        members = list(by.values())
+    drawn = []
+    for _ in range(resamples):
+        chosen = random.integers(0, len(members), len(members))
+        drawn.append(measure(np.asarray([row for k in chosen for row in members[k]])))
+    with warnings.catch_warnings():
+        # A column of NaN, such as the AUC of pairs that are all similar, stays NaN.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanpercentile(np.asarray(drawn), [2.5, 97.5], axis=0)
+    point = measure(rows)
+    return [
+        Interval(float(v), float(a), float(b)) for v, a, b in zip(point, low, high, strict=True)
+    ]

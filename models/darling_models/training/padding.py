@@ -1,0 +1,94 @@
+"""Pairs padded with text that both sides share, so that the head learns to look past it.
+
+A third of people's pairs come once more with sentences that others wrote to other prompts, the same
+ones in the same order on both sides. They answer nothing, so the label stands; and because they are
+real text, what is learnt does not hang on the grammar that long pairs are measured with
+(`darling_models.evaluation.lengthen`). Made-up short pairs are padded likewise.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from darling_models.description import SENTENCE
+from darling_models.protocol import IntArray
+from darling_models.training.data import HumanPair
+from darling_models.training.short_answers import MadeUpPairs
+
+EVERY = 3
+"""One pair in so many is padded."""
+FEWEST_WORDS, MOST_WORDS = 12, 1000
+"""Padding of a pair; lengths between are equally likely by their logarithm."""
+MOST_BESIDE_PHRASES = 200
+PAIR_WEIGHT, PHRASES_WEIGHT = 2, 10
+"""How often a padded pair counts, beside what it was made from. With less, two short answers in the
+same hay still pass for equivalent; with more, pairs as they are suffer."""
+LEAST_WORDS = 4
+"""Of a sentence that pads."""
+
+
+def padded(pairs: Sequence[HumanPair], seed: int) -> tuple[list[HumanPair], IntArray]:
+    """(padded pairs, the index of the pair that each was made from)."""
+    random = np.random.default_rng(seed)
+    chosen = np.arange(0, len(pairs), EVERY)
+    longer = []
+    for pair in (pairs[k] for k in chosen.tolist()):
+        filler = _filler(pairs, pair.prompt, MOST_WORDS, random)
+        longer.append(replace(pair, a=spread(pair.a, filler), b=spread(pair.b, filler)))
+    return longer, chosen
+
+
+def padded_phrases(
+    made: Sequence[MadeUpPairs], pairs: Sequence[HumanPair], seed: int
+) -> list[MadeUpPairs]:
+    """The made-up pairs, one in `EVERY` of them padded."""
+    random = np.random.default_rng(seed)
+    found = []
+    for phrases in made:
+        texts = list(phrases.texts)
+        for k in np.flatnonzero(phrase_weights(len(texts)) > 1).tolist():
+            filler = _filler(pairs, phrases.prompt, MOST_BESIDE_PHRASES, random)
+            a, b = texts[k]
+            texts[k] = spread(a, filler), spread(b, filler)
+        found.append(replace(phrases, texts=texts))
+    return found
+
+
+def phrase_weights(count: int) -> IntArray:
+    """How often each of a prompt's `count` made-up pairs counts, those that are padded more."""
+    weights = np.ones(count, dtype=np.int64)
+    weights[::EVERY] = PHRASES_WEIGHT
+    return weights
+
+
+def spread(text: str, filler: Sequence[str]) -> str:
+    """The filler spread evenly before, between and after the lines of a text."""
+    lines = text.split("\n")
+    cuts = np.linspace(0, len(filler), len(lines) + 2).round().astype(int)
+    blocks = [" ".join(filler[a:b]) for a, b in pairwise(cuts)]
+    mixed = [blocks[0]]
+    for line, block in zip(lines, blocks[1:], strict=True):
+        mixed += [line, block]
+    return "\n".join(part for part in mixed if part)
+
+
+def _filler(
+    pairs: Sequence[HumanPair], prompt: str, most: int, random: np.random.Generator
+) -> list[str]:
+    """Sentences of texts to other prompts, of together at least so many words as were drawn."""
+    wanted = int(np.exp(random.uniform(np.log(FEWEST_WORDS), np.log(most))))
+    found: list[str] = []
+    while wanted > 0:
+        donor = pairs[int(random.integers(len(pairs)))]
+        if donor.prompt == prompt:
+            continue
+        sentences = [part.strip() for part in SENTENCE.split(donor.a)]
+        sentences = [part for part in sentences if len(part.split()) >= LEAST_WORDS]
+        start = int(random.integers(len(sentences))) if sentences else 0
+        for sentence in sentences[start : start + 8]:
+            if wanted > 0:
+                found.append(sentence if sentence[-1] in ".!?:" else sentence + ".")
+                wanted -= len(sentence.split())
+    return found

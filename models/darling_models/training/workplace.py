@@ -1,0 +1,74 @@
+"""The folder in which a long training keeps what it has done, so that a rerun goes on from there.
+
+What is kept belongs to one set of labels and choices; a folder begun with others is refused.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from darling_models.encoder import TextEncoder
+from darling_models.features import FEATURES
+from darling_models.protocol import content_key
+from darling_models.training.featurise import Rows
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where encoders come from, and where what took long is kept."""
+
+    weights: Path
+    folder: Path
+    seed: int
+
+    def encoder(self, tuned: Mapping[str, torch.Tensor] | None = None) -> TextEncoder:
+        return TextEncoder(self.weights, tuned=tuned)
+
+    def begin(self, rows: Rows, recipe: Any, folds: int) -> None:
+        """Raises `ValueError` if the folder keeps the work of other rows or choices."""
+        labels = [
+            *(f"{pair.similar} {pair.labeler}" for pair in rows.pairs),
+            *(str(group.partition.tolist()) for group in rows.groups),
+        ]
+        check_manifest(
+            self.folder,
+            {
+                "rows": content_key(*(text for row in rows.texts() for text in row)).hex(),
+                "labels": content_key(*labels).hex(),
+                "features": content_key(*FEATURES).hex(),
+                "encoder": self.encoder().fingerprint(),
+                "recipe": None if recipe is None else asdict(recipe),
+                "folds": folds,
+                "seed": self.seed,
+            },
+        )
+
+
+def check_manifest(folder: Path, choices: dict[str, Any]) -> None:
+    """Writes what a folder's work depends on, or raises `ValueError` if it depends on other."""
+    path = folder / MANIFEST
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(choices, indent=2) + "\n")
+        return
+    begun = json.loads(path.read_text())
+    other = [name for name, value in choices.items() if begun.get(name) != value]
+    if other:
+        raise ValueError(
+            f"{folder} was begun with other {', '.join(other)}; give another folder, or remove it"
+        )
+
+
+def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """An .npz that, once it is there, is complete."""
+    new = path.with_name(f"new-{path.name}")
+    np.savez(new, allow_pickle=False, **arrays)
+    new.replace(path)

@@ -1,0 +1,28 @@
+"""Results of model units seen before, bounded in bytes, least recently used out first."""
+
+from cachetools import LRUCache
+from darling_models.protocol import Result
+
+ENTRY_BYTES = 300  # key, dict slots and object headers around one result
+
+
+class ResultCache:
+    """Keys must carry the model's fingerprint; values are never changed after they are put."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._entries: LRUCache[bytes, Result] = LRUCache(max_bytes, getsizeof=_size)
+
+    def get(self, key: bytes) -> Result | None:
+        return self._entries.get(key)
+
+    def put(self, key: bytes, result: Result) -> None:
+        if _size(result) <= self._entries.maxsize:
+            self._entries[key] = result
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._entries.currsize)
+
+
+def _size(result: Result) -> int:
+    return result.nbytes + ENTRY_BYTES

@@ -1,0 +1,309 @@
+"""The cohort door: callers that each hold one rollout wait until their group has come together.
+
+A rollout joins the cohort of its (run, group_id, attempt). The cohort ends when `group_size`
+rollouts are there, at the first deadline of its members, or, where its size is unknown, when nobody
+new has come for a while. It is then scored as one group, in the order of member ids, exactly as
+`/v1/rewards` would, and every caller gets its own share. Afterwards it is kept for a while:
+
+    a retry of a member   gets the answer that the member had
+    a late sibling        is scored at once, among those who came before
+
+A caller that hangs up while the cohort gathers takes its rollout along. Everything happens on the
+event loop, so there are no locks.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from darling_service import inputs
+from darling_service.answers import RewardAnswer, RolloutAnswer
+from darling_service.cohort import Cohort, Key, Member, bytes_of
+from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
+from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
+from darling_service.schemas import RolloutRequest
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_FULL_S = 2.0
+LONGEST_PAUSE_S = 5.0
+"""Between two tries to get a cohort into a full queue."""
+
+
+class Cohorts:
+    """All cohorts of this process."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._settings = pipeline.settings
+        self._telemetry = pipeline.telemetry
+        self._cohorts: dict[Key, Cohort] = {}
+        self._finished: dict[Cohort, None] = {}
+        """Oldest first: the first to go when memory is short."""
+        self._held = 0
+        self._scoring: set[asyncio.Task[None]] = set()
+
+    async def reward(self, request: RolloutRequest) -> RolloutAnswer:
+        """The rollout's share of its group's answer, once the group is there.
+
+        Raises `Invalid`, `Conflict`, `Overloaded`, `Unavailable`.
+        """
+        self._check(request)
+        cohort, member = self._join(request)
+        member.callers += 1
+        try:
+            with self._telemetry.waiting.track_inprogress():
+                answer = await asyncio.shield(member.answer)
+            member.answered = True
+            return answer
+        finally:
+            member.callers -= 1
+            if member.callers == 0:
+                self._abandon(cohort, member)
+
+    def drain(self) -> None:
+        """Sends those who wait for siblings away; cohorts that are being scored go on."""
+        stopping = Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+        for cohort in [cohort for cohort in self._cohorts.values() if cohort.gathering]:
+            self._fail(cohort, stopping)
+
+    def _check(self, request: RolloutRequest) -> None:
+        """Whatever is wrong with one rollout is told to its caller alone, and at once."""
+        size, most = request.group_size, self._settings.max_rollouts
+        if size is not None and size > most:
+            message = inputs.over("rollouts", size, "max_rollouts", most)
+            raise Invalid([FieldError(("group_size",), message)])
+        tries = request.reward.k
+        if size is not None and tries is not None and tries > size:
+            raise Invalid([FieldError(("reward", "k"), inputs.too_few(size, tries))])
+        try:
+            self._pipeline.check(request.group([request.rollout()]))
+        except Invalid as problem:
+            raise inputs.of_one_rollout(problem) from None
+
+    def _join(self, request: RolloutRequest) -> tuple[Cohort, Member]:
+        """The member that answers this request: of old, or new in its cohort."""
+        key = Key.of(request)
+        cohort = self._cohorts.get(key)
+        if cohort is not None and not cohort.gathering:
+            if (member := cohort.find(request)) is not None:
+                if request.member_id is not None:
+                    cohort.agree(request)
+                self._refuse_other(member, request)
+                self._count("repeated")
+                return cohort, member
+            if request.member_id is None and (cohort.full or cohort.size is None):
+                # Without ids, this may as well be the first of the group's next sampling.
+                self._forget(cohort)
+                cohort = None
+            elif cohort.full:
+                raise Conflict(
+                    f"group {key.group_id!r} had its {cohort.size} members and has been scored; "
+                    "use another attempt, run or group_id for another sampling of it"
+                )
+        if cohort is None:
+            cohort = self._open(key, request)
+        else:
+            cohort.agree(request)
+        try:
+            return cohort, self._enter(cohort, request)
+        except Overloaded:
+            if not cohort.members:
+                self._forget(cohort)
+            raise
+
+    def _refuse_other(self, member: Member, request: RolloutRequest) -> None:
+        if member.rollout != request.rollout():
+            raise Conflict(
+                f"member {request.member_id!r} of group {request.group_id!r} has been scored with "
+                "another rollout; use another attempt or member_id"
+            )
+
+    def _open(self, key: Key, request: RolloutRequest) -> Cohort:
+        told, usual = request.group_size, self._settings.cohort_size
+        reserved = (told or usual or 1) * bytes_of(request)
+        self._make_room(reserved)
+        now = asyncio.get_running_loop().time()
+        cohort = self._cohorts[key] = Cohort(key, request, told, usual, reserved, opened=now)
+        self._account(cohort)
+        return cohort
+
+    def _enter(self, cohort: Cohort, request: RolloutRequest) -> Member:
+        """The request as a member. The last one ends the cohort; a late one is scored at once."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + (request.deadline_s or self._settings.cohort_deadline_s)
+        known = None if request.member_id is None else cohort.members.get(request.member_id)
+        if known is not None and known.rollout == request.rollout():
+            self._count("duplicate")
+            known.due = min(known.due, due)
+            self._wait(cohort)
+            return known
+        nbytes = bytes_of(request)
+        self._make_room(cohort.used + nbytes - max(cohort.used, cohort.reserved))
+        answer: asyncio.Future[RolloutAnswer] = loop.create_future()
+        # A failure is told to the callers; with none left there is nobody to tell.
+        answer.add_done_callback(lambda future: future.cancelled() or future.exception())
+        member = Member(cohort.name(request), request.rollout(), answer, due, nbytes)
+        cohort.members[member.id] = member
+        self._account(cohort)
+        if known is not None:
+            self._count("replaced")
+            again = f"member {member.id!r} was sent again with another rollout, which replaced this"
+            known.answer.set_exception(Conflict(again))
+        if not cohort.gathering:
+            self._count("late")
+            self._score(cohort, [member])
+            return member
+        self._count("joined")
+        cohort.told_size = cohort.told_size or request.group_size
+        cohort.quiet_s = request.quiet_s or cohort.quiet_s
+        cohort.quiet_from = loop.time()
+        if cohort.full or len(cohort.members) == self._settings.max_rollouts:
+            self._end(cohort)
+        else:
+            self._wait(cohort)
+        return member
+
+    def _wait(self, cohort: Cohort) -> None:
+        if cohort.timer is not None:
+            cohort.timer.cancel()
+        due = cohort.due(self._settings.cohort_quiet_s)
+        cohort.timer = asyncio.get_running_loop().call_at(due, self._end, cohort)
+
+    def _abandon(self, cohort: Cohort, member: Member) -> None:
+        """A member without a caller leaves, as long as its cohort gathers."""
+        if not cohort.gathering or cohort.members.get(member.id) is not member:
+            return
+        self._count("left")
+        del cohort.members[member.id]
+        if cohort.members:
+            self._account(cohort)
+            self._wait(cohort)
+        else:
+            self._forget(cohort)
+
+    def _end(self, cohort: Cohort) -> None:
+        """Stops gathering and scores who is there."""
+        if cohort.timer is not None:
+            cohort.timer.cancel()
+        cohort.gathering, cohort.reserved = False, 0
+        self._account(cohort)
+        gathered_s = asyncio.get_running_loop().time() - cohort.opened
+        self._telemetry.cohort_seconds.observe(gathered_s)
+        self._score(cohort, cohort.in_order())
+
+    def _score(self, cohort: Cohort, wanted: Sequence[Member]) -> None:
+        task = asyncio.create_task(self._answer(cohort, cohort.in_order(), wanted))
+        self._scoring.add(task)
+        task.add_done_callback(self._scoring.discard)
+
+    async def _answer(
+        self, cohort: Cohort, members: Sequence[Member], wanted: Sequence[Member]
+    ) -> None:
+        """Scores the members as one group and answers those who are wanted: all, or a late one."""
+        whole = len(wanted) == len(members)
+        try:
+            scored = await self._rewards(cohort, members)
+        except Exception as error:
+            if not isinstance(error, Problem):
+                log.exception("scoring group %r failed", cohort.key.group_id)
+            if whole:
+                self._fail(cohort, error)
+            else:
+                self._dismiss(cohort, wanted, error)
+            return
+        complete = whole and cohort.size == len(members)
+        for place, member in enumerate(members):
+            if member in wanted and not member.answer.done():
+                member.answer.set_result(_share(scored, place, complete))
+        if whole:
+            self._telemetry.cohorts.labels("complete" if complete else "partial").inc()
+            self._keep(cohort)
+
+    async def _rewards(self, cohort: Cohort, members: Sequence[Member]) -> RewardAnswer:
+        """The group's answer; when the queue is full, the cohort waits, for its callers do."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._settings.request_timeout_s
+        request = cohort.facts.group([member.rollout for member in members])
+        if request.reward.k is not None and request.reward.k > len(members):
+            # A partial group has rewards still, though no advantage over so many tries.
+            without = request.reward.model_copy(update={"advantage": None, "k": None})
+            request = request.model_copy(update={"reward": without})
+        while True:
+            try:
+                return await self._pipeline.rewards(request)
+            except Overloaded as problem:
+                if loop.time() > give_up:
+                    raise
+                await asyncio.sleep(min(problem.retry_after_s or 1.0, LONGEST_PAUSE_S))
+            except Invalid as problem:
+                raise inputs.of_one_rollout(problem) from None
+
+    def _fail(self, cohort: Cohort, error: Exception) -> None:
+        """Tells its callers, and forgets it, so that their retries form it anew."""
+        self._telemetry.cohorts.labels("failed").inc()
+        self._dismiss(cohort, cohort.in_order(), error)
+        self._forget(cohort)
+
+    def _dismiss(self, cohort: Cohort, members: Sequence[Member], error: Exception) -> None:
+        for member in members:
+            if not member.answer.done():
+                member.answer.set_exception(error)
+            cohort.members.pop(member.id, None)
+        self._account(cohort)
+
+    def _keep(self, cohort: Cohort) -> None:
+        """Kept for retries and late siblings, until its time is up or memory is short."""
+        if self._cohorts.get(cohort.key) is cohort:
+            self._finished[cohort] = None
+            cohort.timer = asyncio.get_running_loop().call_later(
+                self._settings.cohort_keep_s, self._forget, cohort
+            )
+
+    def _forget(self, cohort: Cohort) -> None:
+        if cohort.timer is not None:
+            cohort.timer.cancel()
+        self._finished.pop(cohort, None)
+        if self._cohorts.get(cohort.key) is cohort:
+            del self._cohorts[cohort.key]
+        cohort.gathering = False
+        self._account(cohort)
+
+    def _make_room(self, nbytes: int) -> None:
+        """Lets finished cohorts go, oldest first. Raises `Overloaded` if that is not enough."""
+        most = self._settings.cohort_bytes
+        while self._finished and self._held + nbytes > most:
+            self._forget(next(iter(self._finished)))
+        if nbytes > 0 and self._held + nbytes > most:
+            self._count("refused")
+            raise Overloaded(
+                f"waiting rollouts hold {self._held} bytes and cohort_bytes is {most}; send this "
+                "again later, or raise DARLING_COHORT_BYTES",
+                retry_after_s=RETRY_AFTER_FULL_S,
+            )
+
+    def _account(self, cohort: Cohort) -> None:
+        """Brings the memory account up to date with a cohort that has changed."""
+        known = self._cohorts.get(cohort.key) is cohort
+        holds = max(cohort.used, cohort.reserved) if known else 0
+        self._held += holds - cohort.counted
+        cohort.counted = holds
+        self._telemetry.cohort_bytes.set(self._held)
+
+    def _count(self, event: str) -> None:
+        self._telemetry.cohort_events.labels(event).inc()
+
+
+def _share(scored: RewardAnswer, place: int, complete: bool) -> RolloutAnswer:
+    group = scored.groups[0]
+    return {
+        "reward": group.rewards[place],
+        "diversity": group.diversity[place],
+        "quality": None if group.quality is None else group.quality[place],
+        "class": group.partition[place],
+        "num_classes": group.num_classes,
+        "advantage": None if group.advantages is None else group.advantages[place],
+        "group_complete": complete,
+        "group_size": len(group.rewards),
+        "model": scored.model,
+    }

@@ -1,0 +1,90 @@
+"""The models of this process, each behind its batching engine: loading, readiness, stopping."""
+
+import asyncio
+import logging
+
+from darling_models.options import DEFAULT_OPTIONS, ModelError
+from darling_models.protocol import ModelInfo
+from darling_models.registry import LEXICAL, load
+
+from darling_service.batching import Engine
+from darling_service.cache import ResultCache
+from darling_service.errors import FieldError, Invalid, Unavailable
+from darling_service.settings import Settings
+from darling_service.shared_cache import SharedCache
+from darling_service.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_LOADING_S = 2.0
+
+
+class Engines:
+    """The default model and the lexical baselines, by name."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._cache = ResultCache(settings.cache_bytes)
+        self._shared: SharedCache | None = None
+        self._engines: dict[str, Engine] = {}
+        self._warm = False
+        telemetry.observe_cache(lambda: self._cache.nbytes)
+
+    async def start(self) -> None:
+        """Loads every model and asks the default one a first question. Raises `ModelError`."""
+        default = self._settings.model
+        if self._settings.cache_url is not None:
+            self._shared = SharedCache(self._settings.cache_url)
+        for name in dict.fromkeys([default, *LEXICAL]):
+            options = self._settings.model_options() if name == default else DEFAULT_OPTIONS
+            classifier = await asyncio.to_thread(load, name, options)
+            engine = Engine(
+                classifier,
+                self._cache,
+                self._telemetry,
+                self._settings.batch_tokens,
+                self._settings.queue_tokens,
+                self._shared,
+            )
+            await engine.start()
+            self._engines[name] = engine
+        if not await self._engines[default].probe():
+            raise ModelError(f"the model {default!r} loaded but fails; see the log above")
+        self._warm = True
+        info = self._engines[default].classifier.info
+        log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
+
+    async def ready(self) -> bool:
+        """Whether the default model answers; once it has failed, it is asked again."""
+        if not self._warm:
+            return False
+        engine = self._engines[self._settings.model]
+        return engine.healthy or await engine.probe()
+
+    async def stop(self) -> None:
+        """Ends the engines; work still waiting fails with `Unavailable`."""
+        self._warm = False
+        for engine in self._engines.values():
+            await engine.stop()
+        if self._shared is not None:
+            await self._shared.close()
+            self._shared = None
+
+    def get(self, name: str | None) -> Engine:
+        """The engine of a model by name, or of the default. Raises `Invalid`, `Unavailable`."""
+        self._require_warm()
+        engine = self._engines.get(self._settings.model if name is None else name)
+        if engine is None:
+            known = ", ".join(self._engines)
+            raise Invalid([FieldError(("model",), f"no model {name!r}; one of: {known}")])
+        return engine
+
+    def infos(self) -> list[ModelInfo]:
+        """The models a request may name, the default first. Raises `Unavailable`."""
+        self._require_warm()
+        return [engine.classifier.info for engine in self._engines.values()]
+
+    def _require_warm(self) -> None:
+        if not self._warm:
+            raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)

@@ -1,0 +1,115 @@
+"""Files of rollout groups, in the spellings that trainers and benchmarks write.
+
+One JSON object a line. Rollouts stand in `rollouts`, `generations` or `responses` (texts, or
+objects as in /v1/rewards); beside them columns of one number each: `quality` (or
+`reward_model_scores`), `correct`, `answers`; and `partition` with `generation_scores` from
+NoveltyBench, taken as given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darling_models.training.data import read_rows
+
+from darling_service.rewards.quality import from_reference
+
+TEXTS = ("rollouts", "generations", "responses")
+PROMPTS = ("prompt", "question", "problem")
+QUALITY = ("quality", "reward_model_scores", "rewards")
+REFERENCES = ("reference", "ground_truth")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One prompt's rollouts and what is known of each; a column is None where it is not given."""
+
+    prompt: str
+    texts: list[str]
+    quality: list[float] | None
+    correct: list[bool] | None
+    answers: list[str] | None
+    partition: list[int] | None
+    generation_scores: list[float] | None
+    """Quality of the first rollout of each class, 0 for repeats: NoveltyBench's."""
+
+
+def read(path: Path) -> list[Record]:
+    """Raises `ValueError` naming the line and the field."""
+    rows = read_rows(path)
+    if not rows:
+        raise ValueError(f"{path} holds no line")
+    found = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            found.append(_record(row))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
+    return found
+
+
+def _record(row: Mapping[str, Any]) -> Record:
+    rollouts = _first(row, TEXTS)
+    if not isinstance(rollouts, list) or not rollouts:
+        raise ValueError(f"a list of rollouts is needed, in one of {', '.join(TEXTS)}")
+    n = len(rollouts)
+    objects = [r if isinstance(r, dict) else {"text": r} for r in rollouts]
+    if not all(isinstance(r.get("text"), str) for r in objects):
+        raise ValueError("a rollout is a text, or an object with a text")
+    prompt = _first(row, PROMPTS)
+    answers = _column(row, objects, ("answers",), "answer", n)
+    correct = _column(row, objects, ("correct",), "correct", n)
+    reference = _first(row, REFERENCES)
+    if correct is None and answers is not None and reference is not None:
+        correct = [c == 1 for c in from_reference([str(a) for a in answers], str(reference))]
+    return Record(
+        prompt="" if prompt is None else _prompt(prompt),
+        texts=[r["text"] for r in objects],
+        quality=_numbers(_column(row, objects, QUALITY, "quality", n)),
+        correct=None if correct is None else [bool(c) for c in correct],
+        answers=None if answers is None else [str(a) for a in answers],
+        partition=_partition(_column(row, objects, ("partition",), "class", n)),
+        generation_scores=_numbers(_column(row, objects, ("generation_scores",), "", n)),
+    )
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _column(
+    row: Mapping[str, Any],
+    rollouts: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    own: str,
+    n: int,
+) -> list[Any] | None:
+    """A column of the row, or that field of every rollout."""
+    column = _first(row, names)
+    if column is None:
+        values = [rollout.get(own) for rollout in rollouts]
+        return None if any(value is None for value in values) else values
+    if not isinstance(column, list) or len(column) != n:
+        raise ValueError(f"{names[0]} must hold one value for each of the {n} rollouts")
+    return None if any(value is None for value in column) else column
+
+
+def _numbers(column: list[Any] | None) -> list[float] | None:
+    """Reward models of the published maths files gave each score in a list of one."""
+    if column is None:
+        return None
+    return [float(v[0] if isinstance(v, list) and len(v) == 1 else v) for v in column]
+
+
+def _partition(column: list[Any] | None) -> list[int] | None:
+    return None if column is None else [int(value) for value in column]
+
+
+def _prompt(prompt: Any) -> str:
+    """A text, or messages joined as the service joins them."""
+    if isinstance(prompt, str):
+        return prompt
+    if len(prompt) == 1:
+        return str(prompt[0]["content"])
+    return "\n\n".join(f"{m['role']}: {m['content']}" for m in prompt)

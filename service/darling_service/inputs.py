@@ -1,0 +1,257 @@
+"""What a request's groups say, beyond their shape: limits, quality, correctness.
+
+Each check gathers every error of the request, so that a caller can mend them all at once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from darling_service.errors import FieldError, Invalid, Loc
+from darling_service.reward_options import RewardOptions
+from darling_service.rewards import quality as qualities
+from darling_service.rewards.exact import BoolArray, FloatArray
+from darling_service.schemas import EquivalenceRequest, Group, PromptGroup, Run
+from darling_service.settings import Settings
+
+Answer = TypeVar("Answer")
+
+
+def check_groups(groups: Sequence[PromptGroup], settings: Settings) -> None:
+    """Raises `Invalid` naming every place that is over a limit."""
+    _raise_any(_group_limits(groups, settings))
+
+
+def check_pairs(request: EquivalenceRequest, settings: Settings) -> None:
+    """Raises `Invalid` naming every place that is over a limit."""
+    _raise_any(_pair_limits(request, settings))
+
+
+def each_group(groups: Sequence[Group], read: Callable[[Group], Answer]) -> list[Answer]:
+    """`read` of every group; its errors, placed under their groups, together in one `Invalid`."""
+    answers: list[Answer] = []
+    errors: list[FieldError] = []
+    for index, group in enumerate(groups):
+        try:
+            answers.append(read(group))
+        except Invalid as problem:
+            errors += [FieldError(("groups", index, *e.loc), e.msg) for e in problem.errors]
+    _raise_any(errors)
+    return answers
+
+
+def quality_of(group: Group, required: bool) -> FloatArray | None:
+    """The rollouts' quality, shape (n,): given numbers, else correctness, else the reference.
+
+    None when the group gives nothing of these and `required` is False.
+    """
+    given = group.column("quality")
+    if group.quality is not None:
+        if any(value is not None for value in given):
+            raise _invalid(
+                "quality", "quality is given both as a column and in the rollouts; drop one"
+            )
+        if len(group.quality) != len(group.rollouts):
+            raise _invalid(
+                "quality",
+                f"{len(group.quality)} values for {len(group.rollouts)} rollouts; give one each",
+            )
+        return np.asarray(group.quality, dtype=np.float64)
+    if any(value is not None for value in given):
+        _all_given("quality", given)
+        return np.asarray(given, dtype=np.float64)
+    if (correct := correctness_of(group)) is not None:
+        return qualities.from_correctness(correct.tolist())
+    if required:
+        raise _invalid(
+            "quality",
+            "this objective needs quality; give a column here, `quality` or `correct` in every "
+            "rollout, or `reference` with an `answer` in every rollout; or use objective = "
+            "'diversity'",
+        )
+    return None
+
+
+def correctness_of(group: Group) -> BoolArray | None:
+    """Which rollouts are correct, shape (n,): a verdict in each, else answers that match."""
+    correct = group.column("correct")
+    if any(value is not None for value in correct):
+        _all_given("correct", correct)
+        return np.asarray(correct, dtype=np.bool_)
+    if group.reference is not None:
+        answers = group.column("answer")
+        _all_given("answer", answers)
+        matches: BoolArray = qualities.from_reference(answers, group.reference) == 1.0
+        return matches
+    return None
+
+
+def members_of(group: Group, quality: FloatArray | None, options: RewardOptions) -> BoolArray:
+    """The rollouts whose diversity counts (`among`), shape (n,)."""
+    if options.among == "correct":
+        correct = correctness_of(group)
+        if correct is None:
+            raise _invalid("rollouts", "among = 'correct' needs `correct` in every rollout; add it")
+        return correct
+    if options.among == "quality":
+        if quality is None or options.min_quality is None:
+            raise _invalid("quality", "among = 'quality' needs quality; add it")
+        return quality >= options.min_quality
+    return np.ones(len(group.rollouts), dtype=np.bool_)
+
+
+def refuse_negative(quality: FloatArray, in_column: bool) -> None:
+    """Raises `Invalid` for each negative quality: the policy `refuse`."""
+    _raise_any(
+        FieldError(
+            ("quality", int(i)) if in_column else ("rollouts", int(i), "quality"),
+            f"{quality[i]} is negative and negative = 'refuse'; shift the group's quality or "
+            "choose another policy",
+        )
+        for i in np.flatnonzero(quality < 0)
+    )
+
+
+def logprobs_of(group: Group) -> FloatArray:
+    """The rollouts' mean log-probabilities, shape (n,)."""
+    logprobs = group.column("logprob")
+    _all_given("logprob", logprobs)
+    return np.asarray(logprobs, dtype=np.float64)
+
+
+def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
+    """Which rollouts are correct, shape (n,): as `correctness_of`, else quality of 0 and 1."""
+    if (correct := correctness_of(group)) is not None:
+        return correct
+    if quality is not None and np.isin(quality, (0.0, 1.0)).all():
+        verdicts: BoolArray = quality == 1.0
+        return verdicts
+    raise _invalid(
+        "rollouts",
+        "this needs to know who is correct; give `correct` in every rollout, or quality of 0 and 1",
+    )
+
+
+def answers_of(group: Group, required: bool) -> list[str]:
+    """The rollouts' final answers, up to case and white space; "" where there is none.
+
+    `required`: whether one of them at least must have one.
+    """
+    answers = group.column("answer")
+    if required and all(answer is None for answer in answers):
+        raise _invalid(
+            "rollouts",
+            "this compares final answers; give `answer` in the rollouts that have one, or set "
+            "reward.outcome = 'class'",
+        )
+    return [qualities.normal(answer or "") for answer in answers]
+
+
+def solutions_of(group: Group) -> list[FloatArray]:
+    """Each rollout's solutions by their scores, shapes (m, k), m may be 0."""
+    solutions = group.column("solutions")
+    _all_given("solutions", solutions)
+    widths = [len(scores) for rollout in solutions for scores in rollout]
+    wanted = widths[0] if widths else 1
+    _raise_any(
+        FieldError(
+            ("rollouts", i, "solutions", s),
+            f"{len(scores)} scores, where the group's first solution has {wanted}; score every "
+            "solution on the same counts, at least one",
+        )
+        for i, rollout in enumerate(solutions)
+        for s, scores in enumerate(rollout)
+        if len(scores) != wanted or not scores
+    )
+    return [np.asarray(rollout, dtype=np.float64).reshape(-1, wanted) for rollout in solutions]
+
+
+def require_step(run: Run | None) -> tuple[str, int]:
+    """(name, step) of the training run. Raises `Invalid` if the request does not say them."""
+    if run is None or run.step is None:
+        raise _invalid(
+            "run",
+            "exploration = 'visits' counts over the steps of a run; give run as "
+            '{"name": ..., "step": ...}',
+        )
+    return run.name, run.step
+
+
+def require_tries(group: Group, k: int) -> None:
+    """Raises `Invalid` if the group has fewer than k rollouts."""
+    if k > len(group.rollouts):
+        raise _invalid("rollouts", too_few(len(group.rollouts), k))
+
+
+def of_one_rollout(problem: Invalid) -> Invalid:
+    """The problem of a group, its places named as in a request of one rollout."""
+    return Invalid([FieldError(_own_place(error.loc), error.msg) for error in problem.errors])
+
+
+def _own_place(loc: Loc) -> Loc:
+    """("groups", 0, "rollouts", 2, "quality") is ("quality",), the rollout itself ("text",)."""
+    if loc[:2] != ("groups", 0):
+        return loc
+    if loc[2:3] != ("rollouts",):
+        return loc[2:]
+    return loc[4:] or ("text",)
+
+
+def _all_given(name: str, values: Sequence[object]) -> None:
+    _raise_any(
+        FieldError(("rollouts", i, name), "missing; give it in every rollout of the group")
+        for i, value in enumerate(values)
+        if value is None
+    )
+
+
+def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator[FieldError]:
+    if len(groups) > settings.max_groups:
+        yield FieldError(
+            ("groups",), over("groups", len(groups), "max_groups", settings.max_groups)
+        )
+    for g, group in enumerate(groups):
+        if len(group.rollouts) > settings.max_rollouts:
+            message = over("rollouts", len(group.rollouts), "max_rollouts", settings.max_rollouts)
+            yield FieldError(("groups", g, "rollouts"), message)
+        if len(group.prompt_text()) > settings.max_chars:
+            yield FieldError(("groups", g, "prompt"), _too_long(group.prompt_text(), settings))
+        for r, text in enumerate(group.texts()):
+            if len(text) > settings.max_chars:
+                yield FieldError(("groups", g, "rollouts", r), _too_long(text, settings))
+
+
+def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[FieldError]:
+    if len(request.pairs) > settings.max_pairs:
+        yield FieldError(
+            ("pairs",), over("pairs", len(request.pairs), "max_pairs", settings.max_pairs)
+        )
+    for p, pair in enumerate(request.pairs):
+        for name, text in (("prompt", pair.prompt_text()), ("a", pair.a), ("b", pair.b)):
+            if len(text) > settings.max_chars:
+                yield FieldError(("pairs", p, name), _too_long(text, settings))
+
+
+def too_few(rollouts: int, k: int) -> str:
+    return f"{rollouts} rollouts, and reward.k = {k}; sample more, or lower k"
+
+
+def over(what: str, count: int, limit: str, most: int) -> str:
+    return f"{count} {what} are over {limit} = {most}; split the request"
+
+
+def _too_long(text: str, settings: Settings) -> str:
+    return (
+        f"{len(text)} characters are over max_chars = {settings.max_chars}; shorten the text or "
+        "raise DARLING_MAX_CHARS"
+    )
+
+
+def _invalid(field: str, message: str) -> Invalid:
+    return Invalid([FieldError((field,), message)])
+
+
+def _raise_any(errors: Iterable[FieldError]) -> None:
+    if found := list(errors):
+        raise Invalid(found)

@@ -1,0 +1,205 @@
+"""From texts to probabilities and partitions: where a request meets the classifier.
+
+Work on a group is done on its distinct texts in sorted order; only the last step puts the answers
+back in the order of the rollouts. A permuted group is thus the same computation, bit for bit (but
+for `greedy` linkage, which follows the given order by definition).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from darling_models.lexical import Unigram, short_answers_equivalent
+from darling_models.pairs import Pairwise
+from darling_models.partition import partition
+from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
+from darling_models.single_linkage import Components
+
+from darling_service.answers import Usage
+from darling_service.batching import Engine, Job, Verdict
+from darling_service.errors import Unavailable
+from darling_service.rewards.exact import BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How probabilities become a partition."""
+
+    threshold: float
+    linkage: Linkage
+    short_answers: bool = False
+    """Decide pairs of short answers by word overlap, as published."""
+    partition_only: bool = False
+    """Nobody reads the probabilities: pairs that cannot change the partition are not judged."""
+    with_cosines: bool = False
+    """Cosines of all pairs are wanted too; the classifier is an `Embedder`, and no pair is left
+    out."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedGroup:
+    partition: IntArray
+    """Class of each rollout, shape (n,)."""
+    probabilities: FloatArray
+    """P(equivalent), shape (n, n), 1 for identical texts; 0 where a rule left a pair out."""
+    equivalent: BoolArray
+    """Decisions, shape (n, n), likewise."""
+    cosines: FloatArray | None
+    """Shape (n, n), where the rule wants them."""
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.partition.max()) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Distinct:
+    """The distinct texts of a group, and the pairs of them that the classifier must judge."""
+
+    texts: list[str]
+    member: IntArray
+    """Index of each rollout's text, shape (n,)."""
+    matrix: FloatArray
+    """P(equivalent) between distinct texts, known by rule so far."""
+    pairs: IntArray
+    """Pairs (m, 2) the classifier must judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a job's pairs were found to be, and by which calls of the engine."""
+
+    values: FloatArray
+    """P(equivalent), shape (m,); 0 for pairs that nobody asked about."""
+    cosines: FloatArray | None
+    calls: list[tuple[Job, Verdict]]
+
+
+Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Asked]]
+
+
+async def judge_groups(
+    engine: Engine, groups: Sequence[tuple[str, Sequence[str]]], rule: Rule, usage: Usage
+) -> list[JudgedGroup]:
+    """Judges (prompt, texts) groups, all in the queue at once; adds what it cost to `usage`."""
+    distinct = [_distinct(texts, rule) for _, texts in groups]
+    usage.pairs += sum(len(texts) * (len(texts) - 1) // 2 for _, texts in groups)
+    jobs = [
+        engine.plan(prompt, group.texts, group.pairs)
+        for (prompt, _), group in zip(groups, distinct, strict=True)
+    ]
+    skips = rule.partition_only and rule.linkage == "single"
+    in_rounds = skips and isinstance(engine.classifier, Pairwise)
+    ask = _until_connected(rule.threshold) if in_rounds else partial(_at_once, rule.with_cosines)
+    answers = await _run(engine, jobs, ask, usage)
+    return [
+        _partitioned(group, answer, rule) for group, answer in zip(distinct, answers, strict=True)
+    ]
+
+
+async def judge_pairs(
+    engine: Engine, pairs: Sequence[tuple[str, str, str]], usage: Usage
+) -> FloatArray:
+    """P(equivalent) of (prompt, a, b) pairs, shape (m,); identical texts are 1."""
+    places: dict[str, list[int]] = {}
+    values = np.ones(len(pairs), dtype=np.float64)
+    for index, (prompt, a, b) in enumerate(pairs):
+        if a != b:
+            places.setdefault(prompt, []).append(index)
+    jobs = []
+    for prompt, indices in places.items():
+        texts = sorted({text for i in indices for text in pairs[i][1:]})
+        number = {text: k for k, text in enumerate(texts)}
+        numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
+        jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
+    usage.pairs += len(pairs)
+    found = await _run(engine, jobs, partial(_at_once, False), usage)
+    for indices, answer in zip(places.values(), found, strict=True):
+        values[indices] = answer.values
+    return values
+
+
+async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> list[_Asked]:
+    """The jobs' answers; the room they need is reserved for all of them or for none."""
+    with engine.reserve(sum(job.tokens for job in jobs)):
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(ask(engine, job)) for job in jobs]
+        except* Unavailable as failures:
+            raise failures.exceptions[0] from None
+    asked = [task.result() for task in running]
+    calls = [call for answer in asked for call in answer.calls]
+    judged = sum(len(job.pairs) for job, _ in calls)
+    cached = sum(job.cached_pairs + verdict.shared for job, verdict in calls)
+    fresh = [result for _, verdict in calls for result in verdict.fresh]
+    usage.cached += cached
+    usage.classified += judged - cached
+    usage.skipped += usage.pairs - judged
+    usage.tokens += sum(result.tokens for result in fresh)
+    usage.truncated += sum(result.truncated for result in fresh)
+    return asked
+
+
+async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Asked:
+    verdict = await engine.judge(job, with_cosines)
+    return _Asked(verdict.probabilities, verdict.cosines, [(job, verdict)])
+
+
+def _until_connected(threshold: float) -> Ask:
+    """Asks about pairs, the likeliest first, until the connected components are settled."""
+
+    async def ask(engine: Engine, job: Job) -> _Asked:
+        likeness = await asyncio.to_thread(
+            Unigram().probabilities, job.prompt, job.texts, job.pairs, {}
+        )
+        components = Components(len(job.texts), job.pairs, likeness)
+        place = {(i, j): k for k, (i, j) in enumerate(job.pairs.tolist())}
+        values = np.zeros(len(job.pairs), dtype=np.float64)
+        calls = []
+        while len(pairs := components.next_round()):
+            part = engine.plan(job.prompt, job.texts, pairs)
+            verdict = await engine.judge(part)
+            values[[place[i, j] for i, j in pairs.tolist()]] = verdict.probabilities
+            components.join(pairs[verdict.probabilities > threshold])
+            calls.append((part, verdict))
+        return _Asked(values, None, calls)
+
+    return ask
+
+
+def _distinct(texts: Sequence[str], rule: Rule) -> _Distinct:
+    distinct = sorted(set(texts))
+    number = {text: k for k, text in enumerate(distinct)}
+    member = np.asarray([number[text] for text in texts], dtype=np.int64)
+    matrix = np.eye(len(distinct), dtype=np.float64)
+    pairs = all_pairs(len(distinct))
+    if rule.short_answers:
+        verdicts = [short_answers_equivalent(distinct[i], distinct[j]) for i, j in pairs.tolist()]
+        ruled = np.asarray([verdict is not None for verdict in verdicts], dtype=np.bool_)
+        values = np.asarray([bool(verdict) for verdict in verdicts], dtype=np.float64)
+        _fill(matrix, pairs[ruled], values[ruled])
+        pairs = pairs[~ruled]
+    return _Distinct(distinct, member, matrix, pairs)
+
+
+def _partitioned(group: _Distinct, answer: _Asked, rule: Rule) -> JudgedGroup:
+    _fill(group.matrix, group.pairs, answer.values)
+    everyone = np.ix_(group.member, group.member)
+    full = group.matrix[everyone]
+    classes = partition(full, rule.threshold, rule.linkage, content=group.member)
+    same = group.member[:, None] == group.member[None, :]
+    cosines = None
+    if answer.cosines is not None:
+        cosines = np.eye(len(group.texts), dtype=np.float64)
+        _fill(cosines, group.pairs, answer.cosines)
+        cosines = cosines[everyone]
+    return JudgedGroup(classes, full, (full > rule.threshold) | same, cosines)
+
+
+def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:
+    rows, columns = pairs.T
+    matrix[rows, columns] = values
+    matrix[columns, rows] = values

@@ -1,0 +1,69 @@
+"""Credit for distance in a space of embeddings: DQO's volume and EVOL-RL's novelty."""
+
+import math
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from darling_service.rewards.exact import BoolArray, FloatArray
+
+
+def volume_marginals(similarity: FloatArray) -> FloatArray:
+    """DQO: what each rollout adds to the group's log-volume (arXiv 2509.04784). Shape (n,).
+
+    log det(L + I_n) - log det(L without i + I_(n-1)), L the (n, n) Gram matrix of the rollouts'
+    unit embeddings. In [0, log 2] for a unit diagonal; `alpha` times it is added to the reward.
+    """
+    n = len(similarity)
+    inverse = np.linalg.inv(similarity + np.eye(n))
+    # The ratio of a determinant to that of a principal minor is 1 over the inverse's entry.
+    return -np.log(np.diagonal(inverse))
+
+
+def volume_diversity(similarity: FloatArray, among: BoolArray, texts: Sequence[str]) -> FloatArray:
+    """`volume_marginals` among some rollouts, 0 for the others. Shape (n,).
+
+    Inverses round by position, so they are taken in the order of the texts, and copies share one.
+    """
+    found = np.zeros(len(among))
+    order = sorted(np.flatnonzero(among).tolist(), key=lambda i: texts[i])
+    shared: dict[str, float] = {}
+    for i, value in zip(order, volume_marginals(similarity[np.ix_(order, order)]), strict=True):
+        found[i] = shared.setdefault(texts[i], float(value))
+    return found
+
+
+def evol_novelty(similarity: FloatArray, labels: Sequence[Hashable]) -> FloatArray:
+    """EVOL-RL: novelty u_i in [0, 1] within the rollouts of i's own label (arXiv 2509.15194).
+
+    1 - (mean cosine to the others of the same label + greatest cosine to anyone) / 2, then min-max
+    scaled among those of the label; 0.5 where they are all equal or i is alone. A negative cosine
+    counts as 0, as in the published code, whose labels are two: majority and minority. Shape (n,).
+    """
+    n = len(labels)
+    similarity = np.clip(similarity, 0.0, 1.0)
+    raw = np.zeros(n)
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        peers = [float(similarity[i, j]) for j in others if labels[j] == labels[i]]
+        nearest = max((float(similarity[i, j]) for j in others), default=0.0)
+        mean = math.fsum(peers) / len(peers) if peers else 0.0
+        raw[i] = 1.0 - 0.5 * mean - 0.5 * nearest
+    found = np.full(n, 0.5)
+    for label in set(labels):
+        own = np.asarray([other == label for other in labels])
+        low, high = raw[own].min(), raw[own].max()
+        if high > low:
+            found[own] = (raw[own] - low) / (high - low)
+    return found
+
+
+def evol_rewards(novelty: FloatArray, majority: BoolArray, valid: BoolArray) -> FloatArray:
+    """EVOL-RL: 0.5 + 0.5 u for the majority's answer, -1 + 0.5 u for others, -1 where there is no
+    answer; a lone member of either kind gets the end of its range, 1 or -0.5 (arXiv 2509.15194).
+
+    `majority`: whether a rollout's answer is the one most of the valid rollouts give. Shape (n,).
+    """
+    agree, differ = majority & valid, ~majority & valid
+    shares = np.where(agree & (agree.sum() == 1) | differ & (differ.sum() == 1), 1.0, novelty)
+    return np.where(agree, 0.5 + 0.5 * shares, np.where(differ, -1.0 + 0.5 * shares, -1.0))

@@ -1,0 +1,93 @@
+"""Credit for the rare: by log-probability, by class, by answer, and by visits over a run."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darling_service.rewards.exact import BoolArray, FloatArray
+
+UNLIKELINESS = 0.25
+"""The published weight of the rank."""
+
+
+def unlikeliness_rewards(
+    quality: FloatArray, logprobs: FloatArray, weight: float = UNLIKELINESS
+) -> FloatArray:
+    """GRPO-unlikeliness: r_i (1 - weight * rank_i / n) where r_i > 0 (arXiv 2506.02355).
+
+    rank_i is 0 for the least likely rollout, by `logprobs`, mean log-probabilities per token. Ties
+    share their mean rank, so that the order of the rollouts decides nothing. Shape (n,).
+    """
+    n = len(quality)
+    lower = (logprobs[:, None] > logprobs[None, :]).sum(axis=1)
+    equal = (logprobs[:, None] == logprobs[None, :]).sum(axis=1)
+    rank = lower + (equal - 1) / 2
+    return np.where(quality > 0, quality * (1.0 - weight * rank / n), quality)
+
+
+def uniqueness_weighted(
+    advantages: FloatArray,
+    partition: NDArray[np.int64],
+    alpha: float,
+    only_positive: bool = True,
+) -> FloatArray:
+    """Uniqueness-aware RL: w_i A_i with w_i = |C(i)|^-alpha (arXiv 2601.08763). Shape (n,).
+
+    Published, the weight multiplies negative advantages too, and so punishes a *common* wrong
+    strategy least; `only_positive` leaves those as they are. The sum is no longer 0.
+    """
+    sizes = Counter(partition.tolist())
+    weights = np.asarray([float(sizes[c]) ** -alpha for c in partition.tolist()])
+    if only_positive:
+        return np.where(advantages > 0, weights * advantages, advantages)
+    return weights * advantages
+
+
+def gapo_rewards(answers: Sequence[Hashable], valid: BoolArray, support: int) -> FloatArray:
+    """GAPO: R_i = 1 - (f_i - 1 / L) for a valid rollout, -1 for others (EMNLP 2025, 1649).
+
+    f_i is the share of i's answer among the valid rollouts, L the number of valid answers there
+    are. Shape (n,).
+    """
+    good = [a for a, ok in zip(answers, valid, strict=True) if ok]
+    counts = Counter(good)
+    return np.asarray(
+        [
+            1.0 - (counts[a] / len(good) - 1.0 / support) if ok else -1.0
+            for a, ok in zip(answers, valid, strict=True)
+        ]
+    )
+
+
+def majority(answers: Sequence[str], valid: BoolArray) -> BoolArray:
+    """Who gives the answer that most of the valid rollouts give, shape (n,).
+
+    Of answers given equally often the first by alphabet, so that the order decides nothing.
+    """
+    counts = Counter(a for a, ok in zip(answers, valid, strict=True) if ok)
+    if not counts:
+        return np.zeros(len(answers), dtype=np.bool_)
+    most = min(counts, key=lambda answer: (-counts[answer], answer))
+    return np.asarray([a == most for a in answers], dtype=np.bool_) & valid
+
+
+def batch_exploration(answers: Sequence[Hashable]) -> FloatArray:
+    """Outcome-based exploration, batch form: -1/n * #{j != i: a_j = a_i} (arXiv 2509.06941).
+
+    A bonus to add to advantages, outside their normalisation. Shape (n,).
+    """
+    counts = Counter(answers)
+    return np.asarray([-(counts[a] - 1) / len(answers) for a in answers])
+
+
+def visit_exploration(visits: NDArray[np.int64], baseline: float) -> FloatArray:
+    """Outcome-based exploration, UCB with a constant baseline: min(1, sqrt(1 / N)) - b0.
+
+    `visits`: how often each rollout's answer was given to this prompt in earlier steps of the run;
+    1 - b0 where never. A bonus to add to advantages, outside their normalisation: added to rewards
+    before centring, b0 would vanish (arXiv 2509.06941, UCB-Con). Shape (n,).
+    """
+    return np.asarray([min(1.0, math.sqrt(1.0 / max(n, 1))) - baseline for n in visits.tolist()])

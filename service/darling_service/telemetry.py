@@ -1,0 +1,133 @@
+"""Prometheus metrics, in a registry of the app's own. `docs/operations.md` lists each one."""
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from darling_service.answers import Usage
+
+SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+
+# Creation times double the series and nothing reads them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Telemetry:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.requests = Counter(
+            "darling_requests_total", "HTTP answers.", ["route", "status"], registry=r
+        )
+        self.seconds = Histogram(
+            "darling_request_seconds",
+            "Seconds from request to answer.",
+            ["route"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.in_flight = Gauge("darling_requests_in_flight", "Requests being answered.", registry=r)
+        self.groups = Counter("darling_groups_total", "Groups answered.", registry=r)
+        self.rollouts = Counter("darling_rollouts_total", "Rollouts answered.", registry=r)
+        self.pairs = Counter(
+            "darling_pairs_total",
+            "Pairs: classified by the model, cached among these, or skipped without the model.",
+            ["outcome"],
+            registry=r,
+        )
+        self.truncated = Counter(
+            "darling_truncated_total", "Model inputs that did not fit and were cut.", registry=r
+        )
+        self.diversity = Histogram(
+            "darling_group_diversity",
+            "Mean diversity of a group.",
+            buckets=[i / 10 for i in range(11)],
+            registry=r,
+        )
+        self.classes = Histogram(
+            "darling_group_classes",
+            "Number of classes of a group.",
+            buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64),
+            registry=r,
+        )
+        self.queue_tokens = Gauge(
+            "darling_queue_tokens", "Tokens waiting for or in the model.", registry=r
+        )
+        self.refused = Counter(
+            "darling_refused_total", "Requests refused because the queue was full.", registry=r
+        )
+        self.batch_tokens = Histogram(
+            "darling_batch_tokens",
+            "Tokens in a model batch.",
+            buckets=[2**i for i in range(4, 17)],
+            registry=r,
+        )
+        self.batch_seconds = Histogram(
+            "darling_batch_seconds", "Seconds of a model batch.", buckets=SECONDS, registry=r
+        )
+        self.model_failures = Counter(
+            "darling_model_failures_total", "Model batches that raised.", registry=r
+        )
+        self.dropped = Counter(
+            "darling_dropped_units_total", "Model work dropped: its caller had gone.", registry=r
+        )
+
+        self.waiting = Gauge(
+            "darling_waiting_rollouts", "Callers waiting at the cohort door.", registry=r
+        )
+        self.cohort_bytes = Gauge(
+            "darling_cohort_bytes", "Memory held by cohorts, waiting and finished.", registry=r
+        )
+        self.cohorts = Counter(
+            "darling_cohorts_total",
+            "Cohorts by end: complete, partial (flagged), or failed.",
+            ["end"],
+            registry=r,
+        )
+        self.cohort_events = Counter(
+            "darling_cohort_events_total",
+            "Rollouts at the cohort door: joined, duplicate, replaced, left, late (after the "
+            "end), repeated (a retry answered again), refused (no room).",
+            ["event"],
+            registry=r,
+        )
+        self.cohort_seconds = Histogram(
+            "darling_cohort_seconds",
+            "Seconds from a cohort's first rollout to its end.",
+            buckets=SECONDS,
+            registry=r,
+        )
+
+        self.unmatched = Counter(
+            "darling_unmatched_prompts_total",
+            "Rollouts sent with their prompt that do not start with it: judged prompt and all.",
+            registry=r,
+        )
+
+    def observe_cache(self, size: Callable[[], int]) -> None:
+        gauge = Gauge(
+            "darling_cache_bytes", "Memory held by cached results.", registry=self.registry
+        )
+        gauge.set_function(size)
+
+    def observe_usage(self, usage: Usage) -> None:
+        self.pairs.labels("classified").inc(usage.classified)
+        self.pairs.labels("cached").inc(usage.cached)
+        self.pairs.labels("skipped").inc(usage.skipped)
+        self.truncated.inc(usage.truncated)
+
+    def observe_group(self, rollouts: int, classes: int, diversity: float) -> None:
+        self.groups.inc()
+        self.rollouts.inc(rollouts)
+        self.classes.observe(classes)
+        self.diversity.observe(diversity)
+
+    def exposition(self) -> bytes:
+        return generate_latest(self.registry)

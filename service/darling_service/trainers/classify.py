@@ -1,0 +1,112 @@
+"""vLLM's `/classify`, for the published DARLING client: one pair of texts an input.
+
+    {"model": "similarity_gpu_0", "input": ["[CLS] a [SEP] b [SEP]"]}
+    -> {"data": [{"index": 0, "label": "LABEL_1", "probs": [0.1, 0.9], "num_classes": 2}], ...}
+
+The last probability is the pair's P(equivalent). The texts are taken out of the special tokens of
+the published backbones. A model name that this service does not know, as the published ones are,
+means the default model.
+"""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from darling_service.body import read_body
+from darling_service.connection import json_answer, while_connected
+from darling_service.documentation import accepts, answers
+from darling_service.errors import FieldError, Invalid
+from darling_service.pipeline import Pipeline
+from darling_service.schemas import EquivalenceRequest, Pair
+
+MARKS = (
+    ("[CLS]", "[SEP]"),  # BERT, DeBERTa, ModernBERT
+    ("<cls>", "<sep>"),
+    ("<s>", "</s>"),  # RoBERTa
+    ("<|im_start|>", "<|im_end|>"),  # Qwen, which has neither of the two
+)
+"""What stands before a pair, and after each of its texts."""
+
+router = APIRouter()
+
+
+class ClassifyRequest(BaseModel):
+    input: str | list[str]
+    model: str | None = None
+
+
+EXAMPLE = {"model": "similarity_gpu_0", "input": ["[CLS] Lisbon. [SEP] Kyoto. [SEP]"]}
+ANSWER: dict[str, Any] = {
+    "id": "classify-1",
+    "object": "list",
+    "created": 1790000000,
+    "model": "similarity_gpu_0",
+    "data": [{"index": 0, "label": "LABEL_0", "probs": [0.97, 0.03], "num_classes": 2}],
+    "usage": {"prompt_tokens": 9, "total_tokens": 9, "completion_tokens": 0},
+}
+
+
+@router.post(
+    "/classify",
+    summary="vLLM's classify, for pairs",
+    responses=answers(ANSWER),
+    openapi_extra=accepts(ClassifyRequest, {"one pair": EXAMPLE}),
+)
+async def classify(request: Request) -> Response:
+    """The probability that the two texts of each input are equivalent, as vLLM would say it."""
+    pipeline: Pipeline = request.app.state.pipeline
+    body = await read_body(request, ClassifyRequest, pipeline.settings.max_body_bytes)
+    inputs = [body.input] if isinstance(body.input, str) else body.input
+    if not inputs:
+        raise Invalid([FieldError(("input",), "must not be empty")])
+    pairs = [pair_in(text, place) for place, text in enumerate(inputs)]
+    known = body.model in {info.id for info in pipeline.models()}
+    asked = EquivalenceRequest(pairs=pairs, model=body.model if known else None)
+    found = await while_connected(request, pipeline.equivalence(asked))
+    return json_answer(
+        {
+            "id": f"classify-{uuid4().hex}",
+            "object": "list",
+            "created": int(time.time()),
+            "model": body.model or found.model.id,
+            "data": [
+                {
+                    "index": index,
+                    "label": f"LABEL_{int(result.equivalent)}",
+                    "probs": [1.0 - result.probability, result.probability],
+                    "num_classes": 2,
+                }
+                for index, result in enumerate(found.results)
+            ],
+            "usage": {
+                "prompt_tokens": found.usage.tokens,
+                "total_tokens": found.usage.tokens,
+                "completion_tokens": 0,
+            },
+        }
+    )
+
+
+def pair_in(text: str, place: int = 0) -> Pair:
+    """The pair in an input. Raises `Invalid` if it is none.
+
+    Where a text holds the separator itself, the one nearest to the middle is taken.
+    """
+    bare = text.strip()
+    for before, after in MARKS:
+        if bare.startswith(before) and bare.endswith(after):
+            inner = bare[len(before) : -len(after)]
+            cuts = [i for i in range(len(inner)) if inner.startswith(after, i)]
+            if cuts:
+                cut = min(cuts, key=lambda i: abs(2 * i + len(after) - len(inner)))
+                return Pair(a=_unspaced(inner[:cut]), b=_unspaced(inner[cut + len(after) :]))
+    known = ", ".join(f"{before} a {after} b {after}" for before, after in MARKS)
+    raise Invalid([FieldError(("input", place), f"is no pair; write it as one of: {known}")])
+
+
+def _unspaced(text: str) -> str:
+    """Without the space that the published client writes on each side."""
+    return text.removeprefix(" ").removesuffix(" ")

@@ -1,0 +1,100 @@
+"""NeMo-Gym: a resources server at http://HOST:8000/trainers/nemo-gym.
+
+    {"responses_create_params": {"input": ...}, "response": {"output": [...]}, "_ng_...": ...}
+    -> the same and "reward": 0.51
+
+`_ng_group_id`, `_ng_group_attempt` and `_ng_rollout_index` say which rollout of which group it is.
+Without a group id, `_ng_task_index` and the input do; as they come again in the next epoch, a retry
+is then known by its text. The URL has no room for a group's size: set `cohort_size`.
+"""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from darling_service.body import read_body
+from darling_service.connection import json_answer, while_connected
+from darling_service.documentation import accepts, answers
+from darling_service.qualities import Sample
+from darling_service.trainers.door import Trained, flags, group_of, reward, text_of
+from darling_service.trainers.messages import ForeignMessage, as_messages, text_in
+from darling_service.trainers.query import Query, read_query
+from darling_service.trainers.responses import clean
+
+router = APIRouter()
+
+
+class Foreign(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class CreateParams(Foreign):
+    input: str | list[ForeignMessage]
+
+
+class Output(Foreign):
+    output: list[ForeignMessage]
+
+
+class NemoGymRequest(Foreign):
+    responses_create_params: CreateParams
+    response: Output
+    task: int | str | None = Field(None, alias="_ng_task_index")
+    group: int | str | None = Field(None, alias="_ng_group_id")
+    attempt: int | None = Field(None, alias="_ng_group_attempt", ge=0)
+    rollout: int | str | None = Field(None, alias="_ng_rollout_index")
+    expected_answer: Any = None
+    label: Any = None
+
+
+EXAMPLE: dict[str, Any] = {
+    "responses_create_params": {"input": [{"role": "user", "content": "Name a city."}]},
+    "response": {
+        "output": [
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "Lisbon"}],
+            }
+        ]
+    },
+    "_ng_group_id": "17",
+    "_ng_group_attempt": 0,
+    "_ng_rollout_index": 3,
+}
+
+
+@router.post(
+    "/trainers/nemo-gym/verify",
+    summary="NeMo-Gym's verify",
+    responses=answers({**EXAMPLE, "reward": 1.0}),
+    openapi_extra=accepts(NemoGymRequest, {"one of a group": EXAMPLE}),
+)
+async def verify(request: Request) -> Response:
+    """The request with the reward of its rollout, whose siblings come in other requests."""
+    query = read_query(request, Query)
+    limit = request.app.state.pipeline.settings.max_body_bytes
+    body = await read_body(request, NemoGymRequest, limit)
+    found = await while_connected(request, reward(request, _rollout(body, query.n), query))
+    echoed = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return json_answer({**echoed, "reward": found["reward"]}, flags(found))
+
+
+@router.post("/trainers/nemo-gym/seed_session", include_in_schema=False)
+async def seed_session() -> Response:
+    """Sessions hold nothing here; agents begin each rollout by asking for one."""
+    return json_answer({})
+
+
+def _rollout(body: NemoGymRequest, size: int | None) -> Trained:
+    messages = as_messages(body.responses_create_params.input)
+    label = text_of(body.label if body.expected_answer is None else body.expected_answer)
+    said = [text_in(item) for item in body.response.output if item.role == "assistant"]
+    sample = Sample(messages, clean("\n\n".join(said)), label)
+    if body.group is not None:
+        group = group_of("group", str(body.group), json.dumps(messages))
+        return Trained(sample, group, size, body.attempt or 0, body.rollout)
+    task = None if body.task is None else str(body.task)
+    return Trained(sample, group_of("task", task, json.dumps(messages)), size)
