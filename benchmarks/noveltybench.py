@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from darling_models.partition import LINKAGES, partition
+from darling_models.partitions.linkage import LINKAGES, partition
 from darling_models.training.data import read_groups
 from darling_models.training.metrics import PARTITION_METRICS, agreement, contents
 

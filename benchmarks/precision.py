@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from darling_models.evaluation.predict import of_groups, of_pairs
 from darling_models.options import ModelOptions, Runtime
-from darling_models.partition import partition
+from darling_models.partitions.linkage import partition
 from darling_models.protocol import EquivalenceClassifier, FloatArray, IntArray
 from darling_models.registry import load
 from darling_models.training.crossval import upper

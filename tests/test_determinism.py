@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from darling_models.partition import number_by_first_occurrence
+from darling_models.partitions.linkage import number_by_first_occurrence
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
 

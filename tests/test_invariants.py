@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from darling_models.partition import LINKAGES, number_by_first_occurrence, partition
+from darling_models.partitions.linkage import LINKAGES, number_by_first_occurrence, partition
 from darling_models.protocol import Linkage
 from darling_service.rewards.advantages import Estimator, advantages
 from darling_service.rewards.diversity import (

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from darling_models.partition import partition
+from darling_models.partitions.linkage import partition
+from darling_models.partitions.single_linkage import Components
 from darling_models.protocol import FloatArray, all_pairs
-from darling_models.single_linkage import Components
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from darling_models.lexical import Unigram, short_answers_equivalent
 from darling_models.pairs import Pairwise
-from darling_models.partition import partition
+from darling_models.partitions.linkage import partition
+from darling_models.partitions.single_linkage import Components
 from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
-from darling_models.single_linkage import Components
 
 from darling_service.answers import Usage
 from darling_service.batching import Engine, Job, Verdict

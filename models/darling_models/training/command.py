@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from darling_models.embedded import ARTEFACT
 from darling_models.encoder import wheel_weights
 from darling_models.head import TUNED, PairHead, sigmoid
-from darling_models.partition import LINKAGES
+from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.training import card
 from darling_models.training.corpus import Corpus, build
