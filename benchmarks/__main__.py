@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from darling_models.precision import dtype_of, name_of
+from darling_models.runtime.precision import dtype_of, name_of
 
 from benchmarks import machine, over_http, throughput
 from benchmarks.figures import Figure, Figures, write

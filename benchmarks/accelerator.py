@@ -21,8 +21,8 @@ from darling_models.cross_encoder import CrossEncoder
 from darling_models.encoder import wheel_weights
 from darling_models.options import ModelOptions, Runtime
 from darling_models.pairs import pair_unit
-from darling_models.precision import dtype_of
 from darling_models.protocol import FloatArray
+from darling_models.runtime.precision import dtype_of
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from benchmarks import machine

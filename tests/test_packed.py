@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from darling_models.cross_encoder import CrossEncoder
-from darling_models.linear import Linear, prepacks
 from darling_models.options import ModelError, ModelOptions, Runtime
-from darling_models.packed import PackedEncoder, Shape
-from darling_models.precision import dtype_of, has_bfloat16
 from darling_models.protocol import all_pairs, judge
+from darling_models.runtime.linear import Linear, prepacks
+from darling_models.runtime.packed import PackedEncoder, Shape
+from darling_models.runtime.precision import dtype_of, has_bfloat16
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
@@ -110,7 +110,7 @@ def test_a_linear_layer_is_torchs_whichever_way_it_takes(
 ) -> None:
     if laid_out and not prepacks():
         pytest.skip("this CPU has no AVX-512: weights are not laid out for it")
-    monkeypatch.setattr("darling_models.linear.prepacks", lambda: laid_out)
+    monkeypatch.setattr("darling_models.runtime.linear.prepacks", lambda: laid_out)
     torch.manual_seed(3)
     weight, bias, x = torch.randn(24, 32), torch.randn(24), torch.randn(48, 32)
     residual = torch.randn(48, 24)
@@ -157,7 +157,7 @@ def test_bfloat16_states_are_near_and_need_a_cpu_that_has_it(tmp_path: Path) -> 
 def test_auto_is_bfloat16_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for native, dtype in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(
-            "darling_models.precision.has_bfloat16", lambda device, native=native: native
+            "darling_models.runtime.precision.has_bfloat16", lambda device, native=native: native
         )
         assert dtype_of("auto", "cpu") == dtype
         assert dtype_of("float32", "cpu") == dtype_of("tiles", "cpu") == torch.float32

@@ -3,7 +3,7 @@
 import threading
 
 import torch
-from darling_models.workers import Workers
+from darling_models.runtime.pack_threads import Workers
 
 
 def test_each_has_one_thread_of_torch_and_the_others_keep_theirs() -> None:

@@ -2,8 +2,8 @@
 
 Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
 softmax of the "equivalent" label, or the sigmoid of a single logit. BERT and RoBERTa architectures
-run packed (`darling_models.packed`), decoders read the first text once for all of its pairs
-(`darling_models.causal`), the others run in tiles of fixed shape (`darling_models.tiles`).
+run packed (`darling_models.runtime.packed`), decoders read the first text once for all of its pairs
+(`darling_models.causal`), the others run in tiles of fixed shape (`darling_models.runtime.tiles`).
 
 How a checkpoint wants to be used comes from the settings, else from the preset it is loaded under,
 else from these attributes of its config.json, else from its tokenizer and the usual conventions:
@@ -24,15 +24,15 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from darling_models.causal import SharedPrefix
-from darling_models.fingerprint import fingerprint_of
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
-from darling_models.packed import PackedEncoder, Shape
 from darling_models.pair_input import EncodedPair, PairEncoder
 from darling_models.pairs import PairResult, Pairwise
-from darling_models.precision import dtype_of, name_of
 from darling_models.presets import Preset
 from darling_models.protocol import IntArray, ModelInfo, Unit
-from darling_models.tiles import run_in_tiles
+from darling_models.runtime.fingerprint import fingerprint_of
+from darling_models.runtime.packed import PackedEncoder, Shape
+from darling_models.runtime.precision import dtype_of, name_of
+from darling_models.runtime.tiles import run_in_tiles
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
 LONGEST_INPUT = 8192

@@ -16,7 +16,6 @@ from darling_models.encoder import TextEncoder, wheel_weights
 from darling_models.features import pair_features
 from darling_models.head import PairHead, fingerprint, load_tuned
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
-from darling_models.precision import name_of
 from darling_models.protocol import (
     FloatArray,
     IntArray,
@@ -26,7 +25,8 @@ from darling_models.protocol import (
     cosines_of,
     text_unit,
 )
-from darling_models.threads import one_thread_for_numpy
+from darling_models.runtime.numpy_threads import one_thread_for_numpy
+from darling_models.runtime.precision import name_of
 
 ARTEFACT = Path(__file__).parent / "artefact"
 

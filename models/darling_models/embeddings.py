@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from darling_models.encoder import wheel_weights
-from darling_models.fingerprint import fingerprint_of
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from darling_models.protocol import (
     FloatArray,
@@ -25,6 +24,7 @@ from darling_models.protocol import (
     cosines_of,
     text_unit,
 )
+from darling_models.runtime.fingerprint import fingerprint_of
 
 THRESHOLD = 0.85
 """Cosine 0.7: where near-duplicates begin for most sentence encoders."""

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from darling_models.fingerprint import fingerprint_of
 from darling_models.options import ModelError, Runtime
-from darling_models.packed import PackedEncoder, Shape
-from darling_models.precision import dtype_of
 from darling_models.protocol import IntArray
+from darling_models.runtime.fingerprint import fingerprint_of
+from darling_models.runtime.packed import PackedEncoder, Shape
+from darling_models.runtime.precision import dtype_of
 
 if TYPE_CHECKING:
     from transformers import BertModel

@@ -12,7 +12,7 @@ import torch
 
 from darling_models.cross_encoder import load_model, load_tokenizer, longest_input, unused_token
 from darling_models.protocol import IntArray
-from darling_models.tiles import run_in_tiles
+from darling_models.runtime.tiles import run_in_tiles
 
 
 class RewardModel:
