@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from darling_models.encoder import wheel_weights
+from darling_models.embedded.encoder import wheel_weights
 from darling_models.protocol import EquivalenceClassifier, FloatArray, all_pairs, judge
 from darling_models.registry import load
 from darling_models.runtime.precision import dtype_of

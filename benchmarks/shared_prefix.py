@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from darling_models.cross_encoder import CrossEncoder
-from darling_models.encoder import wheel_weights
+from darling_models.embedded.encoder import wheel_weights
 from darling_models.options import ModelOptions
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForSequenceClassification
 

@@ -1,7 +1,7 @@
 """Set overlaps of all texts at once are those of Python's own sets, pair by pair."""
 
 import numpy as np
-from darling_models.overlap import Sets
+from darling_models.embedded.set_overlap import Sets
 from hypothesis import given
 from hypothesis import strategies as st
 

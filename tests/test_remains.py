@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from darling_models.embedded import ARTEFACT, Embedded
+from darling_models.embedded.classifier import ARTEFACT, Embedded
+from darling_models.embedded.features import FEATURES, pair_features
+from darling_models.embedded.head import PairHead
+from darling_models.embedded.unshared_text import REMAINS, WHOLE
 from darling_models.evaluation.lengthen import neutral_sentences
-from darling_models.features import FEATURES, pair_features
-from darling_models.head import PairHead
 from darling_models.protocol import all_pairs, judge
-from darling_models.remains import REMAINS, WHOLE
 from darling_models.training.data import HumanPair
 from darling_models.training.padding import EVERY, padded, padded_phrases, spread
 from darling_models.training.short_answers import MadeUpPairs

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from darling_models.embedded import Embedded
-from darling_models.encoder import TextEncoder, TokenizedText, wheel_weights
-from darling_models.head import TUNED
+from darling_models.embedded.classifier import Embedded
+from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
+from darling_models.embedded.head import TUNED
 from darling_models.options import ModelError
 from darling_models.protocol import all_pairs, judge
 from darling_models.training.command import train

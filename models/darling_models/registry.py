@@ -36,7 +36,7 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
 
         return lexical.BASELINES[name](options)
     if kind == "embedded":
-        from darling_models.embedded import ARTEFACT, Embedded
+        from darling_models.embedded.classifier import ARTEFACT, Embedded
 
         return Embedded(options, Path(target) if target else ARTEFACT)
     if kind == "cross-encoder" and target:

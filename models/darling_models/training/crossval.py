@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models.head import Network, sigmoid
+from darling_models.embedded.head import Network, sigmoid
 from darling_models.progress import progress
 from darling_models.protocol import FloatArray, IntArray, OperatingPoint
 from darling_models.training.corpus import Corpus

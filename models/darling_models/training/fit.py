@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from darling_models.encoder import Vectors
-from darling_models.head import CLIP, Network
+from darling_models.embedded.encoder import Vectors
+from darling_models.embedded.head import CLIP, Network
 from darling_models.protocol import FloatArray, IntArray, OperatingPoint
 
 

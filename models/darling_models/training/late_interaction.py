@@ -3,7 +3,7 @@
 Each text is encoded once. Two texts are compared by how well each token of one is matched by any of
 the other (ColBERT's MaxSim, arXiv 2004.12832), both ways, tokens weighted by learned salience, and
 by the cosine of their salience-weighted mean vectors. Serving takes over the tuned layers, the
-projection and the salience (`darling_models.description.Lexicon`); the rest only teaches.
+projection and the salience (`darling_models.embedded.description.Lexicon`); the rest only teaches.
 """
 
 import torch
@@ -12,8 +12,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import BertModel
 
-from darling_models.description import EVEN_SALIENCE, SALIENCE_CLIP
-from darling_models.encoder import Vectors
+from darling_models.embedded.description import EVEN_SALIENCE, SALIENCE_CLIP
+from darling_models.embedded.encoder import Vectors
 
 START = (4.0, 2.0, 2.0, 0.0, -5.5)
 """Weights and bias of the logit before training: near a calibrated one on frozen vectors."""

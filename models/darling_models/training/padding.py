@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from darling_models.description import SENTENCE
+from darling_models.embedded.description import SENTENCE
 from darling_models.protocol import IntArray
 from darling_models.training.data import HumanPair
 from darling_models.training.short_answers import MadeUpPairs

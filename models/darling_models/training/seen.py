@@ -35,7 +35,7 @@ def trained_on(model: str) -> list[str] | None:
         return []
     if kind != "embedded":
         return None
-    from darling_models.embedded import ARTEFACT  # imports torch
+    from darling_models.embedded.classifier import ARTEFACT  # imports torch
 
     try:
         metrics = json.loads(((Path(target) if target else ARTEFACT) / "metrics.json").read_text())

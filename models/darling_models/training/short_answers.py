@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models.description import NUMBER, WORD
+from darling_models.embedded.description import NUMBER, WORD
 from darling_models.protocol import IntArray
 from darling_models.training.data import TeacherGroup
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darling_models.encoder import TextEncoder
-from darling_models.features import FEATURES
+from darling_models.embedded.encoder import TextEncoder
+from darling_models.embedded.features import FEATURES
 from darling_models.protocol import content_key
 from darling_models.training.featurise import Rows
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models.encoder import TokenizedText, Vectors
+from darling_models.embedded.encoder import TokenizedText, Vectors
+from darling_models.embedded.unshared_text import MOST, Sentences
 from darling_models.protocol import FloatArray, IntArray
-from darling_models.remains import MOST, Sentences
 
 CHUNK_TOKENS = 128
 SENTENCE_TOKENS = 64

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch
 
-from darling_models.description import Lexicon
-from darling_models.encoder import Vectors
-from darling_models.features import FEATURES
+from darling_models.embedded.description import Lexicon
+from darling_models.embedded.encoder import Vectors
+from darling_models.embedded.features import FEATURES
 from darling_models.options import ModelError
 from darling_models.protocol import FloatArray, Linkage, OperatingPoint
 

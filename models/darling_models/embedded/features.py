@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models.description import (
+from darling_models.embedded.description import (
     EARLY_TOKENS,
     KEY_TOKENS,
     SETS,
@@ -19,10 +19,10 @@ from darling_models.description import (
     Parts,
     unit,
 )
-from darling_models.encoder import Vectors
-from darling_models.overlap import Sets
+from darling_models.embedded.encoder import Vectors
+from darling_models.embedded.set_overlap import Sets
+from darling_models.embedded.unshared_text import REMAINS, compare_remains
 from darling_models.protocol import IntArray
-from darling_models.remains import REMAINS, compare_remains
 
 DENSE_TEXTS = 64
 """Pairs that are few among many texts are compared in blocks of at most this many texts."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from darling_models.encoder import Vectors
+from darling_models.embedded.encoder import Vectors
 from darling_models.protocol import IntArray
 
 MOST = 1024

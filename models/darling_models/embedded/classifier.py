@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from darling_models.description import Description, describe
-from darling_models.encoder import TextEncoder, wheel_weights
-from darling_models.features import pair_features
-from darling_models.head import PairHead, fingerprint, load_tuned
+from darling_models.embedded.description import Description, describe
+from darling_models.embedded.encoder import TextEncoder, wheel_weights
+from darling_models.embedded.features import pair_features
+from darling_models.embedded.head import PairHead, fingerprint, load_tuned
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import (
     FloatArray,

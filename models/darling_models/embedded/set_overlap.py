@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from darling_models.encoder import Vectors
+from darling_models.embedded.encoder import Vectors
 from darling_models.protocol import FloatArray, IntArray
 
 CODE_BITS = 48

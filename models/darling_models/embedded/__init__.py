@@ -1,0 +1,1 @@
+"""The default classifier: encodes each text once, then compares texts with a trained head."""
