@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from darling_models.cross_encoder import CrossEncoder
+from darling_models.cross_encoder.classifier import CrossEncoder
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.options import ModelOptions, Runtime
 from darling_models.pairs import pair_unit

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from darling_models.cross_encoder import CrossEncoder
+from darling_models.cross_encoder.classifier import CrossEncoder
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.options import ModelOptions
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForSequenceClassification

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darling_models.cross_encoder import CrossEncoder
+from darling_models.cross_encoder.classifier import CrossEncoder
 from darling_models.options import ModelOptions
 from darling_models.protocol import Unit, all_pairs, judge
 from hypothesis import given, settings

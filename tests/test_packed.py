@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darling_models.cross_encoder import CrossEncoder
+from darling_models.cross_encoder.classifier import CrossEncoder
 from darling_models.options import ModelError, ModelOptions, Runtime
 from darling_models.protocol import all_pairs, judge
 from darling_models.runtime.linear import Linear, prepacks

@@ -5,8 +5,8 @@ Loading is lazy: a lexical classifier never imports torch.
 
 from pathlib import Path
 
+from darling_models.cross_encoder.presets import PRESETS
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
-from darling_models.presets import PRESETS
 from darling_models.protocol import EquivalenceClassifier
 
 LEXICAL = ("exact", "ngram", "unigram")
@@ -40,11 +40,11 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
 
         return Embedded(options, Path(target) if target else ARTEFACT)
     if kind == "cross-encoder" and target:
-        from darling_models.cross_encoder import CrossEncoder
+        from darling_models.cross_encoder.classifier import CrossEncoder
 
         return CrossEncoder(target, options)
     if kind in PRESETS:
-        from darling_models.cross_encoder import CrossEncoder
+        from darling_models.cross_encoder.classifier import CrossEncoder
 
         preset = PRESETS[kind]
         path = target or preset.checkpoint

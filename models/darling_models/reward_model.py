@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from darling_models.cross_encoder import load_model, load_tokenizer, longest_input, unused_token
+from darling_models.cross_encoder.classifier import (
+    load_model,
+    load_tokenizer,
+    longest_input,
+    unused_token,
+)
 from darling_models.protocol import IntArray
 from darling_models.runtime.tiles import run_in_tiles
 

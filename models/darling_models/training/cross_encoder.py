@@ -21,9 +21,9 @@ from transformers import (
     Trainer,
 )
 
-from darling_models.cross_encoder import CrossEncoder, longest_input, reads_segments
+from darling_models.cross_encoder.classifier import CrossEncoder, longest_input, reads_segments
+from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.embedded.encoder import wheel_weights
-from darling_models.pair_input import PairEncoder
 from darling_models.protocol import all_pairs, content_key, judge
 from darling_models.training.card import table
 from darling_models.training.data import (

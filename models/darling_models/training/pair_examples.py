@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from darling_models.pair_input import PairEncoder
+from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.training.data import HumanPair, TeacherGroup
 from darling_models.training.examples import from_teacher
 from darling_models.training.featurise import different_pairs

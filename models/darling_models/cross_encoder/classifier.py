@@ -3,7 +3,7 @@
 Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
 softmax of the "equivalent" label, or the sigmoid of a single logit. BERT and RoBERTa architectures
 run packed (`darling_models.runtime.packed`), decoders read the first text once for all of its pairs
-(`darling_models.causal`), the others run in tiles of fixed shape (`darling_models.runtime.tiles`).
+(`darling_models.cross_encoder.shared_prefix`), the others run in tiles of fixed shape (`darling_models.runtime.tiles`).
 
 How a checkpoint wants to be used comes from the settings, else from the preset it is loaded under,
 else from these attributes of its config.json, else from its tokenizer and the usual conventions:
@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from darling_models.causal import SharedPrefix
+from darling_models.cross_encoder.pair_input import EncodedPair, PairEncoder
+from darling_models.cross_encoder.presets import Preset
+from darling_models.cross_encoder.shared_prefix import SharedPrefix
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
-from darling_models.pair_input import EncodedPair, PairEncoder
 from darling_models.pairs import PairResult, Pairwise
-from darling_models.presets import Preset
 from darling_models.protocol import IntArray, ModelInfo, Unit
 from darling_models.runtime.fingerprint import fingerprint_of
 from darling_models.runtime.packed import PackedEncoder, Shape

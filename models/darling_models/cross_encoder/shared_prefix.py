@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from darling_models.pair_input import EncodedPair
+from darling_models.cross_encoder.pair_input import EncodedPair
 from darling_models.protocol import IntArray
 from darling_models.runtime.tiles import run_in_tiles
 

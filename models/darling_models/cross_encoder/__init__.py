@@ -1,0 +1,1 @@
+"""Any Hugging Face sequence-classification checkpoint that reads both texts of a pair together."""
