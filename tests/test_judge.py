@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from darling_models.judge_prompts import SAME
+from darling_models.llm_judge.prompts import SAME
 from darling_models.options import Domain, ModelError, ModelOptions, ModelUnavailable, VerdictForm
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load

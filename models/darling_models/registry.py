@@ -56,7 +56,7 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
 
         return RemotePool(target, options)
     if kind == "judge" and target:
-        from darling_models.judge import load_judge
+        from darling_models.llm_judge.classifier import load_judge
 
         return load_judge(target, options)
     if kind == "cascade" and target:

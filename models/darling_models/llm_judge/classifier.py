@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from darling_models.hosts import Hosts
-from darling_models.judge_prompts import messages
+from darling_models.llm_judge.prompts import messages
+from darling_models.llm_judge.verdicts import first_token_probability, json_classes, json_same
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
@@ -27,7 +28,6 @@ from darling_models.protocol import (
     content_key,
     estimate_tokens,
 )
-from darling_models.verdicts import first_token_probability, json_classes, json_same
 
 REQUESTS_PER_HOST = 16
 TOP_LOGPROBS = 20

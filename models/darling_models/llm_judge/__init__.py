@@ -1,0 +1,1 @@
+"""An LLM behind an OpenAI-compatible server as the classifier."""
