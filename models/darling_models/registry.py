@@ -52,7 +52,7 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
             raise ModelError(f"{kind} has no published weights; write {kind}:PATH_OR_ID")
         return CrossEncoder(path, options, preset, name)
     if kind == "remote" and target:
-        from darling_models.remote import RemotePool
+        from darling_models.remote.classifier import RemotePool
 
         return RemotePool(target, options)
     if kind == "judge" and target:

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from darling_models.hosts import Hosts, InputRejected
 from darling_models.options import ModelError, ModelUnavailable
+from darling_models.remote.hosts import Hosts, InputRejected
 
 from darling_service.errors import FieldError, Invalid, Overloaded, Unavailable
 from darling_service.fields import LARGEST_SCORE

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from darling_models.hosts import Hosts
 from darling_models.llm_judge.prompts import messages
 from darling_models.llm_judge.verdicts import first_token_probability, json_classes, json_same
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
@@ -28,6 +27,7 @@ from darling_models.protocol import (
     content_key,
     estimate_tokens,
 )
+from darling_models.remote.hosts import Hosts
 
 REQUESTS_PER_HOST = 16
 TOP_LOGPROBS = 20

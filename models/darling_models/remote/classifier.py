@@ -13,10 +13,10 @@ from hashlib import blake2b
 from typing import Any
 
 from darling_models.cross_encoder.presets import BERT_PAIR
-from darling_models.hosts import Hosts
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import ModelInfo, Unit
+from darling_models.remote.hosts import Hosts
 
 PAIRS_PER_REQUEST = 16
 REQUESTS_PER_HOST = 8

@@ -1,0 +1,1 @@
+"""A pool of servers that answer /classify in vLLM's wire format."""
