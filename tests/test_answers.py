@@ -84,6 +84,6 @@ def test_it_serves_rewards_and_survives_hostile_ones(tmp_path: Path) -> None:
 
 
 def test_without_math_verify_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darling_models.answers.find_spec", lambda name: None)
+    monkeypatch.setattr("darling_models.final_answers.classifier.find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r"darling-reward\[math\]"):
         load("answers")

@@ -69,7 +69,7 @@ def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClass
 
         return Embeddings(target, options)
     if name == "answers":
-        from darling_models.answers import Answers
+        from darling_models.final_answers.classifier import Answers
 
         return Answers(options)
     raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")

@@ -114,7 +114,7 @@ class MathVerify:
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        from darling_models.answers import TAIL_CHARS, WORKERS, Workers
+        from darling_models.final_answers.classifier import TAIL_CHARS, WORKERS, Workers
 
         self._workers = Workers()
         self._tail = TAIL_CHARS

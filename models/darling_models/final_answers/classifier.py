@@ -3,7 +3,7 @@
 `1/2`, `\\frac{1}{2}` and `0.5` are one answer, whatever the way there. A text without a final
 answer, or with one that cannot be compared in bounded time, is equivalent to nothing but itself.
 
-The comparing is done by worker processes (`darling_models.answer_worker`), since hostile answers can only
+The comparing is done by worker processes (`darling_models.final_answers.worker`), since hostile answers can only
 be stopped by killing whoever computes them. Every text is tried on its own first: a hostile one
 costs one time-out, not one for each of its pairs.
 """
@@ -18,7 +18,7 @@ from queue import SimpleQueue
 
 from cachetools import LRUCache
 
-from darling_models import answer_worker
+from darling_models.final_answers import worker as answer_worker
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions, ModelUnavailable
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import ModelInfo, Unit
