@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from darling_models.figures.metrics import PARTITION_METRICS, agreement, contents
+from darling_models.labelled_data import read_groups
 from darling_models.partitions.linkage import LINKAGES, partition
-from darling_models.training.data import read_groups
-from darling_models.training.metrics import PARTITION_METRICS, agreement, contents
 
 OPTIONS = {"reward": {"objective": "diversity"}, "return_probabilities": True}
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from darling_models.evaluation.predict import of_groups, of_pairs
+from darling_models.figures.metrics import contents
+from darling_models.labelled_data import HumanPair, TeacherGroup, read_groups, read_pairs
 from darling_models.options import ModelOptions, Runtime
 from darling_models.partitions.linkage import partition
 from darling_models.protocol import EquivalenceClassifier, FloatArray, IntArray
 from darling_models.registry import load
 from darling_models.training.crossval import upper
-from darling_models.training.data import HumanPair, TeacherGroup, read_groups, read_pairs
-from darling_models.training.metrics import contents
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 

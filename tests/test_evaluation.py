@@ -13,10 +13,10 @@ from darling_models.evaluation.lengthen import TARGETS, lengthen, longest, neutr
 from darling_models.evaluation.measures import sample, shares_equivalent, word_buckets
 from darling_models.evaluation.plots import roc_curve
 from darling_models.evaluation.predict import of_groups, of_pairs
+from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.lexical import Exact, Unigram
 from darling_models.options import ModelError
 from darling_models.protocol import judge
-from darling_models.training.data import HumanPair, TeacherGroup
 from darling_models.training.seen import SIZE, share_seen, sketch
 
 from tests.texts import essay

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from darling_models.training.data import TeacherGroup
-from darling_models.training.metrics import (
+from darling_models.figures.metrics import (
     agreement,
     average_precision,
     bootstrap,
@@ -13,6 +12,7 @@ from darling_models.training.metrics import (
     partition_metrics,
     roc_auc,
 )
+from darling_models.labelled_data import TeacherGroup
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 SCORES = np.asarray([0.9, 0.8, 0.8, 0.4, 0.1])

@@ -11,10 +11,10 @@ import torch
 from darling_models.embedded.classifier import Embedded
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
 from darling_models.embedded.head import TUNED
+from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.options import ModelError
 from darling_models.protocol import all_pairs, judge
 from darling_models.training.command import train
-from darling_models.training.data import HumanPair, TeacherGroup
 from darling_models.training.examples import LabelledGroups, from_people, from_teacher
 from darling_models.training.featurise import Rows, different_pairs, frozen_lexicon
 from darling_models.training.fit import Recipe, operating_points, platt

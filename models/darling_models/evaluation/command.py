@@ -25,9 +25,9 @@ from darling_models.evaluation.measures import (
 )
 from darling_models.evaluation.plots import draw
 from darling_models.evaluation.report import BASELINE_NOTES, Report
+from darling_models.labelled_data import HumanPair, read, read_groups, read_pairs
 from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
 from darling_models.registry import load
-from darling_models.training.data import HumanPair, read, read_groups, read_pairs
 from darling_models.training.seen import share_seen, trained_on
 
 

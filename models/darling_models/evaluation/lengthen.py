@@ -19,8 +19,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from darling_models.labelled_data import HumanPair
 from darling_models.protocol import content_key
-from darling_models.training.data import HumanPair
 from darling_models.training.padding import spread
 
 TARGETS = (100, 400, 2000, 8000)

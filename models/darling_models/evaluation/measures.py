@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from darling_models.evaluation.lengthen import TARGETS, lengthen, longest
 from darling_models.evaluation.predict import Question, answers, of_groups, of_pairs
 from darling_models.evaluation.report import Figures, Section
+from darling_models.figures.metrics import Interval, bootstrap, pair_metrics, partition_metrics
+from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.progress import progress
 from darling_models.protocol import EquivalenceClassifier, FloatArray, IntArray, all_pairs
-from darling_models.training.data import HumanPair, TeacherGroup
-from darling_models.training.metrics import Interval, bootstrap, pair_metrics, partition_metrics
 
 Contenders = Mapping[str, EquivalenceClassifier]
 Mask = NDArray[np.bool_]

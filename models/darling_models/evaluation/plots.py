@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from darling_models.evaluation.measures import Judged, Mask
+from darling_models.figures.metrics import roc_auc
+from darling_models.figures.reliability import draw_reliability, new_axes, save
 from darling_models.protocol import FloatArray
-from darling_models.training.metrics import roc_auc
-from darling_models.training.reliability import draw_reliability, new_axes, save
 
 OUTCOMES = (
     ("similar, found", "#1b7837"),

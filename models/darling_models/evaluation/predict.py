@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.progress import progress
 from darling_models.protocol import (
     EquivalenceClassifier,
@@ -15,7 +16,6 @@ from darling_models.protocol import (
     Unit,
     all_pairs,
 )
-from darling_models.training.data import HumanPair, TeacherGroup
 
 BATCH_TOKENS = 16384
 """Enough to fill the encoder's tiles, few enough to hold the results in memory."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from darling_models.figures.metrics import Interval
 from darling_models.protocol import ModelInfo
-from darling_models.training.metrics import Interval
 
 Figures = Mapping[str, Interval]
 

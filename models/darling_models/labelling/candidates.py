@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from darling_models.evaluation.predict import Question, answers
+from darling_models.labelled_data import read_rows
 from darling_models.options import ModelError
 from darling_models.protocol import EquivalenceClassifier, all_pairs, content_key
-from darling_models.training.data import read_rows
 
 
 @dataclass(frozen=True, slots=True)

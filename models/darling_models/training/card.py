@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from darling_models.figures.metrics import Interval
 from darling_models.protocol import OperatingPoint
 from darling_models.training.corpus import Corpus
-from darling_models.training.metrics import Interval
 
 TEXT = """\
 # Model card: the embedded equivalence classifier

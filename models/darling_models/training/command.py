@@ -16,6 +16,9 @@ from safetensors.torch import save_file
 from darling_models.embedded.classifier import ARTEFACT
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.embedded.head import TUNED, PairHead, sigmoid
+from darling_models.figures.metrics import Interval, grouped_auc, pair_metrics, partition_metrics
+from darling_models.figures.reliability import draw_reliability
+from darling_models.labelled_data import check_enough, read_groups, read_pairs
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.training import card
@@ -29,10 +32,7 @@ from darling_models.training.crossval import (
     teacher_matrices,
     upper,
 )
-from darling_models.training.data import check_enough, read_groups, read_pairs
 from darling_models.training.fit import Recipe, fit, operating_points, platt
-from darling_models.training.metrics import Interval, grouped_auc, pair_metrics, partition_metrics
-from darling_models.training.reliability import draw_reliability
 from darling_models.training.seen import sketch
 from darling_models.training.tuning import TuningRecipe
 from darling_models.training.workplace import Workplace

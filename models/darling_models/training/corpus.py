@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import Vectors
+from darling_models.labelled_data import HumanPair, TeacherGroup, folds
 from darling_models.protocol import IntArray
-from darling_models.training.data import HumanPair, TeacherGroup, folds
 from darling_models.training.examples import LabelledGroups, from_people, from_phrases, from_teacher
 from darling_models.training.featurise import (
     Rows,

@@ -24,17 +24,17 @@ from transformers import (
 from darling_models.cross_encoder.classifier import CrossEncoder, longest_input, reads_segments
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.embedded.encoder import wheel_weights
-from darling_models.protocol import all_pairs, content_key, judge
-from darling_models.training.card import table
-from darling_models.training.data import (
+from darling_models.figures.metrics import pair_metrics
+from darling_models.labelled_data import (
     HumanPair,
     check_enough,
     kept_aside,
     read_groups,
     read_pairs,
 )
+from darling_models.protocol import all_pairs, content_key, judge
+from darling_models.training.card import table
 from darling_models.training.fit import operating_points
-from darling_models.training.metrics import pair_metrics
 from darling_models.training.pair_examples import (
     Example,
     PairCollator,

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darling_models.embedded.head import Network, sigmoid
+from darling_models.labelled_data import folds
 from darling_models.progress import progress
 from darling_models.protocol import FloatArray, IntArray, OperatingPoint
 from darling_models.training.corpus import Corpus
-from darling_models.training.data import folds
 from darling_models.training.fit import Examples, Recipe, fit, operating_points, platt
 from darling_models.training.padding import PAIR_WEIGHT
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from darling_models.embedded.description import SENTENCE
+from darling_models.labelled_data import HumanPair
 from darling_models.protocol import IntArray
-from darling_models.training.data import HumanPair
 from darling_models.training.short_answers import MadeUpPairs
 
 EVERY = 3

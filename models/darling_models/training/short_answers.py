@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darling_models.embedded.description import NUMBER, WORD
+from darling_models.labelled_data import TeacherGroup
 from darling_models.protocol import IntArray
-from darling_models.training.data import TeacherGroup
 
 LONGEST_CORRECTED = 15
 LONGEST_WORDLESS = 5

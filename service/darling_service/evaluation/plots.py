@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from darling_models.training.reliability import new_axes, save
+from darling_models.figures.reliability import new_axes, save
 
 from darling_service.evaluation.report import Report
 from darling_service.metrics.intervals import Estimate

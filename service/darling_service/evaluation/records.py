@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darling_models.training.data import read_rows
+from darling_models.labelled_data import read_rows
 
 from darling_service.rewards.quality import from_reference
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darling_models.figures.metrics import BINS
 from darling_models.protocol import FloatArray
-from darling_models.training.metrics import BINS
 
 
 def draw_reliability(

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import adjusted_rand_score, v_measure_score
 
+from darling_models.labelled_data import TeacherGroup
 from darling_models.partitions.linkage import partition
 from darling_models.protocol import FloatArray, IntArray, Linkage
-from darling_models.training.data import TeacherGroup
 
 BINS = 10
 RESAMPLES = 1000
