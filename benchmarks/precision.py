@@ -18,7 +18,7 @@ from darling_models.options import ModelOptions, Runtime
 from darling_models.partitions.linkage import partition
 from darling_models.protocol import EquivalenceClassifier, FloatArray, IntArray
 from darling_models.registry import load
-from darling_models.training.crossval import upper
+from darling_models.training.head.crossval import upper
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 

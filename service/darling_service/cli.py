@@ -148,7 +148,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(given: argparse.Namespace) -> int:
-    from darling_models.training.command import train
+    from darling_models.training.head.command import train
     from darling_models.training.tuning import TuningRecipe
 
     train(

@@ -33,8 +33,8 @@ from darling_models.labelled_data import (
     read_pairs,
 )
 from darling_models.protocol import all_pairs, content_key, judge
-from darling_models.training.card import table
-from darling_models.training.fit import operating_points
+from darling_models.training.head.card import table
+from darling_models.training.head.fit import operating_points
 from darling_models.training.pair_examples import (
     Example,
     PairCollator,

@@ -17,7 +17,7 @@ from darling_models.embedded.encoder import Vectors
 from darling_models.labelled_data import HumanPair, TeacherGroup, folds
 from darling_models.protocol import IntArray
 from darling_models.training.examples import LabelledGroups, from_people, from_phrases, from_teacher
-from darling_models.training.featurise import (
+from darling_models.training.head.featurise import (
     Rows,
     different_pairs,
     features_of,

@@ -5,7 +5,7 @@ from typing import Any
 
 from darling_models.figures.metrics import Interval
 from darling_models.protocol import OperatingPoint
-from darling_models.training.corpus import Corpus
+from darling_models.training.head.corpus import Corpus
 
 TEXT = """\
 # Model card: the embedded equivalence classifier
