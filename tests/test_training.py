@@ -14,11 +14,11 @@ from darling_models.embedded.head import TUNED
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.options import ModelError
 from darling_models.protocol import all_pairs, judge
-from darling_models.training.examples import LabelledGroups, from_people, from_teacher
+from darling_models.training.encoder.examples import LabelledGroups, from_people, from_teacher
+from darling_models.training.encoder.tuning import TuningRecipe, tune
 from darling_models.training.head.command import train
 from darling_models.training.head.featurise import Rows, different_pairs, frozen_lexicon
 from darling_models.training.head.fit import Recipe, operating_points, platt
-from darling_models.training.tuning import TuningRecipe, tune
 from darling_models.training.workplace import Workplace
 from safetensors.torch import load_file, save_file
 

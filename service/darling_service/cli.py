@@ -148,8 +148,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(given: argparse.Namespace) -> int:
+    from darling_models.training.encoder.tuning import TuningRecipe
     from darling_models.training.head.command import train
-    from darling_models.training.tuning import TuningRecipe
 
     train(
         given.pairs,

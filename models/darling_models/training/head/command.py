@@ -21,6 +21,7 @@ from darling_models.figures.reliability import draw_reliability
 from darling_models.labelled_data import check_enough, read_groups, read_pairs
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
+from darling_models.training.encoder.tuning import TuningRecipe
 from darling_models.training.head import card
 from darling_models.training.head.corpus import Corpus, build
 from darling_models.training.head.crossval import (
@@ -34,7 +35,6 @@ from darling_models.training.head.crossval import (
 )
 from darling_models.training.head.fit import Recipe, fit, operating_points, platt
 from darling_models.training.seen import sketch
-from darling_models.training.tuning import TuningRecipe
 from darling_models.training.workplace import Workplace
 
 OUTER_FOLDS = 10

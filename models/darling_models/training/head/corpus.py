@@ -16,7 +16,13 @@ from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import Vectors
 from darling_models.labelled_data import HumanPair, TeacherGroup, folds
 from darling_models.protocol import IntArray
-from darling_models.training.examples import LabelledGroups, from_people, from_phrases, from_teacher
+from darling_models.training.encoder.examples import (
+    LabelledGroups,
+    from_people,
+    from_phrases,
+    from_teacher,
+)
+from darling_models.training.encoder.tuning import Tuned, TuningRecipe, tune
 from darling_models.training.head.featurise import (
     Rows,
     different_pairs,
@@ -26,7 +32,6 @@ from darling_models.training.head.featurise import (
 )
 from darling_models.training.padding import padded, padded_phrases, phrase_weights
 from darling_models.training.short_answers import MadeUpPairs, common_words, corrected, made_up
-from darling_models.training.tuning import Tuned, TuningRecipe, tune
 from darling_models.training.workplace import Workplace, save_arrays
 
 TUNING_FOLDS = 5

@@ -16,9 +16,9 @@ from transformers import EarlyStoppingCallback, Trainer
 from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import TextEncoder
 from darling_models.labelled_data import kept_aside
-from darling_models.training.batch import Collator
-from darling_models.training.examples import LabelledGroups, steps
-from darling_models.training.late_interaction import LateInteraction
+from darling_models.training.encoder.batch import Collator
+from darling_models.training.encoder.examples import LabelledGroups, steps
+from darling_models.training.encoder.late_interaction import LateInteraction
 from darling_models.training.trainer import last_checkpoint, trainer_arguments
 
 EVALUATIONS = 8

@@ -10,7 +10,7 @@ import torch
 from darling_models.embedded.encoder import TextEncoder, Vectors
 from darling_models.embedded.features import IN_PROMPT
 from darling_models.protocol import IntArray
-from darling_models.training.examples import LabelledGroup
+from darling_models.training.encoder.examples import LabelledGroup
 
 LONGEST_TAUGHT = 192
 """Tokens of a text that no person judged; people's are read whole."""

@@ -1,0 +1,1 @@
+"""Tuning the encoder's upper layers on labelled groups."""
