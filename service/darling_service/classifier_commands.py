@@ -99,7 +99,10 @@ def add_train_cross_encoder(parser: argparse.ArgumentParser) -> None:
 
 
 def train_cross_encoder(given: argparse.Namespace) -> int:
-    from darling_models.training.cross_encoder import CrossEncoderRecipe, train_cross_encoder
+    from darling_models.training.cross_encoder.command import (
+        CrossEncoderRecipe,
+        train_cross_encoder,
+    )
 
     recipe = CrossEncoderRecipe(
         side_length=given.side_length,

@@ -33,9 +33,7 @@ from darling_models.labelled_data import (
     read_pairs,
 )
 from darling_models.protocol import all_pairs, content_key, judge
-from darling_models.training.head.card import table
-from darling_models.training.head.fit import operating_points
-from darling_models.training.pair_examples import (
+from darling_models.training.cross_encoder.pair_examples import (
     Example,
     PairCollator,
     both_orders,
@@ -43,6 +41,8 @@ from darling_models.training.pair_examples import (
     in_batches,
     sampled,
 )
+from darling_models.training.head.card import table
+from darling_models.training.head.fit import operating_points
 from darling_models.training.trainer import last_checkpoint, trainer_arguments
 from darling_models.training.workplace import check_manifest
 

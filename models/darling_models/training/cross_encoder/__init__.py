@@ -1,0 +1,1 @@
+"""Fine-tuning any pretrained checkpoint on labelled pairs. Start at `command`."""
