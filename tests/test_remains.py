@@ -9,8 +9,8 @@ from darling_models.embedded.unshared_text import REMAINS, WHOLE
 from darling_models.evaluation.lengthen import neutral_sentences
 from darling_models.labelled_data import HumanPair
 from darling_models.protocol import all_pairs, judge
-from darling_models.training.padding import EVERY, padded, padded_phrases, spread
-from darling_models.training.short_answers import MadeUpPairs
+from darling_models.training.augment.padding import EVERY, padded, padded_phrases, spread
+from darling_models.training.augment.short_answers import MadeUpPairs
 
 from tests.texts import essay
 

@@ -19,7 +19,7 @@ from darling_models.training.encoder.tuning import TuningRecipe, tune
 from darling_models.training.head.command import train
 from darling_models.training.head.featurise import Rows, different_pairs, frozen_lexicon
 from darling_models.training.head.fit import Recipe, operating_points, platt
-from darling_models.training.workplace import Workplace
+from darling_models.training.work_folder import Workplace
 from safetensors.torch import load_file, save_file
 
 from tests.texts import essay

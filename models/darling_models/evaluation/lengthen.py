@@ -21,7 +21,7 @@ import numpy as np
 
 from darling_models.labelled_data import HumanPair
 from darling_models.protocol import content_key
-from darling_models.training.padding import spread
+from darling_models.training.augment.padding import spread
 
 TARGETS = (100, 400, 2000, 8000)
 """Words a side."""

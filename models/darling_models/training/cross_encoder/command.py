@@ -44,7 +44,7 @@ from darling_models.training.cross_encoder.pair_examples import (
 from darling_models.training.head.card import table
 from darling_models.training.head.fit import operating_points
 from darling_models.training.trainer import last_checkpoint, trainer_arguments
-from darling_models.training.workplace import check_manifest
+from darling_models.training.work_folder import check_manifest
 
 SPECIAL = 8
 """Room for special tokens, beside those of the texts."""

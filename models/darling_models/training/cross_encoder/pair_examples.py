@@ -8,9 +8,9 @@ import torch
 
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.labelled_data import HumanPair, TeacherGroup
+from darling_models.training.augment.short_answers import common_words
 from darling_models.training.encoder.examples import from_teacher
 from darling_models.training.head.featurise import different_pairs
-from darling_models.training.short_answers import common_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from darling_models.labelled_data import ONE_PAIR, HumanPair, TeacherGroup
 from darling_models.protocol import IntArray
-from darling_models.training.short_answers import MadeUpPairs, corrected
+from darling_models.training.augment.short_answers import MadeUpPairs, corrected
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ seen one would gain nothing from the other.
   DeBERTa-v3-large classifier: novelty-bench (MIT). Used as softened labels, half of each batch.
   The teacher is right on about 79 % of human pairs. Its labels of short pairs (at most 15 words)
   are corrected where their own words refute them, and short answers in everyday phrases are
-  added as made-up pairs (`models/darling_models/training/short_answers.py`).
+  added as made-up pairs (`models/darling_models/training/augment/short_answers.py`).
 - {padded} of the human pairs once more, and a third of the made-up ones, padded on both sides with
-  the same sentences from texts to other prompts (`models/darling_models/training/padding.py`).
+  the same sentences from texts to other prompts (`models/darling_models/training/augment/padding.py`).
 
 The data is not in the repository. `darling-reward train --pairs ... --groups ...` makes the
 artefact again{again} (seed {seed}).

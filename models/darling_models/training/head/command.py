@@ -35,7 +35,7 @@ from darling_models.training.head.crossval import (
 )
 from darling_models.training.head.fit import Recipe, fit, operating_points, platt
 from darling_models.training.seen import sketch
-from darling_models.training.workplace import Workplace
+from darling_models.training.work_folder import Workplace
 
 OUTER_FOLDS = 10
 DEFAULT_RECIPE = Recipe()

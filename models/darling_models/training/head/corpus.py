@@ -16,6 +16,13 @@ from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import Vectors
 from darling_models.labelled_data import HumanPair, TeacherGroup, folds
 from darling_models.protocol import IntArray
+from darling_models.training.augment.padding import padded, padded_phrases, phrase_weights
+from darling_models.training.augment.short_answers import (
+    MadeUpPairs,
+    common_words,
+    corrected,
+    made_up,
+)
 from darling_models.training.encoder.examples import (
     LabelledGroups,
     from_people,
@@ -30,9 +37,7 @@ from darling_models.training.head.featurise import (
     frozen_lexicon,
     recentred,
 )
-from darling_models.training.padding import padded, padded_phrases, phrase_weights
-from darling_models.training.short_answers import MadeUpPairs, common_words, corrected, made_up
-from darling_models.training.workplace import Workplace, save_arrays
+from darling_models.training.work_folder import Workplace, save_arrays
 
 TUNING_FOLDS = 5
 """At most so many encoders are tuned; with ten folds, each is tuned without two of them."""

@@ -18,9 +18,9 @@ from darling_models.embedded.head import Network, sigmoid
 from darling_models.labelled_data import folds
 from darling_models.progress import progress
 from darling_models.protocol import FloatArray, IntArray, OperatingPoint
+from darling_models.training.augment.padding import PAIR_WEIGHT
 from darling_models.training.head.corpus import Corpus
 from darling_models.training.head.fit import Examples, Recipe, fit, operating_points, platt
-from darling_models.training.padding import PAIR_WEIGHT
 
 INNER_FOLDS = 4
 TEACHER_FOLDS = 5

@@ -11,7 +11,7 @@ from darling_models.embedded.features import pair_features
 from darling_models.labelled_data import ONE_PAIR, HumanPair, TeacherGroup
 from darling_models.progress import progress
 from darling_models.protocol import IntArray, all_pairs
-from darling_models.training.short_answers import MadeUpPairs
+from darling_models.training.augment.short_answers import MadeUpPairs
 
 BATCH = 64
 PROJECTED = 64

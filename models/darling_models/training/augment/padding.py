@@ -15,7 +15,7 @@ import numpy as np
 from darling_models.embedded.description import SENTENCE
 from darling_models.labelled_data import HumanPair
 from darling_models.protocol import IntArray
-from darling_models.training.short_answers import MadeUpPairs
+from darling_models.training.augment.short_answers import MadeUpPairs
 
 EVERY = 3
 """One pair in so many is padded."""
