@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from darling_service import __version__
 from darling_service.cohorts import Cohorts
-from darling_service.documentation import describe
 from darling_service.errors import Problem, Unauthorized, problem_body
+from darling_service.http.auth import require_key
+from darling_service.http.openapi import describe
+from darling_service.http.routes import router
 from darling_service.pipeline import Pipeline
 from darling_service.qualities import Qualities
-from darling_service.routes import router
-from darling_service.security import require_key
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.trainers import router as trainers

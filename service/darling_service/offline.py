@@ -20,8 +20,8 @@ import orjson
 from darling_models.options import ModelError
 from darling_models.progress import progress
 
-from darling_service.body import parse
 from darling_service.errors import BadRequest, Invalid, Problem
+from darling_service.http.body import parse
 from darling_service.pipeline import Pipeline
 from darling_service.schemas import RewardRequest
 from darling_service.settings import Settings

@@ -15,10 +15,10 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from darling_service.body import read_body
-from darling_service.connection import json_answer, while_connected
-from darling_service.documentation import accepts, answers
 from darling_service.errors import FieldError, Invalid
+from darling_service.http.body import read_body
+from darling_service.http.openapi import accepts, answers
+from darling_service.http.responses import json_answer, while_connected
 from darling_service.pipeline import Pipeline
 from darling_service.schemas import EquivalenceRequest, Pair
 

@@ -14,9 +14,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from darling_service.body import read_body
-from darling_service.connection import json_answer, while_connected
-from darling_service.documentation import accepts, answers
+from darling_service.http.body import read_body
+from darling_service.http.openapi import accepts, answers
+from darling_service.http.responses import json_answer, while_connected
 from darling_service.qualities import Sample
 from darling_service.trainers.door import Trained, flags, group_of, reward, text_of
 from darling_service.trainers.messages import ForeignMessage, as_messages, text_in

@@ -15,10 +15,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from darling_service.answers import RolloutAnswer
-from darling_service.body import read_body
-from darling_service.connection import json_answer, while_connected
-from darling_service.documentation import accepts, answers
 from darling_service.errors import FieldError, Invalid
+from darling_service.http.body import read_body
+from darling_service.http.openapi import accepts, answers
+from darling_service.http.responses import json_answer, while_connected
 from darling_service.qualities import Sample
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.door import Patience, Trained, flags, group_of, rewards, text_of

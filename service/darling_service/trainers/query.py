@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from darling_service.body import valid
 from darling_service.errors import FieldError, Invalid
 from darling_service.fields import Wait
+from darling_service.http.body import valid
 from darling_service.reward_options import RewardOptions
 from darling_service.schemas import PartitionOptions
 

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Request, Response
 
-from darling_service import examples
 from darling_service.answers import (
     EquivalenceAnswer,
     PartitionAnswer,
@@ -10,10 +9,11 @@ from darling_service.answers import (
     RewardAnswer,
     RolloutAnswer,
 )
-from darling_service.body import read_body
-from darling_service.connection import json_answer, while_connected
-from darling_service.documentation import accepts, answers
 from darling_service.errors import Unavailable
+from darling_service.http import examples
+from darling_service.http.body import read_body
+from darling_service.http.openapi import accepts, answers
+from darling_service.http.responses import json_answer, while_connected
 from darling_service.pipeline import Pipeline
 from darling_service.schemas import (
     EquivalenceRequest,

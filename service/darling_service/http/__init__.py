@@ -1,0 +1,1 @@
+"""HTTP: routes, bodies, responses and the OpenAPI document."""
