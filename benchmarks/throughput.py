@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from darling_service.pipeline import Pipeline
-from darling_service.schemas import RewardRequest
+from darling_service.schemas.requests import RewardRequest
 from darling_service.settings import Settings
 
 from benchmarks.figures import Figure, Figures, ratio

@@ -11,8 +11,8 @@ from typing import get_args
 
 import pytest
 from darling_service import __version__
-from darling_service.reward_options import RewardOptions
 from darling_service.rewards.advantages import Estimator
+from darling_service.schemas.reward_options import RewardOptions
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from prometheus_client.parser import text_string_to_metric_families

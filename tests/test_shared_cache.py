@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from darling_models.options import ModelError
 from darling_service.pipeline import Pipeline
-from darling_service.schemas import RewardRequest
+from darling_service.schemas.requests import RewardRequest
 from darling_service.settings import Settings
 
 from tests.test_cross_encoder import TEXTS, bert

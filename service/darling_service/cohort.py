@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import NamedTuple
 
-from darling_service.answers import RolloutAnswer
 from darling_service.errors import Conflict, FieldError, Invalid
-from darling_service.schemas import Rollout, RolloutRequest
+from darling_service.schemas.requests import Rollout, RolloutRequest
+from darling_service.schemas.responses import RolloutAnswer
 
 NUMBER_BYTES = 24
 WAITING_BYTES = 48 * 2**10

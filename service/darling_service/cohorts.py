@@ -17,11 +17,11 @@ import logging
 from collections.abc import Sequence
 
 from darling_service import inputs
-from darling_service.answers import RewardAnswer, RolloutAnswer
 from darling_service.cohort import Cohort, Key, Member, bytes_of
 from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
 from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
-from darling_service.schemas import RolloutRequest
+from darling_service.schemas.requests import RolloutRequest
+from darling_service.schemas.responses import RewardAnswer, RolloutAnswer
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from darling_models.protocol import IntArray
 
-from darling_service.reward_options import RewardOptions
 from darling_service.rewards.advantages import Estimator, advantages
 from darling_service.rewards.attempts import (
     Attempts,
@@ -15,6 +14,7 @@ from darling_service.rewards.attempts import (
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rarity import batch_exploration, uniqueness_weighted, visit_exploration
 from darling_service.rewards.vectors import vector_advantages
+from darling_service.schemas.reward_options import RewardOptions
 
 BASELINE = 0.5
 

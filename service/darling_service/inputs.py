@@ -9,10 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from darling_service.errors import FieldError, Invalid, Loc
-from darling_service.reward_options import RewardOptions
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
-from darling_service.schemas import EquivalenceRequest, Group, PromptGroup, Run
+from darling_service.schemas.requests import EquivalenceRequest, Group, PromptGroup, Run
+from darling_service.schemas.reward_options import RewardOptions
 from darling_service.settings import Settings
 
 Answer = TypeVar("Answer")

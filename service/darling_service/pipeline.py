@@ -13,7 +13,21 @@ from dataclasses import replace
 from darling_models.protocol import Embedder, IntArray, Linkage, ModelInfo, Threshold
 
 from darling_service import inputs
-from darling_service.answers import (
+from darling_service.batching import Engine
+from darling_service.engines import Engines
+from darling_service.errors import FieldError, Invalid, Loc, Unavailable
+from darling_service.judging import JudgedGroup, Rule, judge_groups, judge_pairs
+from darling_service.rewards.diversity import partition_diversity
+from darling_service.rewards.exact import mean
+from darling_service.schemas.requests import (
+    EquivalenceRequest,
+    GroupsRequest,
+    PartitionRequest,
+    PreferenceRequest,
+    PromptGroup,
+    RewardRequest,
+)
+from darling_service.schemas.responses import (
     EquivalenceAnswer,
     Judgement,
     ModelUsed,
@@ -23,21 +37,7 @@ from darling_service.answers import (
     RewardAnswer,
     Usage,
 )
-from darling_service.batching import Engine
-from darling_service.engines import Engines
-from darling_service.errors import FieldError, Invalid, Loc, Unavailable
-from darling_service.judging import JudgedGroup, Rule, judge_groups, judge_pairs
-from darling_service.reward_options import PUBLISHED, RewardOptions
-from darling_service.rewards.diversity import partition_diversity
-from darling_service.rewards.exact import mean
-from darling_service.schemas import (
-    EquivalenceRequest,
-    GroupsRequest,
-    PartitionRequest,
-    PreferenceRequest,
-    PromptGroup,
-    RewardRequest,
-)
+from darling_service.schemas.reward_options import PUBLISHED, RewardOptions
 from darling_service.scoring import GroupInputs, prefer, read_group, reward_group
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry

@@ -23,8 +23,8 @@ from darling_models.options import ModelError, ModelUnavailable
 from darling_models.remote.hosts import Hosts, InputRejected
 
 from darling_service.errors import FieldError, Invalid, Overloaded, Unavailable
-from darling_service.fields import LARGEST_SCORE
 from darling_service.rewards.quality import from_label
+from darling_service.schemas.fields import LARGEST_SCORE
 from darling_service.settings import Settings
 
 log = logging.getLogger(__name__)

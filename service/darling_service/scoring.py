@@ -7,10 +7,8 @@ import numpy as np
 from darling_models.protocol import IntArray
 
 from darling_service import inputs
-from darling_service.answers import PreferredGroup, RewardedGroup
 from darling_service.estimation import estimate
 from darling_service.judging import JudgedGroup
-from darling_service.reward_options import RewardOptions
 from darling_service.rewards.diversity import (
     Measure,
     ngram_diversity,
@@ -24,7 +22,9 @@ from darling_service.rewards.objective import Shaping, rewards
 from darling_service.rewards.preference import preference_pair
 from darling_service.rewards.rarity import gapo_rewards, majority, unlikeliness_rewards
 from darling_service.rewards.vectors import vector_rewards
-from darling_service.schemas import Group
+from darling_service.schemas.requests import Group
+from darling_service.schemas.responses import PreferredGroup, RewardedGroup
+from darling_service.schemas.reward_options import RewardOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from darling_service.answers import Usage
+from darling_service.schemas.responses import Usage
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 

@@ -7,12 +7,12 @@ import numpy as np
 from darling_models.options import ModelError
 from darling_models.progress import progress
 
-from darling_service.answers import PartitionedGroup
 from darling_service.errors import Problem
 from darling_service.evaluation.records import Record
 from darling_service.pipeline import Pipeline
 from darling_service.rewards.exact import FloatArray
-from darling_service.schemas import PartitionOptions, PartitionRequest, PromptGroup
+from darling_service.schemas.requests import PartitionOptions, PartitionRequest, PromptGroup
+from darling_service.schemas.responses import PartitionedGroup
 from darling_service.settings import Settings
 
 WINDOW = 32

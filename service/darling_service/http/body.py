@@ -20,7 +20,7 @@ from darling_service.errors import (
     TooLarge,
     UnsupportedType,
 )
-from darling_service.fields import TAGS
+from darling_service.schemas.fields import TAGS
 
 Body = TypeVar("Body", bound=BaseModel)
 

@@ -2,25 +2,25 @@
 
 from fastapi import APIRouter, Request, Response
 
-from darling_service.answers import (
-    EquivalenceAnswer,
-    PartitionAnswer,
-    PreferenceAnswer,
-    RewardAnswer,
-    RolloutAnswer,
-)
 from darling_service.errors import Unavailable
 from darling_service.http import examples
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
 from darling_service.pipeline import Pipeline
-from darling_service.schemas import (
+from darling_service.schemas.requests import (
     EquivalenceRequest,
     PartitionRequest,
     PreferenceRequest,
     RewardRequest,
     RolloutRequest,
+)
+from darling_service.schemas.responses import (
+    EquivalenceAnswer,
+    PartitionAnswer,
+    PreferenceAnswer,
+    RewardAnswer,
+    RolloutAnswer,
 )
 
 router = APIRouter()

@@ -20,7 +20,7 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
 from darling_service.pipeline import Pipeline
-from darling_service.schemas import EquivalenceRequest, Pair
+from darling_service.schemas.requests import EquivalenceRequest, Pair
 
 MARKS = (
     ("[CLS]", "[SEP]"),  # BERT, DeBERTa, ModernBERT

@@ -9,11 +9,11 @@ from typing import Any
 from darling_models.protocol import content_key
 from starlette.requests import Request
 
-from darling_service.answers import RolloutAnswer
 from darling_service.errors import Problem, Unavailable
 from darling_service.http.body import valid
 from darling_service.qualities import Sample
-from darling_service.schemas import RolloutRequest
+from darling_service.schemas.requests import RolloutRequest
+from darling_service.schemas.responses import RolloutAnswer
 from darling_service.trainers.query import Query
 
 RETRY_AFTER_LATE_S = 1.0

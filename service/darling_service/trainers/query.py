@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from darling_service.errors import FieldError, Invalid
-from darling_service.fields import Wait
 from darling_service.http.body import valid
-from darling_service.reward_options import RewardOptions
-from darling_service.schemas import PartitionOptions
+from darling_service.schemas.fields import Wait
+from darling_service.schemas.requests import PartitionOptions
+from darling_service.schemas.reward_options import RewardOptions
 
 Chosen = TypeVar("Chosen", bound="Query")
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Self
 from darling_models.protocol import Linkage
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from darling_service.fields import (
+from darling_service.rewards.diversity import Measure
+from darling_service.schemas.fields import (
     MESSAGES,
     OBJECT,
     TEXT,
@@ -17,8 +18,7 @@ from darling_service.fields import (
     Wait,
     text_or,
 )
-from darling_service.reward_options import RewardOptions
-from darling_service.rewards.diversity import Measure
+from darling_service.schemas.reward_options import RewardOptions
 
 
 class Message(Strict):
