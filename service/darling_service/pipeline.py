@@ -12,11 +12,9 @@ from dataclasses import replace
 
 from darling_models.protocol import Embedder, IntArray, Linkage, ModelInfo, Threshold
 
-from darling_service import inputs
 from darling_service.batching import Engine
 from darling_service.engines import Engines
 from darling_service.errors import FieldError, Invalid, Loc, Unavailable
-from darling_service.judging import JudgedGroup, Rule, judge_groups, judge_pairs
 from darling_service.rewards.diversity import partition_diversity
 from darling_service.rewards.exact import mean
 from darling_service.schemas.requests import (
@@ -38,10 +36,11 @@ from darling_service.schemas.responses import (
     Usage,
 )
 from darling_service.schemas.reward_options import PUBLISHED, RewardOptions
-from darling_service.scoring import GroupInputs, prefer, read_group, reward_group
+from darling_service.scoring.partitioning import JudgedGroup, Rule, judge_groups, judge_pairs
+from darling_service.scoring.rewards import GroupInputs, inputs, prefer, read_group, reward_group
+from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
-from darling_service.visits import Visit, Visits
 
 RETRY_AFTER_STOP_S = 5.0
 RETRY_AFTER_TIMEOUT_S = 30.0

@@ -6,9 +6,6 @@ from typing import Literal
 import numpy as np
 from darling_models.protocol import IntArray
 
-from darling_service import inputs
-from darling_service.estimation import estimate
-from darling_service.judging import JudgedGroup
 from darling_service.rewards.diversity import (
     Measure,
     ngram_diversity,
@@ -25,6 +22,9 @@ from darling_service.rewards.vectors import vector_rewards
 from darling_service.schemas.requests import Group
 from darling_service.schemas.responses import PreferredGroup, RewardedGroup
 from darling_service.schemas.reward_options import RewardOptions
+from darling_service.scoring.advantages import estimate
+from darling_service.scoring.partitioning import JudgedGroup
+from darling_service.scoring.rewards import inputs
 
 
 @dataclass(frozen=True, slots=True)
