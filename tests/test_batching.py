@@ -18,8 +18,8 @@ from darling_models.protocol import (
     all_pairs,
     content_key,
 )
-from darling_service.batching import TURN_BATCHES, Engine
-from darling_service.cache import ResultCache
+from darling_service.engine.cache import ResultCache
+from darling_service.engine.engine import TURN_BATCHES, Engine
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.telemetry import Telemetry
 

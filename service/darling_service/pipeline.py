@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from darling_models.protocol import Embedder, IntArray, Linkage, ModelInfo, Threshold
 
-from darling_service.batching import Engine
-from darling_service.engines import Engines
+from darling_service.engine.engine import Engine
+from darling_service.engine.models import Engines
 from darling_service.errors import FieldError, Invalid, Loc, Unavailable
 from darling_service.rewards.diversity import partition_diversity
 from darling_service.rewards.exact import mean

@@ -31,9 +31,9 @@ from darling_models.protocol import (
     judge,
 )
 
-from darling_service.cache import ResultCache
+from darling_service.engine.cache import ResultCache
+from darling_service.engine.shared_cache import SharedCache
 from darling_service.errors import Overloaded, Unavailable
-from darling_service.shared_cache import SharedCache
 from darling_service.telemetry import Telemetry
 
 log = logging.getLogger(__name__)

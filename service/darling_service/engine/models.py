@@ -7,11 +7,11 @@ from darling_models.options import DEFAULT_OPTIONS, ModelError
 from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load
 
-from darling_service.batching import Engine
-from darling_service.cache import ResultCache
+from darling_service.engine.cache import ResultCache
+from darling_service.engine.engine import Engine
+from darling_service.engine.shared_cache import SharedCache
 from darling_service.errors import FieldError, Invalid, Unavailable
 from darling_service.settings import Settings
-from darling_service.shared_cache import SharedCache
 from darling_service.telemetry import Telemetry
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Model serving: the models of this process, their queue, batches and caches."""
