@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from darling_service import __version__
-from darling_service.cohorts import Cohorts
+from darling_service.cohorts.cohorts import Cohorts
 from darling_service.errors import Problem, Unauthorized, problem_body
 from darling_service.http.auth import require_key
 from darling_service.http.openapi import describe

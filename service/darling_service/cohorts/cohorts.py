@@ -16,7 +16,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from darling_service.cohort import Cohort, Key, Member, bytes_of
+from darling_service.cohorts.cohort import Cohort, Key, Member, bytes_of
 from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
 from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
 from darling_service.schemas.requests import RolloutRequest

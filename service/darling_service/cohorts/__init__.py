@@ -1,0 +1,1 @@
+"""Groups whose rollouts come in requests of their own."""
