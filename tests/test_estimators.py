@@ -5,12 +5,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from darling_service.rewards.attempts import (
+from darling_service.rewards.embedding_space import evol_novelty, evol_rewards, volume_marginals
+from darling_service.rewards.pass_at_k import (
     pass_at_k_advantages,
     pkpo_advantages,
     signed_advantages,
 )
-from darling_service.rewards.embedded import evol_novelty, evol_rewards, volume_marginals
 from darling_service.rewards.preference import preference_pair
 from darling_service.rewards.rarity import (
     batch_exploration,
@@ -19,7 +19,7 @@ from darling_service.rewards.rarity import (
     unlikeliness_rewards,
     visit_exploration,
 )
-from darling_service.rewards.vectors import vector_advantages, vector_rewards
+from darling_service.rewards.vector_policy import vector_advantages, vector_rewards
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

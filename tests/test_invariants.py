@@ -14,7 +14,7 @@ from darling_service.rewards.diversity import (
     unlikelihood_diversity,
 )
 from darling_service.rewards.exact import FloatArray
-from darling_service.rewards.objective import Shaping, rewards
+from darling_service.rewards.objectives import Shaping, rewards
 from darling_service.rewards.shaping import multiply
 from hypothesis import given
 from hypothesis import strategies as st

@@ -10,7 +10,7 @@ from darling_service.rewards.diversity import (
     unlikelihood_diversity,
 )
 from darling_service.rewards.exact import FloatArray
-from darling_service.rewards.objective import Shaping, rewards
+from darling_service.rewards.objectives import Shaping, rewards
 from darling_service.rewards.quality import from_reference, zscore
 from darling_service.rewards.shaping import add, multiply, shape_diversity
 

@@ -5,9 +5,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from darling_service.rewards.advantages import Estimator
-from darling_service.rewards.attempts import Attempts
 from darling_service.rewards.diversity import Measure
-from darling_service.rewards.objective import Objective
+from darling_service.rewards.objectives import Objective
+from darling_service.rewards.pass_at_k import Attempts
 from darling_service.rewards.rarity import UNLIKELINESS
 from darling_service.rewards.shaping import Negative
 from darling_service.schemas.fields import Number, Strict

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from darling_models.protocol import IntArray
 
 from darling_service.rewards.advantages import Estimator, advantages
-from darling_service.rewards.attempts import (
+from darling_service.rewards.exact import BoolArray, FloatArray
+from darling_service.rewards.pass_at_k import (
     Attempts,
     pass_at_k_advantages,
     pkpo_advantages,
     signed_advantages,
 )
-from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rarity import batch_exploration, uniqueness_weighted, visit_exploration
-from darling_service.rewards.vectors import vector_advantages
+from darling_service.rewards.vector_policy import vector_advantages
 from darling_service.schemas.reward_options import RewardOptions
 
 BASELINE = 0.5

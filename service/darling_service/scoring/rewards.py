@@ -13,12 +13,12 @@ from darling_service.rewards.diversity import (
     partition_diversity,
     unlikelihood_diversity,
 )
-from darling_service.rewards.embedded import evol_novelty, evol_rewards, volume_diversity
+from darling_service.rewards.embedding_space import evol_novelty, evol_rewards, volume_diversity
 from darling_service.rewards.exact import BoolArray, FloatArray
-from darling_service.rewards.objective import Shaping, rewards
+from darling_service.rewards.objectives import Shaping, rewards
 from darling_service.rewards.preference import preference_pair
 from darling_service.rewards.rarity import gapo_rewards, majority, unlikeliness_rewards
-from darling_service.rewards.vectors import vector_rewards
+from darling_service.rewards.vector_policy import vector_rewards
 from darling_service.schemas.requests import Group
 from darling_service.schemas.responses import PreferredGroup, RewardedGroup
 from darling_service.schemas.reward_options import RewardOptions
