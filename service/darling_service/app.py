@@ -21,7 +21,7 @@ from darling_service.http.auth import require_key
 from darling_service.http.openapi import describe
 from darling_service.http.routes import router
 from darling_service.pipeline import Pipeline
-from darling_service.qualities import Qualities
+from darling_service.quality.sources import Qualities
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.trainers import router as trainers

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from darling_service.errors import Problem, Unavailable
 from darling_service.http.body import valid
-from darling_service.qualities import Sample
+from darling_service.quality.sources import Sample
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RolloutAnswer
 from darling_service.trainers.query import Query

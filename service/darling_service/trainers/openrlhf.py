@@ -18,7 +18,7 @@ from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
-from darling_service.qualities import Sample
+from darling_service.quality.sources import Sample
 from darling_service.schemas.responses import RolloutAnswer
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.door import Patience, Trained, flags, group_of, rewards, text_of

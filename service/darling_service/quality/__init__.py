@@ -1,0 +1,1 @@
+"""Quality for rollouts whose callers cannot send it: the sources, by name."""
