@@ -18,10 +18,10 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
 from darling_service.quality.sources import Sample
-from darling_service.trainers.door import Trained, flags, group_of, reward, text_of
 from darling_service.trainers.messages import ForeignMessage, as_messages, text_in
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean
+from darling_service.trainers.rollouts import Trained, flags, group_of, reward, text_of
 
 router = APIRouter()
 

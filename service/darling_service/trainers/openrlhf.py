@@ -21,9 +21,9 @@ from darling_service.http.responses import json_answer, while_connected
 from darling_service.quality.sources import Sample
 from darling_service.schemas.responses import RolloutAnswer
 from darling_service.telemetry import Telemetry
-from darling_service.trainers.door import Patience, Trained, flags, group_of, rewards, text_of
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean, response_of
+from darling_service.trainers.rollouts import Patience, Trained, flags, group_of, rewards, text_of
 
 PATIENCE = Patience(wait_s=150, answer_s=170)
 
