@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from darling_service.evaluation.measure import Choices, measure
+from darling_service.evaluation.metrics import classes
 from darling_service.evaluation.records import read
-from darling_service.metrics import classes
 
 from tests.texts import essay
 

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from darling_service.metrics import classes, spectrum, success, wording
-from darling_service.metrics.intervals import compare, estimate, prompt_means
+from darling_service.evaluation.metrics import classes, spectrum, success, wording
+from darling_service.evaluation.metrics.intervals import compare, estimate, prompt_means
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from darling_service.metrics.success import pass_at_k
+from darling_service.evaluation.metrics.success import pass_at_k
 from scipy import stats
 
 from benchmarks.headline.objectives import OBJECTIVES

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darling_service.evaluation.measure import Choices, measure
+from darling_service.evaluation.metrics.wording import words
 from darling_service.evaluation.partitioning import partitions, similarities
 from darling_service.evaluation.plots import draw
 from darling_service.evaluation.records import Record, read
 from darling_service.evaluation.report import Report, Run, report
-from darling_service.metrics.wording import words
 from darling_service.settings import Settings
 
 MOST_TRIES = 1024

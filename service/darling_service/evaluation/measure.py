@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darling_service.evaluation.metrics import classes, spectrum, success, wording
 from darling_service.evaluation.records import Record
-from darling_service.metrics import classes, spectrum, success, wording
 from darling_service.rewards.exact import FloatArray
 
 NGRAMS = (1, 2, 4)

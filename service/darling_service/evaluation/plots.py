@@ -7,8 +7,8 @@ from typing import Any
 
 from darling_models.figures.reliability import new_axes, save
 
+from darling_service.evaluation.metrics.intervals import Estimate
 from darling_service.evaluation.report import Report
-from darling_service.metrics.intervals import Estimate
 
 QUALITY = ("quality", "pass@1")
 VARIETY = ("effective_classes", "class_entropy")

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from darling_service.metrics.intervals import Difference, Estimate, compare, estimate, prompt_means
+from darling_service.evaluation.metrics.intervals import (
+    Difference,
+    Estimate,
+    compare,
+    estimate,
+    prompt_means,
+)
 
 Rows = Sequence[Mapping[str, float]]
 """Each record's figures by name."""
