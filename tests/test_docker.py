@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from darling_service.cli import main
+from darling_service.cli.main import main
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from prometheus_client.parser import text_string_to_metric_families

@@ -17,7 +17,7 @@ from darling_models.labelling.candidates import Candidate, in_order_of_use, pair
 from darling_models.labelling.command import TOKENS_OUT, cost
 from darling_models.lexical import Unigram
 from darling_models.protocol import FloatArray, IntArray, Plan, Unit, judge
-from darling_service.cli import main
+from darling_service.cli.main import main
 
 from tests.texts import essay
 
@@ -36,7 +36,15 @@ def write_groups(path: Path, count: int, words: int = 40) -> Path:
 
 def command(groups: Path, out: Path, *arguments: str) -> list[str]:
     chosen = ("--judge", "unigram", "--model", "ngram", *arguments)
-    return [sys.executable, "-m", "darling_service.cli", "label", str(groups), str(out), *chosen]
+    return [
+        sys.executable,
+        "-m",
+        "darling_service.cli.main",
+        "label",
+        str(groups),
+        str(out),
+        *chosen,
+    ]
 
 
 def label(groups: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

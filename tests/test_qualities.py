@@ -130,7 +130,7 @@ def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: st
     command = [
         sys.executable,
         "-m",
-        "darling_service.cli",
+        "darling_service.cli.main",
         "serve",
         "--port",
         "0",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
-from darling_service.cli import main
+from darling_service.cli.main import main
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification
 

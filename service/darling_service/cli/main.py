@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darling_service import __version__, classifier_commands, evaluate_command
+from darling_service import __version__
+from darling_service.cli.main import classifier_commands
+from darling_service.cli.main import evaluate as evaluate_command
 
 if TYPE_CHECKING:
     from darling_service.settings import Settings

@@ -1,0 +1,1 @@
+"""The command `darling-reward`, a file for each of its commands."""
