@@ -28,7 +28,7 @@ WORDS = Path(__file__).read_text().split()
 @contextmanager
 def service(*arguments: str) -> Iterator[tuple[str, int]]:
     """(base URL, process id) of a ready service."""
-    command = [sys.executable, "-m", "darling_service.cli.main", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "darling_service.cli", "serve", "--port", "0", *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:

@@ -28,7 +28,7 @@ OPTIONS = {"reward": {"objective": "diversity"}, "return_probabilities": True}
 def score(source: Path, target: Path, model: str) -> tuple[float, float]:
     """(wall seconds, peak MiB) of scoring the file."""
     command = [
-        *(sys.executable, "-m", "darling_service.cli.main", "score", "--model", model),
+        *(sys.executable, "-m", "darling_service.cli", "score", "--model", model),
         *("--rollouts-field", "generations", "--quality-field", "generation_scores"),
         *("--options", json.dumps(OPTIONS)),
         *(str(source), str(target)),

@@ -15,7 +15,7 @@ from benchmarks.http import Connection
 from benchmarks.load import resident_mib, service
 from benchmarks.workloads import SHORT_ANSWER_WORDS, Workload
 
-COMMAND = (sys.executable, "-m", "darling_service.cli.main")
+COMMAND = (sys.executable, "-m", "darling_service.cli")
 
 
 def body(workload: Workload) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Service:
 def running(log: Path, *arguments: str, wait_ready: bool = True) -> Iterator[Service]:
     """A service on a free port, stopped at the end."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
-    command = [sys.executable, "-m", "darling_service.cli.main", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "darling_service.cli", "serve", "--port", "0", *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, text=True

@@ -53,7 +53,7 @@ def walk(line: str, folder: Path) -> str:
     assert program == "darling-reward"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
     run = subprocess.run(
-        [sys.executable, "-m", "darling_service.cli.main", *arguments],
+        [sys.executable, "-m", "darling_service.cli", *arguments],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -43,9 +43,7 @@ def test_the_readmes_commands_exist() -> None:
     for target in re.findall(r"`?make ([\w-]+)", README + OPERATIONS):
         assert re.search(rf"^{target}:", makefile, re.M), target
     for subcommand in re.findall(r"darling-reward (\w+)", README):
-        run = subprocess.run(
-            [sys.executable, "-m", "darling_service.cli.main", subcommand, "--help"]
-        )
+        run = subprocess.run([sys.executable, "-m", "darling_service.cli", subcommand, "--help"])
         assert run.returncode == 0
 
 

@@ -25,7 +25,7 @@ stored = pytest.mark.skipif(
 
 def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "darling_service.cli.main", "evaluate", *map(str, arguments)],
+        [sys.executable, "-m", "darling_service.cli", "evaluate", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=600,

@@ -61,7 +61,7 @@ def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
         "-m",
-        "darling_service.cli.main",
+        "darling_service.cli",
         "evaluate-classifier",
         *map(str, arguments),
     ]

@@ -39,7 +39,7 @@ def command(groups: Path, out: Path, *arguments: str) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "darling_service.cli.main",
+        "darling_service.cli",
         "label",
         str(groups),
         str(out),

@@ -16,7 +16,7 @@ from tests.texts import essay
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "darling_service.cli.main", "score", *arguments]
+    return [sys.executable, "-m", "darling_service.cli", "score", *arguments]
 
 
 def score(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

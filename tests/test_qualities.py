@@ -130,7 +130,7 @@ def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: st
     command = [
         sys.executable,
         "-m",
-        "darling_service.cli.main",
+        "darling_service.cli",
         "serve",
         "--port",
         "0",

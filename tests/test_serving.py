@@ -143,7 +143,7 @@ def test_a_wrong_model_ends_the_process_with_a_clear_error() -> None:
     command = [
         sys.executable,
         "-m",
-        "darling_service.cli.main",
+        "darling_service.cli",
         "serve",
         "--port",
         "0",
@@ -157,7 +157,7 @@ def test_a_wrong_model_ends_the_process_with_a_clear_error() -> None:
 
 
 def test_a_wrong_setting_is_named() -> None:
-    command = [sys.executable, "-m", "darling_service.cli.main", "serve", "--port", "many"]
+    command = [sys.executable, "-m", "darling_service.cli", "serve", "--port", "many"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
     assert "--port (DARLING_PORT)" in run.stderr

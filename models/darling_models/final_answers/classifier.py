@@ -3,7 +3,7 @@
 `1/2`, `\\frac{1}{2}` and `0.5` are one answer, whatever the way there. A text without a final
 answer, or with one that cannot be compared in bounded time, is equivalent to nothing but itself.
 
-The comparing is done by worker processes (`darling_models.final_answers.worker`), since hostile answers can only
+The comparing is done by worker processes (`worker`), since hostile answers can only
 be stopped by killing whoever computes them. Every text is tried on its own first: a hostile one
 costs one time-out, not one for each of its pairs.
 """

@@ -1,4 +1,4 @@
-"""What runs in a worker process of `darling_models.final_answers.classifier`: math-verify on texts that may be hostile.
+"""What runs in a worker process of `final_answers`: math-verify on texts that may be hostile.
 
 `9^{9^{9^9}}` is a legal answer and would compute for ever. math-verify's own time-out needs SIGALRM
 and cannot stop one long multiplication; here the kernel ends the process when a question has used

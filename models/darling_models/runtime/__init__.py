@@ -1,1 +1,1 @@
-"""How encoders compute, as the setting `runtime` chooses: packed or in tiles, in which number format."""
+"""How encoders compute, as the setting `runtime` chooses: packed or tiled, in which format."""

@@ -5,7 +5,7 @@ everything else is one product for the whole pack. A sequence gets the same bits
 
 - matrix kernels add up a row's products in one order however many rows there are, unless there are
   very few (1 to 3, measured with MKL); a pack has a multiple of `ROWS`;
-- a pack is one thread's (`darling_models.runtime.pack_threads`), so that their number decides nothing either;
+- a pack is one thread's (`pack_threads`), so that their number decides nothing either;
 - attention sees one sequence at a time.
 
 That is a property of the kernels and not a law, so it is tried when a model is loaded

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darling_service import __version__
-from darling_service.cli.main import classifier_commands
-from darling_service.cli.main import evaluate as evaluate_command
+from darling_service.cli import classifier_commands
+from darling_service.cli import evaluate as evaluate_command
 
 if TYPE_CHECKING:
     from darling_service.settings import Settings
@@ -186,7 +186,3 @@ def _models() -> int:
     for name, description in CATALOGUE.items():
         print(f"{name:{width}}  {description}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,7 +21,7 @@ from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Pr
 from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RewardAnswer, RolloutAnswer
-from darling_service.scoring.rewards import inputs
+from darling_service.scoring import inputs
 
 log = logging.getLogger(__name__)
 

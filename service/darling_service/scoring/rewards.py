@@ -22,9 +22,9 @@ from darling_service.rewards.vector_policy import vector_rewards
 from darling_service.schemas.requests import Group
 from darling_service.schemas.responses import PreferredGroup, RewardedGroup
 from darling_service.schemas.reward_options import RewardOptions
+from darling_service.scoring import inputs
 from darling_service.scoring.advantages import estimate
 from darling_service.scoring.partitioning import JudgedGroup
-from darling_service.scoring.rewards import inputs
 
 
 @dataclass(frozen=True, slots=True)

