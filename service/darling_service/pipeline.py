@@ -36,8 +36,9 @@ from darling_service.schemas.responses import (
     Usage,
 )
 from darling_service.schemas.reward_options import PUBLISHED, RewardOptions
+from darling_service.scoring import inputs
 from darling_service.scoring.partitioning import JudgedGroup, Rule, judge_groups, judge_pairs
-from darling_service.scoring.rewards import GroupInputs, inputs, prefer, read_group, reward_group
+from darling_service.scoring.rewards import GroupInputs, prefer, read_group, reward_group
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry

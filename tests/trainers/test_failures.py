@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.client.test_client import free_port
 from tests.conftest import Service, running
-from tests.processes import serving
-from tests.test_client import free_port
+from tests.servers.processes import serving
 from tests.trainers.conftest import DRIVERS, EXAMPLES, SHAPES, WORDS, need, variables, whole_group
 
 HOMES = {
@@ -152,14 +152,16 @@ def test_down_at_the_start_then_killed_with_a_request(
 @pytest.mark.parametrize("trainer", HOMES)
 def test_a_storm_of_429(trainer: str, open_trainer: Open, words: Service) -> None:
     process = open_trainer(trainer)
-    with serving("tests.flaky_proxy", words.url, "--refuse", "3", "--retry-after", "0.2") as proxy:
+    with serving(
+        "tests.servers.flaky_proxy", words.url, "--refuse", "3", "--retry-after", "0.2"
+    ) as proxy:
         check(words, process.rewarded(trainer, proxy.url))
 
 
 @pytest.mark.parametrize("trainer", HOMES)
 def test_a_slow_answer_is_waited_for(trainer: str, open_trainer: Open, words: Service) -> None:
     process = open_trainer(trainer)
-    with serving("tests.flaky_proxy", words.url, "--delay", "1") as proxy:
+    with serving("tests.servers.flaky_proxy", words.url, "--delay", "1") as proxy:
         check(words, process.rewarded(trainer, proxy.url))
 
 
@@ -177,7 +179,7 @@ def test_beyond_patience_there_is_no_number(
 ) -> None:
     process = open_trainer(trainer)
     before = len(process.said.read_text())
-    with serving("tests.flaky_proxy", words.url, *misbehaviour) as proxy:
+    with serving("tests.servers.flaky_proxy", words.url, *misbehaviour) as proxy:
         answer = process.rewarded(trainer, proxy.url, patience_s=0.5)
     if trainer in NO_SIGNAL:
         assert answer["rewards"] == NO_SIGNAL[trainer]

@@ -19,8 +19,8 @@ seen one would gain nothing from the other.
 - **Head**: {features} symmetric features of two texts and their prompt (`embedded/features.py`):
   cosines of documents, chunks, sentences and informative tokens, best-match alignments,
   overlaps of words, n-grams, numbers and names, shape; and the same of what is left without the
-  sentences that both texts hold (`embedded/unshared_text.py`). {seeds} networks of one hidden layer of
-  {hidden}, averaged, then Platt scaling. Evaluated in NumPy.
+  sentences that both texts hold (`embedded/unshared_text.py`). {seeds} networks of one hidden
+  layer of {hidden}, averaged, then Platt scaling. Evaluated in NumPy.
 - **Files**: {files}; figures in `metrics.json`.
 
 ## Data

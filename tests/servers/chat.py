@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from tests.processes import answer_posts
+from tests.servers.processes import answer_posts
 
 NONSENSE: dict[str, Any] = {
     "prose": {"message": {"content": "Both have their charm."}},

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.processes import answer_posts
+from tests.servers.processes import answer_posts
 
 SAYS: dict[str, Any] = {
     "nan": {"rewards": [float("nan")]},

@@ -15,7 +15,7 @@ from darling_models.registry import load
 
 from tests.checkpoints import modernbert
 from tests.conftest import running
-from tests.processes import Server, serving
+from tests.servers.processes import Server, serving
 
 TEXTS = ["A cat sat.", "a cat\n\tsat", "Braces {a} and {b}", "x", "no"]
 PAIRS = all_pairs(len(TEXTS))
@@ -36,7 +36,7 @@ def local(checkpoint: Path) -> EquivalenceClassifier:
 
 @pytest.fixture(scope="module")
 def host(checkpoint: Path) -> Iterator[Server]:
-    with serving("tests.classify_server", str(checkpoint)) as server:
+    with serving("tests.servers.classify", str(checkpoint)) as server:
         yield server
 
 
@@ -69,7 +69,7 @@ def test_a_host_killed_in_the_middle_loses_nothing(
 ) -> None:
     texts = [f"text number {i}" for i in range(30)]
     with ExitStack() as stack:
-        arguments = ("tests.classify_server", str(checkpoint), "--delay", "0.3")
+        arguments = ("tests.servers.classify", str(checkpoint), "--delay", "0.3")
         first, second = (stack.enter_context(serving(*arguments)) for _ in range(2))
         remote = load(f"remote:{first.url},{second.url}")
         threading.Timer(0.2, first.process.kill).start()
@@ -84,7 +84,9 @@ def test_the_host_with_fewest_in_flight_is_asked(
     texts = [f"text number {i}" for i in range(40)]
     with ExitStack() as stack:
         slow, fast = (
-            stack.enter_context(serving("tests.classify_server", str(checkpoint), "--delay", delay))
+            stack.enter_context(
+                serving("tests.servers.classify", str(checkpoint), "--delay", delay)
+            )
             for delay in ("1.5", "0")
         )
         remote = load(f"remote:{slow.url},{fast.url}")
@@ -125,7 +127,7 @@ def test_it_serves_rewards_and_answers_503_when_the_last_host_dies(
     group = {"prompt": "", "rollouts": TEXTS, "quality": [1] * 5}
     later = {"prompt": "", "rollouts": [f"{text}!" for text in TEXTS], "quality": [1] * 5}
     rejected = {"prompt": "", "rollouts": ["unreadable", "x"], "quality": [1, 1]}
-    with serving("tests.classify_server", str(checkpoint)) as server:
+    with serving("tests.servers.classify", str(checkpoint)) as server:
         arguments = ("--model", f"remote:{server.url}")
         with running(tmp_path / "log", *arguments) as service, service.client() as http:
             answer = http.post("/v1/rewards", json={"groups": [group]})
@@ -149,7 +151,7 @@ def test_nonsense_is_503_and_never_a_number(
     checkpoint: Path, tmp_path: Path, nonsense: str
 ) -> None:
     group = {"prompt": "", "rollouts": ["a", "b"], "quality": [1, 1]}
-    with serving("tests.classify_server", str(checkpoint), "--nonsense", nonsense) as server:
+    with serving("tests.servers.classify", str(checkpoint), "--nonsense", nonsense) as server:
         arguments = ("--model", f"remote:{server.url}")
         with running(tmp_path / "log", *arguments) as service, service.client() as http:
             answer = http.post("/v1/rewards", json={"groups": [group]})

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import running
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DARLING_DATA", ROOT.parent / "shared" / "data"))
 DOCUMENT = (ROOT / "docs/classifier.md").read_text()
 

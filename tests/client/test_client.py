@@ -45,7 +45,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import running
-from tests.processes import Server, serving
+from tests.servers.processes import Server, serving
 
 COLOURS = Group("Name a colour.", ["Blue", "Blue", "Red"], quality=[1.0, 0.5, 0.25], id="colours")
 QUICK: dict[str, Any] = {"backoff_s": 0.05, "connect_timeout_s": 1.0}
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 
 def proxied(url: str, *arguments: str) -> AbstractContextManager[Server]:
-    return serving("tests.flaky_proxy", url, *arguments)
+    return serving("tests.servers.flaky_proxy", url, *arguments)
 
 
 def batch(groups: int) -> list[Group]:

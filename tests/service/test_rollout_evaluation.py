@@ -17,7 +17,7 @@ from darling_service.evaluation.records import read
 
 from tests.texts import essay
 
-DATA = Path(os.environ.get("DARLING_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("DARLING_DATA", Path(__file__).parents[3] / "shared" / "data"))
 stored = pytest.mark.skipif(
     not (DATA / "math_rollouts.jsonl.gz").exists(), reason="the stored rollouts are not here"
 )

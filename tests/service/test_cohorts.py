@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import Service, running
-from tests.test_bad_input import problem
+from tests.service.test_bad_input import problem
 
 PROMPT = "Name a city."
 TEXTS = [

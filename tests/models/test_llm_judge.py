@@ -13,8 +13,8 @@ from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
 
 from tests.conftest import running
-from tests.processes import Server, serving
-from tests.smollm_server import missing
+from tests.servers.processes import Server, serving
+from tests.servers.smollm import missing
 
 TEXTS = ["apple pie", "cherry", "Apricot {a}", "banana", "cake"]
 VERDICTS: tuple[VerdictForm, ...] = get_args(VerdictForm)
@@ -24,7 +24,7 @@ SAME_LETTER = np.array([TEXTS[i][0].lower() == TEXTS[j][0].lower() for i, j in P
 
 @pytest.fixture(scope="module")
 def referee() -> Iterator[Server]:
-    with serving("tests.chat_server", "--key", "secret") as server:
+    with serving("tests.servers.chat", "--key", "secret") as server:
         yield server
 
 
@@ -99,7 +99,7 @@ def test_it_serves_rewards(referee: Server, tmp_path: Path, verdict: VerdictForm
     ],
 )
 def test_nonsense_is_unavailable_and_never_a_number(verdict: VerdictForm, nonsense: str) -> None:
-    with serving("tests.chat_server", "--nonsense", nonsense) as server:
+    with serving("tests.servers.chat", "--nonsense", nonsense) as server:
         classifier = load(f"judge:referee@{server.url}/v1", options(verdict))
         judge(classifier, "", ["warm", "up"], all_pairs(2))
         with pytest.raises(ModelUnavailable):
@@ -107,7 +107,7 @@ def test_nonsense_is_unavailable_and_never_a_number(verdict: VerdictForm, nonsen
 
 
 def test_nonsense_is_503_through_the_service(tmp_path: Path) -> None:
-    with serving("tests.chat_server", "--nonsense", "prose") as server:
+    with serving("tests.servers.chat", "--nonsense", "prose") as server:
         arguments = ("--model", f"judge:referee@{server.url}/v1", "--judge-verdict", "json")
         with running(tmp_path / "log", *arguments) as service, service.client() as http:
             group = {"prompt": "", "rollouts": ["a", "b"], "quality": [1, 1]}
@@ -119,7 +119,7 @@ def test_nonsense_is_503_through_the_service(tmp_path: Path) -> None:
 @pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}")
 def test_a_real_small_model_judges_through_the_service(tmp_path: Path) -> None:
     texts = ["Lisbon, for its light.", "Kyoto, for its temples.", "I would visit Lisbon."]
-    with serving("tests.smollm_server") as server:
+    with serving("tests.servers.smollm") as server:
         arguments = ("--model", f"judge:smollm@{server.url}/v1")
         with running(tmp_path / "log", *arguments) as service, service.client() as http:
             group = {"prompt": "Name a city worth a visit.", "rollouts": texts, "quality": [1] * 3}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.conftest import running
-from tests.test_cross_encoder import WORDS, bert
+from tests.models.test_cross_encoder import WORDS, bert
 
 
 @st.composite

@@ -8,7 +8,7 @@ from darling_models.options import ModelError
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
 
-from tests.test_cross_encoder import bert
+from tests.models.test_cross_encoder import bert
 from tests.texts import essay
 
 PROMPT = "What should a small town do with its old railway station?"

@@ -12,7 +12,7 @@ from benchmarks.compare import changed
 from benchmarks.figures import Figure, Figures, ratio, read, write
 from benchmarks.machine import operations
 from benchmarks.workloads import Workload
-from tests.test_packed import SIZE, sequence, with_threads
+from tests.models.test_packed import SIZE, sequence, with_threads
 
 
 def test_ratios_are_of_paired_runs() -> None:
