@@ -25,7 +25,7 @@ from benchmarks.throughput import CLIENTS
 from benchmarks.workloads import Workload
 
 SIZES, LENGTHS = (4, 8, 16, 32, 64), (50, 400, 2000)
-MOST_PAIR_WORDS = 150_000
+MAX_PAIR_WORDS = 150_000
 """Beyond so many words in all pairs of a group, the peers that read pairs are left out."""
 
 
@@ -114,7 +114,7 @@ def race(full: bool, rounds: int, clock: Clock, skipped: list[str]) -> Figures:
 def _raced(contenders: Peers, workload: Workload, rounds: int, skipped: list[str]) -> Figures:
     # Cross-encoders read at most 512 tokens of a pair.
     words = min(2 * workload.words, 400) * workload.rollouts * (workload.rollouts - 1) // 2
-    pairwise = words <= MOST_PAIR_WORDS
+    pairwise = words <= MAX_PAIR_WORDS
     if not pairwise:
         skipped.append(f"{workload.name}: pairwise models, {words} words in all pairs")
     return contenders.race(workload, groups=1, rounds=rounds, pairwise=pairwise)

@@ -271,7 +271,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=500)
     parser.add_argument("--deadline-s", type=float, default=10)
     parser.add_argument("--words", type=int, default=200)
-    parser.add_argument("--keep-s", type=float, default=20, help="the service's cohort_keep_s")
+    parser.add_argument("--keep-s", type=float, default=20, help="the service's cohort_ttl_s")
     parser.add_argument("--waiting", type=int, default=0, help="hold so many callers instead")
     given = parser.parse_args()
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -279,7 +279,7 @@ def main() -> None:
     waiting = min(given.waiting, files - SPARE_FILES)
     if waiting < given.waiting:
         print(f"{files} open files are allowed here: {waiting} callers instead of {given.waiting}")
-    arguments = ("--model", "ngram", "--cohort-keep-s", str(given.keep_s))
+    arguments = ("--model", "ngram", "--cohort-ttl-s", str(given.keep_s))
     with service(*arguments) as (url, pid):
         if waiting:
             found = asyncio.run(hold(url, pid, waiting, given.size, given.words))

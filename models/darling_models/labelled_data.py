@@ -19,7 +19,7 @@ from darling_models.protocol import IntArray
 Row = TypeVar("Row")
 
 ONE_PAIR = np.asarray([[0, 1]], dtype=np.int64)
-FEWEST_PROMPTS = 10
+MIN_PROMPTS = 10
 """With either label: enough for every fold of a cross-validation to hold both."""
 
 
@@ -79,10 +79,10 @@ def check_enough(pairs: Sequence[HumanPair]) -> None:
     """Raises `ValueError` if a head cannot be fitted and cross-validated on these pairs."""
     for similar, name in ((True, "similar"), (False, "different")):
         prompts = {pair.prompt for pair in pairs if pair.similar == similar}
-        if len(prompts) < FEWEST_PROMPTS:
+        if len(prompts) < MIN_PROMPTS:
             raise ValueError(
                 f"{len(prompts)} prompts with {name} pairs are too few to train on; label at "
-                f"least {FEWEST_PROMPTS}"
+                f"least {MIN_PROMPTS}"
             )
 
 

@@ -27,7 +27,7 @@ class ModelOptions:
     """How an encoder or cross-encoder computes: see `runtime.precision` and `runtime.packed`."""
     max_length: int | None = None
     """Tokens of a pair that a cross-encoder reads; None: what its checkpoint was made for."""
-    side_length: int | None = None
+    max_tokens_per_text: int | None = None
     """Tokens of each text of a pair that a cross-encoder reads."""
     similar_label: int | None = None
     """Index of a cross-encoder's "equivalent" label; None: read from its config."""

@@ -37,7 +37,12 @@ from darling_service.schemas.responses import (
 )
 from darling_service.schemas.reward_options import PUBLISHED, RewardOptions
 from darling_service.scoring import inputs
-from darling_service.scoring.partitioning import JudgedGroup, Rule, judge_groups, judge_pairs
+from darling_service.scoring.partitioning import (
+    JudgedGroup,
+    PartitionRule,
+    judge_groups,
+    judge_pairs,
+)
 from darling_service.scoring.rewards import GroupInputs, prefer, read_group, reward_group
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
@@ -60,7 +65,7 @@ class Pipeline:
 
     async def start(self) -> None:
         """Loads the models. Raises `ModelError`."""
-        self._visits = Visits(self.settings.visits_file, self.settings.visits_most)
+        self._visits = Visits(self.settings.visits_file, self.settings.max_visits)
         await self._engines.start()
 
     async def ready(self) -> bool:
@@ -71,10 +76,10 @@ class Pipeline:
         return self._engines.infos()
 
     async def drain(self) -> None:
-        """Refuses new requests, gives those in flight `drain_s`, then answers them 503."""
+        """Refuses new requests, gives those in flight `shutdown_grace_s`, then answers them 503."""
         self._draining = True
         if waiting := [task for task in self._active if task is not None]:
-            await asyncio.wait(waiting, timeout=self.settings.drain_s)
+            await asyncio.wait(waiting, timeout=self.settings.shutdown_grace_s)
         await self._engines.stop()
         if self._visits is not None:
             self._visits.close()
@@ -213,10 +218,10 @@ def _texts(groups: Sequence[PromptGroup]) -> list[tuple[str, list[str]]]:
 
 def _rule(
     engine: Engine, request: GroupsRequest, partition_only: bool, published: bool = False
-) -> Rule:
+) -> PartitionRule:
     """How to partition: the request's choices, else the model's own, else as published."""
     info, chosen = engine.classifier.info, request.partition
-    return Rule(
+    return PartitionRule(
         threshold=_threshold(engine, chosen.threshold, ("partition", "threshold")),
         linkage="single" if published else chosen.linkage or info.linkage,
         short_answers=published or chosen.short_answer_rule,
@@ -224,7 +229,7 @@ def _rule(
     )
 
 
-def _reward_rule(engine: Engine, request: RewardRequest) -> Rule:
+def _reward_rule(engine: Engine, request: RewardRequest) -> PartitionRule:
     """Raises `Invalid` if the model has not what the request's options need."""
     options = request.reward
     read = request.return_probabilities or options.diversity == "pairwise" or options.needs_vectors

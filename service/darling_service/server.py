@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 lifespan="on",
-                timeout_graceful_shutdown=int(settings.drain_s + 1),
+                timeout_graceful_shutdown=int(settings.shutdown_grace_s + 1),
             )
         )
 

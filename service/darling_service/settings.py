@@ -29,16 +29,16 @@ def _threshold(given: object) -> object:
 
 SERVER_ONLY = frozenset(
     {
-        *("host", "port", "api_key", "max_body_bytes", "queue_tokens"),
+        *("host", "port", "api_key", "max_body_bytes", "max_queue_tokens"),
         *(
             "quality",
             "cohort_size",
             "cohort_deadline_s",
-            "cohort_quiet_s",
-            "cohort_keep_s",
+            "cohort_idle_timeout_s",
+            "cohort_ttl_s",
             "cohort_bytes",
         ),
-        *("request_timeout_s", "drain_s"),
+        *("request_timeout_s", "shutdown_grace_s"),
     }
 )
 """Settings that mean nothing to `darling-reward score`."""
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     max_length: Positive | None = Field(
         None, description="Tokens of a pair that a cross-encoder reads."
     )
-    side_length: Positive | None = Field(
+    max_tokens_per_text: Positive | None = Field(
         None, description="Tokens of each text that a cross-encoder reads."
     )
     pair_template: str | None = Field(
@@ -105,10 +105,10 @@ class Settings(BaseSettings):
     )
     max_body_bytes: Positive = Field(64 * 2**20, description="Bytes in one request body.")
 
-    batch_tokens: Positive = Field(
+    max_batch_tokens: Positive = Field(
         2048, description="Tokens in one model batch: 0.3 s on two cores."
     )
-    queue_tokens: Positive = Field(
+    max_queue_tokens: Positive = Field(
         2_000_000, description="Tokens that may wait for the model; beyond it, 429."
     )
     cache_bytes: int = Field(
@@ -123,10 +123,10 @@ class Settings(BaseSettings):
     cohort_deadline_s: Seconds = Field(
         150, description="Seconds that a rollout waits for its siblings at most."
     )
-    cohort_quiet_s: Seconds = Field(
+    cohort_idle_timeout_s: Seconds = Field(
         30, description="Seconds without a new sibling that end a cohort of unknown size."
     )
-    cohort_keep_s: Seconds = Field(
+    cohort_ttl_s: Seconds = Field(
         300, description="Seconds that a finished cohort still answers retries and late siblings."
     )
     cohort_bytes: Positive = Field(
@@ -135,18 +135,18 @@ class Settings(BaseSettings):
     visits_file: Path | None = Field(
         None, description="Where exploration by visits keeps its counts; default: in memory."
     )
-    visits_most: Positive = Field(
+    max_visits: Positive = Field(
         2_000_000, description="Counts of (step, prompt, answer) kept, the newest; 200 bytes each."
     )
     request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
-    drain_s: Seconds = Field(
+    shutdown_grace_s: Seconds = Field(
         3, description="Seconds that requests in flight have to finish after a stop signal."
     )
 
     def unbounded(self) -> Self:
         """For work offline, which nobody else waits behind: no limit of queue or time."""
         return self.model_copy(
-            update={"queue_tokens": UNBOUNDED, "request_timeout_s": float(UNBOUNDED)}
+            update={"max_queue_tokens": UNBOUNDED, "request_timeout_s": float(UNBOUNDED)}
         )
 
     def model_options(self) -> ModelOptions:
@@ -156,7 +156,7 @@ class Settings(BaseSettings):
             device=self.device,
             runtime=self.runtime,
             max_length=self.max_length,
-            side_length=self.side_length,
+            max_tokens_per_text=self.max_tokens_per_text,
             pair_template=self.pair_template,
             similar_label=self.similar_label,
             judge_domain=self.judge_domain,
@@ -172,6 +172,6 @@ class Settings(BaseSettings):
             "max_pairs": self.max_pairs,
             "max_chars": self.max_chars,
             "max_body_bytes": self.max_body_bytes,
-            "queue_tokens": self.queue_tokens,
+            "max_queue_tokens": self.max_queue_tokens,
             "cohort_bytes": self.cohort_bytes,
         }

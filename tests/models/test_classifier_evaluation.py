@@ -95,7 +95,7 @@ def run(files: Path) -> subprocess.CompletedProcess[str]:
         *data,
         *("--same-problem", files / "same.jsonl"),
         *("--model", "unigram", "--baselines", "unigram,tfidf,rouge1"),
-        *("--most-lengthened", "12", "--out", files / "out"),
+        *("--max-lengthened", "12", "--out", files / "out"),
     )
 
 
@@ -141,7 +141,7 @@ def test_the_document_holds_what_the_library_says(
 
 def test_json_is_all_that_stdout_holds_and_samples_repeat(files: Path) -> None:
     arguments = ("--pairs", files / "pairs.jsonl", "--model", "unigram", "--baselines", "")
-    limits = ("--json", "--most-pairs", "20", "--most-lengthened", "0")
+    limits = ("--json", "--max-pairs", "20", "--max-lengthened", "0")
     first, again, other = (
         evaluate(*arguments, *limits, "--seed", seed).stdout for seed in ("0", "0", "1")
     )

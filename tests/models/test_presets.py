@@ -105,9 +105,9 @@ def test_the_pair_budget_takes_from_the_longer_side(tmp_path: Path) -> None:
 
 
 def test_settings_beat_the_preset_and_the_preset_beats_the_config(tmp_path: Path) -> None:
-    modernbert(tmp_path, equivalence_threshold=0.9, equivalence_side_length=3)
+    modernbert(tmp_path, equivalence_threshold=0.9, equivalence_max_tokens_per_text=3)
     assert load(f"darling-modernbert:{tmp_path}").info.threshold == 0.32
-    chosen = ModelOptions(threshold=0.6, side_length=5)
+    chosen = ModelOptions(threshold=0.6, max_tokens_per_text=5)
     classifier = load(f"darling-modernbert:{tmp_path}", chosen)
     assert classifier.info.threshold == 0.6
     result = classifier.run(classifier.plan("", ["a" * 9, "b" * 9], all_pairs(2)).units)[0]
@@ -118,12 +118,12 @@ def test_a_config_says_how_its_checkpoint_is_used(tmp_path: Path) -> None:
     modernbert(
         tmp_path,
         equivalence_template="[CLS]{a}[SEP]{b}[SEP]",
-        equivalence_side_length=7,
+        equivalence_max_tokens_per_text=7,
         equivalence_label=0,
         equivalence_threshold=0.25,
     )
     classifier = load(f"cross-encoder:{tmp_path}")
-    published = load(f"darling-modernbert:{tmp_path}", ModelOptions(side_length=7))
+    published = load(f"darling-modernbert:{tmp_path}", ModelOptions(max_tokens_per_text=7))
     np.testing.assert_allclose(
         judge(classifier, "", TEXTS, all_pairs(4)),
         1 - judge(published, "", TEXTS, all_pairs(4)),

@@ -39,7 +39,7 @@ def texts(seed: int, lengths: Sequence[int]) -> list[str]:
     "options",
     [
         OPTIONS,
-        replace(OPTIONS, side_length=9),
+        replace(OPTIONS, max_tokens_per_text=9),
         replace(OPTIONS, max_length=40),
         replace(OPTIONS, pair_template="{a}<|im_end|>{b}"),
         replace(OPTIONS, pair_template="{a}{b}<|im_end|>"),

@@ -56,7 +56,16 @@ def command(base: Path, files: tuple[Path, Path], out: Path, *options: str) -> l
     pairs_file, groups_file = map(str, files)
     return [
         *("train-cross-encoder", "--base", str(base), "--pairs", pairs_file),
-        *("--groups", groups_file, "--out", str(out), "--side-length", "24", "--epochs", "1"),
+        *(
+            "--groups",
+            groups_file,
+            "--out",
+            str(out),
+            "--max-tokens-per-text",
+            "24",
+            "--epochs",
+            "1",
+        ),
         *options,
     ]
 

@@ -19,7 +19,7 @@ from darling_models.training.encoder.tuning import TuningRecipe, tune
 from darling_models.training.head.command import train
 from darling_models.training.head.featurise import Rows, different_pairs, frozen_lexicon
 from darling_models.training.head.fit import Recipe, operating_points, platt
-from darling_models.training.work_folder import Workplace
+from darling_models.training.work_folder import WorkFolder
 from safetensors.torch import load_file, save_file
 
 from tests.texts import essay
@@ -123,7 +123,7 @@ def test_training_learns_and_repeats_itself(
 
 def test_work_begun_with_other_choices_is_refused(tmp_path: Path) -> None:
     rows = Rows(people(30), [], teacher(5), [])
-    place = Workplace(wheel_weights(), tmp_path, seed=0)
+    place = WorkFolder(wheel_weights(), tmp_path, seed=0)
     place.begin(rows, TINY, folds=10)
     place.begin(rows, TINY, folds=10)
     first = replace(rows.pairs[0], similar=not rows.pairs[0].similar)

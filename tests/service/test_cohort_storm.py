@@ -17,7 +17,7 @@ KEEP_S = 5
 @pytest.mark.slow
 def test_a_storm_of_rollouts_gets_exact_rewards_and_leaves_nothing_behind(tmp_path: Path) -> None:
     groups = make_groups(300, 8, words=30, seed=5)
-    with running(tmp_path / "log", "--model", "ngram", "--cohort-keep-s", str(KEEP_S)) as service:
+    with running(tmp_path / "log", "--model", "ngram", "--cohort-ttl-s", str(KEEP_S)) as service:
         done = asyncio.run(storm(service.url, groups, 300, DEADLINE_S, seed=5))
         assert asyncio.run(wrong_answers(service.url, groups)) == []
         assert {name for name in done if name.startswith("status")} == {"status 200"}

@@ -143,7 +143,9 @@ def test_a_partial_group_is_answered_and_flagged_at_the_first_deadline(door: Ser
 
 
 def test_a_group_of_unknown_size_ends_when_nobody_new_comes(door: Service) -> None:
-    answers = ok(at_once(door.url, *(rollout("quiet", i, TEXTS[i], quiet_s=0.5) for i in range(3))))
+    answers = ok(
+        at_once(door.url, *(rollout("quiet", i, TEXTS[i], idle_timeout_s=0.5) for i in range(3)))
+    )
     assert {(a["group_complete"], a["group_size"]) for a in answers} == {(False, 3)}
 
 
@@ -376,7 +378,7 @@ def test_memory_is_bounded_and_siblings_of_who_waits_are_let_in(tmp_path: Path) 
 
 
 def test_finished_cohorts_are_forgotten(tmp_path: Path) -> None:
-    arguments = ("--model", "exact", "--cohort-keep-s", "0.3")
+    arguments = ("--model", "exact", "--cohort-ttl-s", "0.3")
     with running(tmp_path / "log", *arguments) as service:
         ok(at_once(service.url, *group_of("forgotten", TEXTS)))
         until(lambda: metric(service, "darling_cohort_bytes") == 0)

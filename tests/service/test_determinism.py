@@ -80,7 +80,7 @@ def test_company_cache_and_process_do_not_change_a_bit(service: Service, tmp_pat
             answers = await asyncio.gather(*others[:4], own, *others[4:])
             return answers[4].json()["groups"][1]
 
-    with running(tmp_path / "log", "--batch-tokens", "300") as fresh, fresh.client() as client:
+    with running(tmp_path / "log", "--max-batch-tokens", "300") as fresh, fresh.client() as client:
         alone = client.post("/v1/rewards", json=body(wanted)).json()["groups"][0]
     crowded = asyncio.run(crowd(service.url))
     with service.client() as client:

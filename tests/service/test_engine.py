@@ -66,9 +66,9 @@ class ByLength:
 Scenario = Callable[[Engine, ByLength], Coroutine[Any, Any, None]]
 
 
-def play(scenario: Scenario, batch_tokens: int = 10, queue_tokens: int = 1000) -> ByLength:
+def play(scenario: Scenario, max_batch_tokens: int = 10, max_queue_tokens: int = 1000) -> ByLength:
     async def main() -> None:
-        engine = Engine(model, ResultCache(10_000), Telemetry(), batch_tokens, queue_tokens)
+        engine = Engine(model, ResultCache(10_000), Telemetry(), max_batch_tokens, max_queue_tokens)
         await engine.start()
         try:
             await asyncio.wait_for(scenario(engine, model), timeout=20)
@@ -148,7 +148,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
         await waiting
         await judged(engine, "c" * 11, "d")
 
-    play(scenario, queue_tokens=100)
+    play(scenario, max_queue_tokens=100)
 
 
 def test_a_request_bigger_than_the_queue_runs_when_nothing_waits() -> None:
@@ -156,7 +156,7 @@ def test_a_request_bigger_than_the_queue_runs_when_nothing_waits() -> None:
         model.gate.set()
         assert await judged(engine, "a" * 500, "b" * 500) == [1.0]
 
-    play(scenario, queue_tokens=100)
+    play(scenario, max_queue_tokens=100)
 
 
 def test_a_unit_that_breaks_the_model_fails_its_own_request_only() -> None:
@@ -188,7 +188,9 @@ def test_a_model_out_of_reach_fails_its_batch_at_once() -> None:
         assert await judged(engine, "dd", "ee") == [1.0]
         assert engine.healthy
 
-    assert len(play(scenario, batch_tokens=100).batches) == 2, "no unit was tried again by itself"
+    assert len(play(scenario, max_batch_tokens=100).batches) == 2, (
+        "no unit was tried again by itself"
+    )
 
 
 def test_work_is_dropped_when_its_caller_has_gone_but_not_what_others_wait_for() -> None:

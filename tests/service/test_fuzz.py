@@ -110,7 +110,14 @@ def test_no_request_is_a_fault(http: httpx.Client) -> None:
 def test_no_request_to_the_cohort_door_is_a_fault(tmp_path: Path) -> None:
     source = random.Random(11)
     seen = set()
-    arguments = ("--model", "exact", "--cohort-deadline-s", "0.02", "--cohort-quiet-s", "0.01")
+    arguments = (
+        "--model",
+        "exact",
+        "--cohort-deadline-s",
+        "0.02",
+        "--cohort-idle-timeout-s",
+        "0.01",
+    )
     with running(tmp_path / "log", *arguments) as service, service.client() as http:
         for _ in range(REQUESTS // 2):
             route, good = source.choice(list(DOORS.items()))

@@ -73,13 +73,13 @@ def test_a_full_queue_answers_429_with_retry_after(tmp_path: Path) -> None:
                 *(client.post("/v1/rewards", json=heavy(1, 200, seed)) for seed in range(6))
             )
 
-    with running(tmp_path / "log", "--queue-tokens", "4000") as service:
+    with running(tmp_path / "log", "--max-queue-tokens", "4000") as service:
         answers = asyncio.run(flood(service.url))
     statuses = sorted({answer.status_code for answer in answers})
     assert statuses == [200, 429]
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert int(refused.headers["Retry-After"]) >= 1
-    assert "queue_tokens" in refused.json()["detail"]
+    assert "max_queue_tokens" in refused.json()["detail"]
 
 
 def test_a_request_over_its_time_is_answered_503(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import httpx
 from darling_client._calls import (
     PartitionAsked,
     PreferenceAsked,
-    RewardAsked,
-    RolloutAsked,
+    RewardParams,
+    RolloutParams,
     partition_call,
     preference_call,
     rewards_call,
@@ -46,30 +46,32 @@ class AsyncClient(Options):
     _http: tuple[int, asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
 
     async def rewards(
-        self, groups: Sequence[Group], **asked: Unpack[RewardAsked]
+        self, groups: Sequence[Group], **params: Unpack[RewardParams]
     ) -> list[GroupRewards]:
-        return all_answered(await self.try_rewards(groups, **asked))
+        return all_answered(await self.try_rewards(groups, **params))
 
     async def try_rewards(
-        self, groups: Sequence[Group], **asked: Unpack[RewardAsked]
+        self, groups: Sequence[Group], **params: Unpack[RewardParams]
     ) -> list[GroupRewards | Unavailable]:
-        return await self._answers([rewards_call(group, asked) for group in groups])
+        return await self._answers([rewards_call(group, params) for group in groups])
 
     async def partitions(
-        self, groups: Sequence[Group], **asked: Unpack[PartitionAsked]
+        self, groups: Sequence[Group], **params: Unpack[PartitionAsked]
     ) -> list[GroupPartition]:
-        calls = [partition_call(group, asked) for group in groups]
+        calls = [partition_call(group, params) for group in groups]
         return all_answered(await self._answers(calls))
 
     async def preferences(
-        self, groups: Sequence[Group], **asked: Unpack[PreferenceAsked]
+        self, groups: Sequence[Group], **params: Unpack[PreferenceAsked]
     ) -> list[GroupPreference]:
-        calls = [preference_call(group, asked) for group in groups]
+        calls = [preference_call(group, params) for group in groups]
         return all_answered(await self._answers(calls))
 
-    async def rollout(self, rollout: CohortRollout, **asked: Unpack[RolloutAsked]) -> RolloutReward:
+    async def rollout(
+        self, rollout: CohortRollout, **params: Unpack[RolloutParams]
+    ) -> RolloutReward:
         deadline = self.deadline(rollout.deadline_s)
-        return await self._answer(rollout_call(rollout, asked), deadline)
+        return await self._answer(rollout_call(rollout, params), deadline)
 
     async def aclose(self) -> None:
         if self._http is not None:

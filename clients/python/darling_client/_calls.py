@@ -27,7 +27,7 @@ G = TypeVar("G", bound=GroupPartition)
 JsonObject = Mapping[str, Any]
 
 
-class RolloutAsked(TypedDict, total=False):
+class RolloutParams(TypedDict, total=False):
     """What may be asked of a request; None is not sent. The service's docs tell the options."""
 
     reward: JsonObject | None
@@ -43,7 +43,7 @@ class PartitionAsked(TypedDict, total=False):
     return_probabilities: bool | None
 
 
-class RewardAsked(RolloutAsked, total=False):
+class RewardParams(RolloutParams, total=False):
     return_probabilities: bool | None
 
 
@@ -52,21 +52,21 @@ class PreferenceAsked(PartitionAsked, total=False):
     share: float | None
 
 
-def rewards_call(group: Group, asked: RewardAsked) -> Call[GroupRewards]:
-    return _group_call("/v1/rewards", GroupRewards, group, asked)
+def rewards_call(group: Group, params: RewardParams) -> Call[GroupRewards]:
+    return _group_call("/v1/rewards", GroupRewards, group, params)
 
 
-def partition_call(group: Group, asked: PartitionAsked) -> Call[GroupPartition]:
+def partition_call(group: Group, params: PartitionAsked) -> Call[GroupPartition]:
     # Quality does not matter here, and the service would say so.
     alone = replace(group, quality=None, reference=None)
-    return _group_call("/v1/partitions", GroupPartition, alone, asked)
+    return _group_call("/v1/partitions", GroupPartition, alone, params)
 
 
-def preference_call(group: Group, asked: PreferenceAsked) -> Call[GroupPreference]:
-    return _group_call("/v1/preferences", GroupPreference, group, asked)
+def preference_call(group: Group, params: PreferenceAsked) -> Call[GroupPreference]:
+    return _group_call("/v1/preferences", GroupPreference, group, params)
 
 
-def _group_call(path: str, kind: type[G], group: Group, asked: JsonObject) -> Call[G]:
+def _group_call(path: str, kind: type[G], group: Group, params: JsonObject) -> Call[G]:
     size = len(group.rollouts)
 
     def read(answer: Any) -> G:
@@ -76,10 +76,10 @@ def _group_call(path: str, kind: type[G], group: Group, asked: JsonObject) -> Ca
             raise BadAnswer(f"{size} rollouts were sent and {len(result.partition)} came back")
         return result
 
-    return Call(path, {"groups": [_group(group)], **_options(asked)}, read)
+    return Call(path, {"groups": [_group(group)], **_options(params)}, read)
 
 
-def rollout_call(rollout: CohortRollout, asked: RolloutAsked) -> Call[RolloutReward]:
+def rollout_call(rollout: CohortRollout, params: RolloutParams) -> Call[RolloutReward]:
     body = _given(
         group_id=rollout.group_id,
         member_id=rollout.member_id,
@@ -90,7 +90,7 @@ def rollout_call(rollout: CohortRollout, asked: RolloutAsked) -> Call[RolloutRew
         reference=rollout.reference,
         deadline_s=rollout.deadline_s,
     )
-    sent = {**body, **_options(asked)}
+    sent = {**body, **_options(params)}
 
     def read(answer: Any) -> RolloutReward:
         return _typed(
@@ -112,8 +112,8 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _options(asked: JsonObject) -> dict[str, Any]:
-    given = _given(**asked)
+def _options(params: JsonObject) -> dict[str, Any]:
+    given = _given(**params)
     run = given.get("run")
     if isinstance(run, str):
         given["run"] = {"name": run}

@@ -14,8 +14,8 @@ import httpx
 from darling_client._calls import (
     PartitionAsked,
     PreferenceAsked,
-    RewardAsked,
-    RolloutAsked,
+    RewardParams,
+    RolloutParams,
     partition_call,
     preference_call,
     rewards_call,
@@ -49,37 +49,39 @@ class Client(Options):
 
     _http: tuple[int, httpx.Client] | None = None
 
-    def rewards(self, groups: Sequence[Group], **asked: Unpack[RewardAsked]) -> list[GroupRewards]:
+    def rewards(
+        self, groups: Sequence[Group], **params: Unpack[RewardParams]
+    ) -> list[GroupRewards]:
         """Quality shaped by diversity, group by group, in the order given.
 
         Raises `DarlingError`, of which `Unavailable` only after `patience_s`.
         """
-        return all_answered(self.try_rewards(groups, **asked))
+        return all_answered(self.try_rewards(groups, **params))
 
     def try_rewards(
-        self, groups: Sequence[Group], **asked: Unpack[RewardAsked]
+        self, groups: Sequence[Group], **params: Unpack[RewardParams]
     ) -> list[GroupRewards | Unavailable]:
         """As `rewards`, with the reason in place of each group that got no answer in time."""
-        return self._answers([rewards_call(group, asked) for group in groups])
+        return self._answers([rewards_call(group, params) for group in groups])
 
     def partitions(
-        self, groups: Sequence[Group], **asked: Unpack[PartitionAsked]
+        self, groups: Sequence[Group], **params: Unpack[PartitionAsked]
     ) -> list[GroupPartition]:
         """Classes and diversity without quality."""
-        calls = [partition_call(group, asked) for group in groups]
+        calls = [partition_call(group, params) for group in groups]
         return all_answered(self._answers(calls))
 
     def preferences(
-        self, groups: Sequence[Group], **asked: Unpack[PreferenceAsked]
+        self, groups: Sequence[Group], **params: Unpack[PreferenceAsked]
     ) -> list[GroupPreference]:
         """DivPO's pair of each group: the rollout to prefer, and the one to prefer it to."""
-        calls = [preference_call(group, asked) for group in groups]
+        calls = [preference_call(group, params) for group in groups]
         return all_answered(self._answers(calls))
 
-    def rollout(self, rollout: CohortRollout, **asked: Unpack[RolloutAsked]) -> RolloutReward:
+    def rollout(self, rollout: CohortRollout, **params: Unpack[RolloutParams]) -> RolloutReward:
         """One rollout's reward; waits until its siblings have been sent too, by whomever."""
         deadline = self.deadline(rollout.deadline_s)
-        return self._answer(rollout_call(rollout, asked), deadline, Event())
+        return self._answer(rollout_call(rollout, params), deadline, Event())
 
     def close(self) -> None:
         """Closes the idle connections; the next request opens new ones."""

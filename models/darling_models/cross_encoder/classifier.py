@@ -9,7 +9,7 @@ How a checkpoint wants to be used comes from the settings, else from the preset 
 else from these attributes of its config.json, else from its tokenizer and the usual conventions:
 
     equivalence_template      "[CLS]{a}[SEP]{b}[SEP]", special tokens included
-    equivalence_side_length   tokens of each text
+    equivalence_max_tokens_per_text   tokens of each text
     equivalence_max_length    tokens of the pair
     equivalence_label         index of the "equivalent" label
     equivalence_threshold     probability above which two texts are equivalent
@@ -35,7 +35,7 @@ from darling_models.runtime.precision import dtype_of, name_of
 from darling_models.runtime.tiles import run_in_tiles
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
-LONGEST_INPUT = 8192
+MAX_INPUT_TOKENS = 8192
 """Tokens of a pair when neither the checkpoint nor the settings give a limit."""
 
 
@@ -66,10 +66,10 @@ class CrossEncoder(Pairwise):
             preset and preset.template,
             getattr(config, "equivalence_template", None),
         )
-        side_length = _first(
-            options.side_length,
-            preset and preset.side_length,
-            getattr(config, "equivalence_side_length", None),
+        max_tokens_per_text = _first(
+            options.max_tokens_per_text,
+            preset and preset.max_tokens_per_text,
+            getattr(config, "equivalence_max_tokens_per_text", None),
         )
         max_length = _first(
             options.max_length,
@@ -84,12 +84,16 @@ class CrossEncoder(Pairwise):
         self._shared = None
         if self._packed is None and options.runtime != "tiles" and not self._segments:
             self._shared = SharedPrefix.of(self._model, options.device)
-        self._pairs = PairEncoder(tokenizer, template, side_length, max_length)
-        read = f"{side_length} tokens a side" if side_length else f"{max_length} tokens"
+        self._pairs = PairEncoder(tokenizer, template, max_tokens_per_text, max_length)
+        read = (
+            f"{max_tokens_per_text} tokens a side"
+            if max_tokens_per_text
+            else f"{max_length} tokens"
+        )
         self.info = options.apply(
             ModelInfo(
                 id=name or f"cross-encoder:{path}",
-                revision=self._fingerprint(template, side_length, max_length),
+                revision=self._fingerprint(template, max_tokens_per_text, max_length),
                 threshold=float(threshold),
                 linkage="average",
                 description=f"{config.model_type} in {name_of(self._model.dtype)} over pairs of at "
@@ -232,5 +236,5 @@ def _similar_label(config: Any, chosen: int | None) -> int:
 
 
 def longest_input(tokenizer: Any, config: Any) -> int:
-    positions = getattr(config, "max_position_embeddings", None) or LONGEST_INPUT
-    return int(min(tokenizer.model_max_length, positions, LONGEST_INPUT))
+    positions = getattr(config, "max_position_embeddings", None) or MAX_INPUT_TOKENS
+    return int(min(tokenizer.model_max_length, positions, MAX_INPUT_TOKENS))

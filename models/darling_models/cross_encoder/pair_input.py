@@ -77,7 +77,7 @@ class Frame:
 
 class PairEncoder:
     def __init__(
-        self, tokenizer: Any, template: str | None, side_length: int | None, max_length: int
+        self, tokenizer: Any, template: str | None, max_tokens_per_text: int | None, max_length: int
     ) -> None:
         """Raises `ModelError` if the tokenizer or the template cannot make one input of two."""
         if not tokenizer.is_fast:
@@ -85,7 +85,7 @@ class PairEncoder:
         self._tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._side_length = side_length
+        self._max_tokens_per_text = max_tokens_per_text
         self._frame = (
             Frame.of_tokenizer(self._tokenizer)
             if template is None
@@ -128,8 +128,8 @@ class PairEncoder:
 
         As tokenizers' `longest_first` does it, to the token: an odd one goes to the longer side.
         """
-        if self._side_length is not None:
-            a, b = min(a, self._side_length), min(b, self._side_length)
+        if self._max_tokens_per_text is not None:
+            a, b = min(a, self._max_tokens_per_text), min(b, self._max_tokens_per_text)
         if a + b <= self._room:
             return a, b
         shorter = min(a, b, self._room // 2)

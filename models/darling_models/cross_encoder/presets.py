@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class Preset:
     template: str
     """Special tokens and all, with {a} and {b} for the texts."""
-    side_length: int
+    max_tokens_per_text: int
     """Tokens of each text."""
     threshold: float
     similar_label: int = 1
@@ -27,14 +27,14 @@ BERT_PAIR = "[CLS]{a}[SEP]{b}[SEP]"
 PRESETS = {
     "noveltybench-deberta": Preset(
         template=BERT_PAIR,
-        side_length=128,
+        max_tokens_per_text=128,
         threshold=0.102,
         checkpoint="yimingzhang/deberta-v3-large-generation-similarity",
         tokenizer="microsoft/deberta-v3-large",
     ),
-    "darling-modernbert": Preset(template=BERT_PAIR, side_length=1022, threshold=0.32),
+    "darling-modernbert": Preset(template=BERT_PAIR, max_tokens_per_text=1022, threshold=0.32),
     # Qwen has neither [CLS] nor [SEP]: the published code puts its chat markers in their place.
     "darling-qwen3": Preset(
-        template="<|im_start|>{a}<|im_end|>{b}<|im_end|>", side_length=2046, threshold=0.5
+        template="<|im_start|>{a}<|im_end|>{b}<|im_end|>", max_tokens_per_text=2046, threshold=0.5
     ),
 }

@@ -19,7 +19,7 @@ from darling_models.protocol import FloatArray, IntArray
 
 CHUNK_TOKENS = 128
 SENTENCE_TOKENS = 64
-MOST_SENTENCES = 128
+MAX_SENTENCES = 128
 """Of a longer text, neighbouring sentences are merged, so that comparing stays affordable."""
 KEY_TOKENS = 96
 EARLY_TOKENS = 24
@@ -183,8 +183,8 @@ def _sentence_edges(text: str, tokenized: TokenizedText) -> IntArray:
     bounds = [0, *cuts.tolist(), len(tokenized.ids)]
     pieces = [_even_edges(start, end, SENTENCE_TOKENS)[1:] for start, end in pairwise(bounds)]
     edges = np.concatenate([[0], *pieces])
-    if len(edges) > MOST_SENTENCES + 1:
-        edges = edges[np.linspace(0, len(edges) - 1, MOST_SENTENCES + 1).astype(np.int64)]
+    if len(edges) > MAX_SENTENCES + 1:
+        edges = edges[np.linspace(0, len(edges) - 1, MAX_SENTENCES + 1).astype(np.int64)]
     return edges
 
 

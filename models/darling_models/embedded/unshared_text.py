@@ -65,7 +65,7 @@ class Sentences:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Remainder:
     """What is left of a text without some sentences."""
 
     vectors: Vectors
@@ -126,7 +126,7 @@ def _of_pair(
     """Features of two texts that share a sentence at least."""
     common_a, common_b = np.isin(a.codes, b.codes), np.isin(b.codes, a.codes)
     shared = [float(s.tokens[c].sum() / s.tokens.sum()) for s, c in ((a, common_a), (b, common_b))]
-    left, right = _rest(a, ~common_a), _rest(b, ~common_b)
+    left, right = _remainder(a, ~common_a), _remainder(b, ~common_b)
     values = {
         "shared_low": min(shared),
         "shared_high": max(shared),
@@ -158,12 +158,12 @@ def _of_pair(
     return values
 
 
-def _rest(text: Sentences, kept: NDArray[np.bool_]) -> Rest:
+def _remainder(text: Sentences, kept: NDArray[np.bool_]) -> Remainder:
     vectors, tokens = text.vectors[kept], text.tokens[kept]
     total = float(tokens.sum())
     mean = tokens @ vectors
     owned = np.repeat(kept, np.diff(text.edges))
-    return Rest(
+    return Remainder(
         vectors=vectors,
         share=tokens / max(total, 1.0),
         document=mean / max(float(np.sqrt(mean @ mean)), 1e-6),

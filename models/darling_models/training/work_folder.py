@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class WorkFolder:
     """Where encoders come from, and where what took long is kept."""
 
     weights: Path

@@ -39,12 +39,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="for evaluation.json and plots")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--most-pairs", type=int, metavar="N", help="a random sample of the pairs")
+    parser.add_argument("--max-pairs", type=int, metavar="N", help="a random sample of the pairs")
     parser.add_argument(
-        "--most-groups", type=int, metavar="N", help="likewise of groups and of maths problems"
+        "--max-groups", type=int, metavar="N", help="likewise of groups and of maths problems"
     )
     parser.add_argument(
-        "--most-lengthened",
+        "--max-lengthened",
         type=int,
         default=100,
         metavar="N",
@@ -88,7 +88,9 @@ def add_train_cross_encoder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="where a stopped run keeps its work, and goes on"
     )
-    parser.add_argument("--side-length", type=int, default=254, help="tokens a side; default 254")
+    parser.add_argument(
+        "--max-tokens-per-text", type=int, default=254, help="tokens a side; default 254"
+    )
     parser.add_argument("--template", help="such as [CLS]{a}[SEP]{b}[SEP]")
     parser.add_argument("--teacher-pairs", type=int, default=5000, help="default 5000")
     parser.add_argument("--epochs", type=int, default=3, help="over people's pairs; default 3")
@@ -105,7 +107,7 @@ def train_cross_encoder(given: argparse.Namespace) -> int:
     )
 
     recipe = CrossEncoderRecipe(
-        side_length=given.side_length,
+        max_tokens_per_text=given.max_tokens_per_text,
         template=given.template,
         teacher_pairs=given.teacher_pairs,
         human_epochs=given.epochs,

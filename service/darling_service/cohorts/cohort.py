@@ -57,17 +57,17 @@ class Member:
 @dataclass(slots=True, eq=False)
 class Cohort:
     key: Key
-    facts: RolloutRequest
+    first_request: RolloutRequest
     """The first member's request: what it says of the group, the others must say too."""
-    told_size: int | None
+    stated_size: int | None
     """The group's size, once a sibling says it."""
-    usual_size: int | None
+    default_size: int | None
     """Its size as long as none does."""
     reserved: int
     """Bytes set aside for members that are still to come."""
     opened: float
-    quiet_s: float | None = None
-    quiet_from: float = 0.0
+    idle_timeout_s: float | None = None
+    idle_from: float = 0.0
     members: dict[MemberId, Member] = field(default_factory=dict)
     gathering: bool = True
     timer: asyncio.TimerHandle | None = None
@@ -77,7 +77,7 @@ class Cohort:
 
     @property
     def size(self) -> int | None:
-        return self.told_size or self.usual_size
+        return self.stated_size or self.default_size
 
     @property
     def full(self) -> bool:
@@ -87,13 +87,13 @@ class Cohort:
     def used(self) -> int:
         return sum(member.nbytes for member in self.members.values())
 
-    def due(self, default_quiet_s: float) -> float:
+    def due(self, default_idle_timeout_s: float) -> float:
         """Event-loop time at which to stop gathering."""
         due = min(member.due for member in self.members.values())
-        quiet_s = self.quiet_s
-        if quiet_s is None and self.size is None:
-            quiet_s = default_quiet_s
-        return due if quiet_s is None else min(due, self.quiet_from + quiet_s)
+        idle_timeout_s = self.idle_timeout_s
+        if idle_timeout_s is None and self.size is None:
+            idle_timeout_s = default_idle_timeout_s
+        return due if idle_timeout_s is None else min(due, self.idle_from + idle_timeout_s)
 
     def in_order(self) -> list[Member]:
         """The members by id: integers, then strings, then those without one as they came."""
@@ -120,15 +120,15 @@ class Cohort:
 
     def agree(self, request: RolloutRequest) -> None:
         """Raises `Conflict` or `Invalid` if the request says other things of the group."""
-        facts = self.facts
+        first_request = self.first_request
         same = {
-            "prompt": facts.prompt_text() == request.prompt_text(),
-            "reference": facts.reference == request.reference,
-            "reward": facts.reward == request.reward,
-            "partition": facts.partition == request.partition,
-            "model": facts.model == request.model,
-            "group_size": None in (request.group_size, self.told_size)
-            or request.group_size == self.told_size,
+            "prompt": first_request.prompt_text() == request.prompt_text(),
+            "reference": first_request.reference == request.reference,
+            "reward": first_request.reward == request.reward,
+            "partition": first_request.partition == request.partition,
+            "model": first_request.model == request.model,
+            "group_size": None in (request.group_size, self.stated_size)
+            or request.group_size == self.stated_size,
         }
         if differing := [name for name, equal in same.items() if not equal]:
             raise Conflict(
@@ -136,15 +136,15 @@ class Cohort:
                 f"{self.key.group_id!r} that came before; send the same in all of them, and "
                 "another group_id, attempt or run for another group"
             )
-        ours, theirs = _quality_field(facts), _quality_field(request)
+        ours, theirs = _quality_field(first_request), _quality_field(request)
         if ours != theirs:
             message = "given in some rollouts of the group; give it in all of them or in none"
             raise Invalid([FieldError((ours or theirs or "quality",), message)])
         needs_verdicts = request.reward.needs_correctness or request.reward.among == "correct"
-        if needs_verdicts and (facts.correct is None) != (request.correct is None):
+        if needs_verdicts and (first_request.correct is None) != (request.correct is None):
             message = "given in some rollouts of the group; give it in all of them or in none"
             raise Invalid([FieldError(("correct",), message)])
-        known, sent = _width(facts), _width(request)
+        known, sent = _width(first_request), _width(request)
         if None not in (known, sent) and known != sent:
             message = f"{sent} scores, where the siblings that came before have {known}"
             raise Invalid([FieldError(("solutions", 0), message)])

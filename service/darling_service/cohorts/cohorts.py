@@ -26,7 +26,7 @@ from darling_service.scoring import inputs
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_FULL_S = 2.0
-LONGEST_PAUSE_S = 5.0
+MAX_PAUSE_S = 5.0
 """Between two tries to get a cohort into a full queue."""
 
 
@@ -155,9 +155,9 @@ class Cohorts:
             self._score(cohort, [member])
             return member
         self._count("joined")
-        cohort.told_size = cohort.told_size or request.group_size
-        cohort.quiet_s = request.quiet_s or cohort.quiet_s
-        cohort.quiet_from = loop.time()
+        cohort.stated_size = cohort.stated_size or request.group_size
+        cohort.idle_timeout_s = request.idle_timeout_s or cohort.idle_timeout_s
+        cohort.idle_from = loop.time()
         if cohort.full or len(cohort.members) == self._settings.max_rollouts:
             self._end(cohort)
         else:
@@ -167,7 +167,7 @@ class Cohorts:
     def _wait(self, cohort: Cohort) -> None:
         if cohort.timer is not None:
             cohort.timer.cancel()
-        due = cohort.due(self._settings.cohort_quiet_s)
+        due = cohort.due(self._settings.cohort_idle_timeout_s)
         cohort.timer = asyncio.get_running_loop().call_at(due, self._end, cohort)
 
     def _abandon(self, cohort: Cohort, member: Member) -> None:
@@ -224,7 +224,7 @@ class Cohorts:
         """The group's answer; when the queue is full, the cohort waits, for its callers do."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._settings.request_timeout_s
-        request = cohort.facts.group([member.rollout for member in members])
+        request = cohort.first_request.group([member.rollout for member in members])
         if request.reward.k is not None and request.reward.k > len(members):
             # A partial group has rewards still, though no advantage over so many tries.
             without = request.reward.model_copy(update={"advantage": None, "k": None})
@@ -235,7 +235,7 @@ class Cohorts:
             except Overloaded as problem:
                 if loop.time() > give_up:
                     raise
-                await asyncio.sleep(min(problem.retry_after_s or 1.0, LONGEST_PAUSE_S))
+                await asyncio.sleep(min(problem.retry_after_s or 1.0, MAX_PAUSE_S))
             except Invalid as problem:
                 raise inputs.of_one_rollout(problem) from None
 
@@ -257,7 +257,7 @@ class Cohorts:
         if self._cohorts.get(cohort.key) is cohort:
             self._finished[cohort] = None
             cohort.timer = asyncio.get_running_loop().call_later(
-                self._settings.cohort_keep_s, self._forget, cohort
+                self._settings.cohort_ttl_s, self._forget, cohort
             )
 
     def _forget(self, cohort: Cohort) -> None:

@@ -97,8 +97,8 @@ class Engine:
         classifier: EquivalenceClassifier,
         cache: ResultCache,
         telemetry: Telemetry,
-        batch_tokens: int,
-        queue_tokens: int,
+        max_batch_tokens: int,
+        max_queue_tokens: int,
         shared: SharedCache | None = None,
     ) -> None:
         self.classifier = classifier
@@ -106,8 +106,8 @@ class Engine:
         self._cache = cache
         self._shared = shared if isinstance(classifier, Pairwise) else None
         self._telemetry = telemetry
-        self._batch_tokens = batch_tokens
-        self._queue_tokens = queue_tokens
+        self._max_batch_tokens = max_batch_tokens
+        self._max_queue_tokens = max_queue_tokens
         self._fingerprint = f"{classifier.info.id}@{classifier.info.revision}:".encode()
         self._reserved = 0
         self._tokens_per_second = 5_000.0  # until batches have been timed
@@ -165,12 +165,12 @@ class Engine:
         A request bigger than the queue is let in when nothing else waits, so that none is refused
         for ever.
         """
-        if self._reserved and self._reserved + tokens > self._queue_tokens:
+        if self._reserved and self._reserved + tokens > self._max_queue_tokens:
             self._telemetry.refused.inc()
             wait = self._reserved / self._tokens_per_second
             raise Overloaded(
-                f"{self._reserved} tokens wait for the model and queue_tokens is "
-                f"{self._queue_tokens}; send this again later, or smaller",
+                f"{self._reserved} tokens wait for the model and max_queue_tokens is "
+                f"{self._max_queue_tokens}; send this again later, or smaller",
                 retry_after_s=wait,
             )
         self._reserve(tokens)
@@ -245,7 +245,7 @@ class Engine:
 
     def _next_batch(self) -> list[Work]:
         batch: list[Work] = []
-        room = self._batch_tokens
+        room = self._max_batch_tokens
         while self._line:
             turn = self._line[0]
             if not turn.works:
@@ -262,7 +262,7 @@ class Engine:
             batch.append(turn.works.popleft())
             room -= work.unit.tokens
             turn.spent += work.unit.tokens
-            if turn.spent >= TURN_BATCHES * self._batch_tokens:
+            if turn.spent >= TURN_BATCHES * self._max_batch_tokens:
                 turn.spent = 0
                 self._line.rotate(-1)
         return batch

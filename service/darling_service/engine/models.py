@@ -43,8 +43,8 @@ class Engines:
                 classifier,
                 self._cache,
                 self._telemetry,
-                self._settings.batch_tokens,
-                self._settings.queue_tokens,
+                self._settings.max_batch_tokens,
+                self._settings.max_queue_tokens,
                 self._shared,
             )
             await engine.start()

@@ -22,7 +22,7 @@ READ_S = 0.1
 WRITE_S = 1.0
 REST_S = 5.0
 KEEP_S = 7 * 24 * 3600
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 """Results that wait to be written; more are dropped."""
 PREFIX = b"darling:"
 PACKED = struct.Struct("<dI?")
@@ -63,7 +63,7 @@ class SharedCache:
 
     def put(self, key: bytes, result: PairResult) -> None:
         """Writes it soon, or never."""
-        if self._resting() or len(self._waiting) >= MOST_WAITING:
+        if self._resting() or len(self._waiting) >= MAX_WAITING:
             return
         packed = PACKED.pack(result.probability, result.tokens, result.truncated)
         self._waiting[PREFIX + key] = packed

@@ -13,7 +13,7 @@ from darling_service.evaluation.records import Record, read
 from darling_service.evaluation.report import Report, Run, report
 from darling_service.settings import Settings
 
-MOST_TRIES = 1024
+MAX_TRIES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _choices(request: Request, records: Sequence[Record]) -> Choices:
     size = request.size or fewest
     if size > fewest:
         raise ValueError(f"--size {size}, but a record has only {fewest} rollouts; ask for fewer")
-    doubled = [2**k for k in range(MOST_TRIES.bit_length()) if 2**k <= fewest]
+    doubled = [2**k for k in range(MAX_TRIES.bit_length()) if 2**k <= fewest]
     return Choices(
         size=size,
         ks=sorted(request.ks or doubled),

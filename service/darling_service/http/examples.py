@@ -190,7 +190,7 @@ MODELS_ANSWER: dict[str, Any] = {
         "max_pairs": 65536,
         "max_chars": 200000,
         "max_body_bytes": 67108864,
-        "queue_tokens": 2000000,
+        "max_queue_tokens": 2000000,
         "cohort_bytes": 2147483648,
     },
 }

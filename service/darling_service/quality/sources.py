@@ -24,14 +24,14 @@ from darling_models.remote.hosts import Hosts, InputRejected
 
 from darling_service.errors import FieldError, Invalid, Overloaded, Unavailable
 from darling_service.rewards.quality import from_label
-from darling_service.schemas.fields import LARGEST_SCORE
+from darling_service.schemas.fields import MAX_SCORE
 from darling_service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 REQUESTS_PER_HOST = 64
 MODEL_BATCH = 16
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 """Rollouts that may wait for the reward model; beyond it, 429."""
 RETRY_AFTER_S = 5.0
 
@@ -80,7 +80,7 @@ class Qualities:
     async def of(self, sample: Sample, name: str | None) -> float:
         """The sample's quality from the source of this name, or the default one."""
         quality = await self._source(name or self._default).quality(sample)
-        if not (math.isfinite(quality) and abs(quality) <= LARGEST_SCORE):
+        if not (math.isfinite(quality) and abs(quality) <= MAX_SCORE):
             log.warning("a quality source said %r", quality)
             raise Unavailable(f"the quality source said {quality}", retry_after_s=RETRY_AFTER_S)
         return quality
@@ -147,8 +147,8 @@ class LearnedReward:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reward-model")
 
     async def quality(self, sample: Sample) -> float:
-        if len(self._waiting) >= MOST_WAITING:
-            full = f"{MOST_WAITING} rollouts wait for the reward model; send this again later"
+        if len(self._waiting) >= MAX_WAITING:
+            full = f"{MAX_WAITING} rollouts wait for the reward model; send this again later"
             raise Overloaded(full, retry_after_s=RETRY_AFTER_S)
         scored: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append((sample, scored))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from darling_models.protocol import OperatingPoint
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-LARGEST_SCORE = 1e30
+MAX_SCORE = 1e30
 """What a group's sums and squares stay finite with."""
 
 
@@ -40,4 +40,4 @@ THRESHOLD = (
     "Default: the model's own."
 )
 Wait = Annotated[Number, Field(gt=0, le=86_400)]
-Score = Annotated[Number, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]
+Score = Annotated[Number, Field(ge=-MAX_SCORE, le=MAX_SCORE)]

@@ -153,7 +153,7 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
     deadline_s: Wait | None = Field(
         None, description="Seconds to wait for siblings; then those present are the group."
     )
-    quiet_s: Wait | None = Field(
+    idle_timeout_s: Wait | None = Field(
         None,
         description="Seconds without a new sibling after which those present are the group. "
         "Default: never where the group's size is known.",

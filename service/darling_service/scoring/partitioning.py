@@ -25,7 +25,7 @@ from darling_service.schemas.responses import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PartitionRule:
     """How probabilities become a partition."""
 
     threshold: float
@@ -82,7 +82,7 @@ Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Asked]]
 
 
 async def judge_groups(
-    engine: Engine, groups: Sequence[tuple[str, Sequence[str]]], rule: Rule, usage: Usage
+    engine: Engine, groups: Sequence[tuple[str, Sequence[str]]], rule: PartitionRule, usage: Usage
 ) -> list[JudgedGroup]:
     """Judges (prompt, texts) groups, all in the queue at once; adds what it cost to `usage`."""
     distinct = [_distinct(texts, rule) for _, texts in groups]
@@ -170,7 +170,7 @@ def _until_connected(threshold: float) -> Ask:
     return ask
 
 
-def _distinct(texts: Sequence[str], rule: Rule) -> _Distinct:
+def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
     distinct = sorted(set(texts))
     number = {text: k for k, text in enumerate(distinct)}
     member = np.asarray([number[text] for text in texts], dtype=np.int64)
@@ -185,7 +185,7 @@ def _distinct(texts: Sequence[str], rule: Rule) -> _Distinct:
     return _Distinct(distinct, member, matrix, pairs)
 
 
-def _partitioned(group: _Distinct, answer: _Asked, rule: Rule) -> JudgedGroup:
+def _partitioned(group: _Distinct, answer: _Asked, rule: PartitionRule) -> JudgedGroup:
     _fill(group.matrix, group.pairs, answer.values)
     everyone = np.ix_(group.member, group.member)
     full = group.matrix[everyone]

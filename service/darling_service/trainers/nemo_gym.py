@@ -21,7 +21,7 @@ from darling_service.quality.sources import Sample
 from darling_service.trainers.messages import ForeignMessage, as_messages, text_in
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean
-from darling_service.trainers.rollouts import Trained, flags, group_of, reward, text_of
+from darling_service.trainers.rollouts import TrainerRollout, flags, group_of, reward, text_of
 
 router = APIRouter()
 
@@ -88,13 +88,13 @@ async def seed_session() -> Response:
     return json_answer({})
 
 
-def _rollout(body: NemoGymRequest, size: int | None) -> Trained:
+def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
     messages = as_messages(body.responses_create_params.input)
     label = text_of(body.label if body.expected_answer is None else body.expected_answer)
     said = [text_in(item) for item in body.response.output if item.role == "assistant"]
     sample = Sample(messages, clean("\n\n".join(said)), label)
     if body.group is not None:
         group = group_of("group", str(body.group), json.dumps(messages))
-        return Trained(sample, group, size, body.attempt or 0, body.rollout)
+        return TrainerRollout(sample, group, size, body.attempt or 0, body.rollout)
     task = None if body.task is None else str(body.task)
-    return Trained(sample, group_of("task", task, json.dumps(messages)), size)
+    return TrainerRollout(sample, group_of("task", task, json.dumps(messages)), size)

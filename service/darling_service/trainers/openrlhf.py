@@ -23,9 +23,16 @@ from darling_service.schemas.responses import RolloutAnswer
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean, response_of
-from darling_service.trainers.rollouts import Patience, Trained, flags, group_of, rewards, text_of
+from darling_service.trainers.rollouts import (
+    TimeBudget,
+    TrainerRollout,
+    flags,
+    group_of,
+    rewards,
+    text_of,
+)
 
-PATIENCE = Patience(wait_s=150, answer_s=170)
+TIME_BUDGET = TimeBudget(wait_s=150, answer_s=170)
 
 router = APIRouter()
 
@@ -69,11 +76,13 @@ async def get_reward(request: Request) -> Response:
     rollouts = _rollouts(body, query.n, telemetry)
     if not rollouts:
         return json_answer({"rewards": [], "scores": [], "extra_logs": {}})
-    found = await while_connected(request, rewards(request, rollouts, query, PATIENCE))
+    found = await while_connected(request, rewards(request, rollouts, query, TIME_BUDGET))
     return json_answer(_answer(found), flags(*found))
 
 
-def _rollouts(body: OpenRLHFRequest, size: int | None, telemetry: Telemetry) -> list[Trained]:
+def _rollouts(
+    body: OpenRLHFRequest, size: int | None, telemetry: Telemetry
+) -> list[TrainerRollout]:
     labels = [None] * len(body.query) if body.labels is None else list(map(text_of, body.labels))
     for name, column in (("prompts", body.prompts), ("labels", labels)):
         if len(column) != len(body.query):
@@ -91,7 +100,7 @@ def _rollouts(body: OpenRLHFRequest, size: int | None, telemetry: Telemetry) -> 
         sample = Sample(messages, text, label, (prompt, written))
         # A list of several rollouts without a size is a whole batch: it holds whole groups.
         rollouts.append(
-            Trained(sample, group, size or (together[group] if len(groups) > 1 else None))
+            TrainerRollout(sample, group, size or (together[group] if len(groups) > 1 else None))
         )
     return rollouts
 

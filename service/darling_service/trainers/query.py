@@ -25,7 +25,7 @@ class Query(BaseModel):
     n: int | None = Field(None, ge=1, description="Rollouts of a group.")
     run: str | None = Field(None, description="Keeps the groups of several trainings apart.")
     deadline_s: Wait | None = None
-    quiet_s: Wait | None = None
+    idle_timeout_s: Wait | None = None
     quality: str | None = Field(None, description="A quality source.")
     model: str | None = None
     token: str | None = Field(None, description="The API key.")

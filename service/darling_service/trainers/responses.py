@@ -8,7 +8,7 @@ AT_AN_END = re.compile(
     r"(?:</?s>|<(?:pad|unk|bos|eos|cls|sep)>|<(?:start|end)_of_turn>|\[(?:PAD|CLS|SEP|EOS|BOS)\])"
 )
 """Tokens that may be part of a text, such as HTML's <s>: they go at its ends only."""
-SHORTEST_OVERLAP = 8
+MIN_OVERLAP_CHARS = 8
 """Characters of a prompt cut from the left that are enough to know it by."""
 
 
@@ -41,7 +41,7 @@ def response_of(query: str, prompt: str) -> str | None:
     if bare_prompt and bare_query.startswith(bare_prompt):
         return clean(bare_query[len(bare_prompt) :])
     overlap = _overlap(prompt, query)
-    return clean(query[overlap:]) if overlap >= SHORTEST_OVERLAP else None
+    return clean(query[overlap:]) if overlap >= MIN_OVERLAP_CHARS else None
 
 
 def _last(text: str) -> int | None:

@@ -17,11 +17,11 @@ from darling_service.schemas.responses import RolloutAnswer
 from darling_service.trainers.query import Query
 
 RETRY_AFTER_LATE_S = 1.0
-SOONEST_S = 0.001
+MIN_WAIT_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TimeBudget:
     """What a trainer's own time-out leaves."""
 
     wait_s: float
@@ -30,11 +30,11 @@ class Patience:
     """Most seconds until an answer, be it that the trainer should ask again."""
 
 
-FOR_EVER = Patience(wait_s=86_400, answer_s=86_400)
+FOR_EVER = TimeBudget(wait_s=86_400, answer_s=86_400)
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainerRollout:
     """A rollout as a trainer tells of it."""
 
     sample: Sample
@@ -45,16 +45,16 @@ class Trained:
 
 
 async def reward(
-    request: Request, rollout: Trained, query: Query, patience: Patience = FOR_EVER
+    request: Request, rollout: TrainerRollout, query: Query, budget: TimeBudget = FOR_EVER
 ) -> RolloutAnswer:
     """The rollout's share of its group's answer. Raises what the cohort door raises."""
     state, loop = request.app.state, asyncio.get_running_loop()
     started = loop.time()
-    wait_s = min(query.deadline_s or state.pipeline.settings.cohort_deadline_s, patience.wait_s)
+    wait_s = min(query.deadline_s or state.pipeline.settings.cohort_deadline_s, budget.wait_s)
     try:
-        async with asyncio.timeout(patience.answer_s):
+        async with asyncio.timeout(budget.answer_s):
             quality = await state.qualities.of(rollout.sample, query.quality)
-            left_s = max(wait_s - (loop.time() - started), SOONEST_S)
+            left_s = max(wait_s - (loop.time() - started), MIN_WAIT_S)
             asked = _asked(rollout, query, quality, left_s)
             answer: RolloutAnswer = await state.cohorts.reward(asked)
             return answer
@@ -64,18 +64,20 @@ async def reward(
 
 
 async def rewards(
-    request: Request, rollouts: Sequence[Trained], query: Query, patience: Patience
+    request: Request, rollouts: Sequence[TrainerRollout], query: Query, budget: TimeBudget
 ) -> list[RolloutAnswer]:
     """The same of several rollouts; when one fails, the others leave their cohorts."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(reward(request, r, query, patience)) for r in rollouts]
+            running = [tasks.create_task(reward(request, r, query, budget)) for r in rollouts]
     except* Problem as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in running]
 
 
-def _asked(rollout: Trained, query: Query, quality: float, deadline_s: float) -> RolloutRequest:
+def _asked(
+    rollout: TrainerRollout, query: Query, quality: float, deadline_s: float
+) -> RolloutRequest:
     return valid(
         {
             "run": query.run,
@@ -87,7 +89,7 @@ def _asked(rollout: Trained, query: Query, quality: float, deadline_s: float) ->
             "text": rollout.sample.text,
             "quality": quality,
             "deadline_s": deadline_s,
-            "quiet_s": query.quiet_s,
+            "idle_timeout_s": query.idle_timeout_s,
             "reward": query.reward,
             "partition": query.partition,
             "model": query.model,

@@ -21,9 +21,16 @@ from darling_service.schemas.responses import RolloutAnswer
 from darling_service.trainers.messages import ForeignMessage, as_messages
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean
-from darling_service.trainers.rollouts import Patience, Trained, flags, group_of, reward, text_of
+from darling_service.trainers.rollouts import (
+    TimeBudget,
+    TrainerRollout,
+    flags,
+    group_of,
+    reward,
+    text_of,
+)
 
-PATIENCE = Patience(wait_s=100, answer_s=110)
+TIME_BUDGET = TimeBudget(wait_s=100, answer_s=110)
 
 router = APIRouter()
 
@@ -58,8 +65,8 @@ async def rm(request: Request) -> Response:
     body = await read_body(request, SlimeRequest, limit)
     messages, label = as_messages(body.prompt), text_of(body.label)
     group = group_of(*(part for m in messages for part in m.values()), label)
-    trained = Trained(Sample(messages, clean(body.response), label), group, query.n)
-    found = await while_connected(request, reward(request, trained, query, PATIENCE))
+    trained = TrainerRollout(Sample(messages, clean(body.response), label), group, query.n)
+    found = await while_connected(request, reward(request, trained, query, TIME_BUDGET))
     answer = found["reward"] if query.answer == "number" else _object(found)
     return json_answer(answer, flags(found))
 

@@ -23,7 +23,7 @@ from darling_client.trainers._quality import quality_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardAsked
+    from darling_client._calls import RewardParams
 
 Reward = Callable[[Prompt, Sequence[str], Mapping[str, Any]], Awaitable["list[float] | None"]]
 
@@ -32,7 +32,7 @@ def group_reward(
     quality: Callable[..., Any],
     *,
     client: AsyncClient | None = None,
-    **asked: Unpack[RewardAsked],
+    **params: Unpack[RewardParams],
 ) -> Reward:
     """An async function of (prompt, completions, dataset row): quality times diversity, or None.
 
@@ -52,7 +52,7 @@ def group_reward(
         rows = [Row(prompt, text, value) for text, value in zip(completions, judged, strict=True)]
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
         try:
-            scores = batch.scores(await client.rewards(batch.groups, **asked))
+            scores = batch.scores(await client.rewards(batch.groups, **params))
         except Unavailable as failure:
             log.warning("a group is rejected, as there is no reward for it: %s", failure)
             return None

@@ -21,7 +21,7 @@ from darling_client.trainers._batch import Batch, Row
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardAsked
+    from darling_client._calls import RewardParams
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -31,7 +31,7 @@ def environment(
     *,
     validation: bool = False,
     client: Client | None = None,
-    **asked: Unpack[RewardAsked],
+    **params: Unpack[RewardParams],
 ) -> type:
     """An `EnvironmentInterface` for one turn; wrap it with `ray.remote`.
 
@@ -75,7 +75,7 @@ def environment(
                     "service's /trainers/nemo-gym/verify"
                 )
             batch = Batch(rows, grouping)
-            scores = batch.scores(self._client.rewards(batch.groups, **asked))
+            scores = batch.scores(self._client.rewards(batch.groups, **params))
             rewards = [score.reward for score in scores if score is not None]
             if len(rewards) < len(scores):
                 raise ValueError("quality returned no finite number; give one")

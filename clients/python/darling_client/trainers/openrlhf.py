@@ -22,7 +22,7 @@ from darling_client.trainers._quality import quality_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardAsked
+    from darling_client._calls import RewardParams
 
 Quality = Callable[[str, str, Any], "float | Awaitable[float]"]
 
@@ -32,7 +32,7 @@ def agent_executor(
     *,
     remote_rm_url: str | list[str] | None = None,
     client: AsyncClient | None = None,
-    **asked: Unpack[RewardAsked],
+    **params: Unpack[RewardParams],
 ) -> type:
     """The class that OpenRLHF looks for; one of the two sources of quality has to be given.
 
@@ -49,7 +49,7 @@ def agent_executor(
 
     async def score(rows: list[Row]) -> list[Score | None]:
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
-        return batch.scores(await client.rewards(batch.groups, **asked))
+        return batch.scores(await client.rewards(batch.groups, **params))
 
     class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]
         def __init__(self) -> None:

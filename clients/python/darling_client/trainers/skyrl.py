@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from darling_client import AsyncClient
-from darling_client._calls import RewardAsked
+from darling_client._calls import RewardParams
 from darling_client._grouping import regroup
 from darling_client.trainers._batch import Batch, Row
 
@@ -27,7 +27,7 @@ class DarlingGenerator:
 
     darling_client: AsyncClient | None = None
     """Default: one by `DARLING_URL`."""
-    darling_asked: RewardAsked | None = None
+    darling_asked: RewardParams | None = None
     """reward, partition, run, model."""
 
     async def generate(self, input_batch: Any, **more: Any) -> Any:

@@ -18,7 +18,7 @@ from darling_client.trainers._quality import quality_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardAsked
+    from darling_client._calls import RewardParams
 
 GroupReward = Callable[[Any, Sequence[Any]], Coroutine[Any, Any, list[Any]]]
 
@@ -27,7 +27,7 @@ def group_reward(
     quality: Callable[[Any], float | Awaitable[float | None] | None],
     *,
     client: AsyncClient | None = None,
-    **asked: Unpack[RewardAsked],
+    **params: Unpack[RewardParams],
 ) -> GroupReward:
     """A function for `--custom-rm-path` with `--group-rm`: quality times diversity.
 
@@ -45,7 +45,7 @@ def group_reward(
             for sample, value in zip(samples, judged, strict=True)
         ]
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
-        scores = batch.scores(await client.rewards(batch.groups, **asked))
+        scores = batch.scores(await client.rewards(batch.groups, **params))
         key = getattr(args, "reward_key", None)
         rewards: list[Any] = []
         for sample, score in zip(samples, scores, strict=True):

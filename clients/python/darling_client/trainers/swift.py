@@ -17,7 +17,7 @@ from darling_client.trainers.trl import DarlingReward
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardAsked
+    from darling_client._calls import RewardParams
 
 
 def darling_orm(
@@ -26,7 +26,7 @@ def darling_orm(
     num_generations: int | None = None,
     client: Client | None = None,
     gather: bool = True,
-    **asked: Unpack[RewardAsked],
+    **params: Unpack[RewardParams],
 ) -> type:
     """An ORM class that returns quality times diversity.
 
@@ -47,7 +47,7 @@ def darling_orm(
                 num_generations_eval=getattr(args, "num_generations_eval", None),
                 client=client,
                 gather=gather,
-                **asked,
+                **params,
             )
 
         def __call__(

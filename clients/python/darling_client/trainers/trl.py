@@ -21,7 +21,7 @@ from darling_client.trainers._ranks import together
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardAsked
+    from darling_client._calls import RewardParams
 
 Quality = Callable[..., Any]
 """A TRL reward function: `quality(prompts=..., completions=..., **columns) -> list[float | None]`,
@@ -46,19 +46,19 @@ class DarlingReward:
         num_generations_eval: int | None = None,
         client: Client | None = None,
         gather: bool = True,
-        **asked: Unpack[RewardAsked],
+        **params: Unpack[RewardParams],
     ) -> None:
         """`num_generations`, `num_generations_eval`: as in GRPOConfig, which does not tell.
 
         `gather`: score the rows of all ranks together, as groups may straddle them. False where
         `per_device_train_batch_size * steps_per_generation` is a multiple of `num_generations`
-        saves the exchange. `asked`: reward, partition, run, model, as in `Client.rewards`.
+        saves the exchange. `params`: reward, partition, run, model, as in `Client.rewards`.
         """
         self.quality = quality
         self.sizes = list(dict.fromkeys([num_generations, num_generations_eval or num_generations]))
         self.client = client or Client()
         self.gather = gather
-        self.asked = asked
+        self.params = params
 
     def __call__(
         self,
@@ -84,7 +84,7 @@ class DarlingReward:
 
     def _score(self, rows: list[Row]) -> list[Score | None]:
         batch = Batch(rows, group_rows([row.prompt for row in rows], self.sizes))
-        return batch.scores(self.client.try_rewards(batch.groups, **self.asked))
+        return batch.scores(self.client.try_rewards(batch.groups, **self.params))
 
 
 def group_rows(prompts: Sequence[Prompt], sizes: Sequence[int]) -> Grouping:

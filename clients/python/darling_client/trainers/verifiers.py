@@ -20,14 +20,14 @@ from darling_client.trainers._quality import quality_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardAsked
+    from darling_client._calls import RewardParams
 
 
 def group_reward(
     quality: Callable[..., Any],
     *,
     client: AsyncClient | None = None,
-    **asked: Unpack[RewardAsked],
+    **params: Unpack[RewardParams],
 ) -> Callable[..., Awaitable[list[float]]]:
     """A function of whole groups, which verifiers knows by its plural parameters.
 
@@ -59,7 +59,7 @@ def group_reward(
             for prompt, completion, value in zip(prompts, completions, judged, strict=True)
         ]
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
-        scores = batch.scores(await client.rewards(batch.groups, **asked))
+        scores = batch.scores(await client.rewards(batch.groups, **params))
         if None in scores:
             raise ValueError("quality returned None or no finite number; give one")
         return [score.reward for score in scores if score is not None]

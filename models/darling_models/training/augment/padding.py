@@ -19,13 +19,13 @@ from darling_models.training.augment.short_answers import MadeUpPairs
 
 EVERY = 3
 """One pair in so many is padded."""
-FEWEST_WORDS, MOST_WORDS = 12, 1000
+MIN_WORDS, MAX_WORDS = 12, 1000
 """Padding of a pair; lengths between are equally likely by their logarithm."""
-MOST_BESIDE_PHRASES = 200
+MAX_WORDS_BESIDE_PHRASES = 200
 PAIR_WEIGHT, PHRASES_WEIGHT = 2, 10
 """How often a padded pair counts, beside what it was made from. With less, two short answers in the
 same hay still pass for equivalent; with more, pairs as they are suffer."""
-LEAST_WORDS = 4
+MIN_SENTENCE_WORDS = 4
 """Of a sentence that pads."""
 
 
@@ -35,7 +35,7 @@ def padded(pairs: Sequence[HumanPair], seed: int) -> tuple[list[HumanPair], IntA
     chosen = np.arange(0, len(pairs), EVERY)
     longer = []
     for pair in (pairs[k] for k in chosen.tolist()):
-        filler = _filler(pairs, pair.prompt, MOST_WORDS, random)
+        filler = _filler(pairs, pair.prompt, MAX_WORDS, random)
         longer.append(replace(pair, a=spread(pair.a, filler), b=spread(pair.b, filler)))
     return longer, chosen
 
@@ -49,7 +49,7 @@ def padded_phrases(
     for phrases in made:
         texts = list(phrases.texts)
         for k in np.flatnonzero(phrase_weights(len(texts)) > 1).tolist():
-            filler = _filler(pairs, phrases.prompt, MOST_BESIDE_PHRASES, random)
+            filler = _filler(pairs, phrases.prompt, MAX_WORDS_BESIDE_PHRASES, random)
             a, b = texts[k]
             texts[k] = spread(a, filler), spread(b, filler)
         found.append(replace(phrases, texts=texts))
@@ -78,14 +78,14 @@ def _filler(
     pairs: Sequence[HumanPair], prompt: str, most: int, random: np.random.Generator
 ) -> list[str]:
     """Sentences of texts to other prompts, of together at least so many words as were drawn."""
-    wanted = int(np.exp(random.uniform(np.log(FEWEST_WORDS), np.log(most))))
+    wanted = int(np.exp(random.uniform(np.log(MIN_WORDS), np.log(most))))
     found: list[str] = []
     while wanted > 0:
         donor = pairs[int(random.integers(len(pairs)))]
         if donor.prompt == prompt:
             continue
         sentences = [part.strip() for part in SENTENCE.split(donor.a)]
-        sentences = [part for part in sentences if len(part.split()) >= LEAST_WORDS]
+        sentences = [part for part in sentences if len(part.split()) >= MIN_SENTENCE_WORDS]
         start = int(random.integers(len(sentences))) if sentences else 0
         for sentence in sentences[start : start + 8]:
             if wanted > 0:

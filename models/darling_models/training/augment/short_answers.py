@@ -17,11 +17,11 @@ from darling_models.embedded.description import NUMBER, WORD
 from darling_models.labelled_data import TeacherGroup
 from darling_models.protocol import IntArray
 
-LONGEST_CORRECTED = 15
-LONGEST_WORDLESS = 5
+MAX_CORRECTED_WORDS = 15
+MAX_WORDLESS_WORDS = 5
 COMMON = 0.08
 """Share of texts above which a word carries no answer."""
-LONGEST_ANSWER = 4
+MAX_ANSWER_WORDS = 4
 PAIRS_PER_PROMPT = 24
 PHRASES = (
     "{}",
@@ -70,14 +70,14 @@ def corrected(group: TeacherGroup, pairs: IntArray, common: frozenset[str]) -> M
     for i, j in pairs.tolist():
         longest = max(len(words[i]), len(words[j]))
         verdict = bool(group.partition[i] == group.partition[j])
-        if longest <= LONGEST_CORRECTED:
+        if longest <= MAX_CORRECTED_WORDS:
             if words[i] == words[j] and words[i]:
                 verdict = True
             elif numbers[i] and numbers[j]:
                 verdict = verdict and bool(numbers[i] & numbers[j])
             elif content[i] and content[j]:
                 verdict = verdict and bool(content[i] & content[j])
-            elif longest <= LONGEST_WORDLESS:
+            elif longest <= MAX_WORDLESS_WORDS:
                 verdict = verdict and bool(set(words[i]) & set(words[j]))
         same.append(verdict)
     return np.asarray(same, dtype=np.bool_)
@@ -90,7 +90,7 @@ def made_up(groups: Sequence[TeacherGroup], seed: int) -> list[MadeUpPairs]:
     for group in groups:
         for text in group.texts:
             words = _words(text)
-            if 0 < len(words) <= LONGEST_ANSWER:
+            if 0 < len(words) <= MAX_ANSWER_WORDS:
                 known = answers.setdefault(group.prompt, {})
                 known.setdefault(" ".join(words), text.strip().strip(".*"))
     return [

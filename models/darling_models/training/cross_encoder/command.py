@@ -52,7 +52,7 @@ SPECIAL = 8
 
 @dataclass(frozen=True, slots=True)
 class CrossEncoderRecipe:
-    side_length: int = 254
+    max_tokens_per_text: int = 254
     """Tokens read of each text."""
     template: str | None = None
     """A pair as the model is given it; None: as its tokenizer joins pairs."""
@@ -120,7 +120,7 @@ def train_cross_encoder(
             if batches:
                 _run(tuned, recipe, folder / stage, batches, measured, collate, seed, device)
     model = tuned.merge_and_unload() if recipe.lora else tuned
-    model.config.equivalence_side_length = recipe.side_length
+    model.config.equivalence_max_tokens_per_text = recipe.max_tokens_per_text
     model.config.equivalence_max_length = encoder.max_length
     model.config.equivalence_template = recipe.template
     model.save_pretrained(out)
@@ -142,8 +142,12 @@ def _begin(base: str, recipe: CrossEncoderRecipe, seed: int) -> tuple[Any, Any, 
         model.config.pad_token_id = next((token for token in spare if token is not None), None)
     if model.config.pad_token_id is None:
         raise ValueError(f"{path} names no padding token; set pad_token_id in its config.json")
-    longest = min(2 * recipe.side_length + SPECIAL, longest_input(tokenizer, model.config))
-    return model, tokenizer, PairEncoder(tokenizer, recipe.template, recipe.side_length, longest)
+    longest = min(2 * recipe.max_tokens_per_text + SPECIAL, longest_input(tokenizer, model.config))
+    return (
+        model,
+        tokenizer,
+        PairEncoder(tokenizer, recipe.template, recipe.max_tokens_per_text, longest),
+    )
 
 
 def _run(

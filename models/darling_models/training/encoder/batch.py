@@ -12,7 +12,7 @@ from darling_models.embedded.features import IN_PROMPT
 from darling_models.protocol import IntArray
 from darling_models.training.encoder.examples import LabelledGroup
 
-LONGEST_TAUGHT = 192
+MAX_TAUGHT_TOKENS = 192
 """Tokens of a text that no person judged; people's are read whole."""
 SHELVES = (64, 128)
 """Windows up to these lengths run beside their like, so that padding costs little."""
@@ -58,7 +58,7 @@ class Collator:
     def __call__(self, steps: Sequence[Sequence[LabelledGroup]]) -> Batch:
         groups = [group for step in steps for group in step]
         ids = [
-            self._tokens(text)[: LONGEST_TAUGHT if group.labeler is None else None]
+            self._tokens(text)[: MAX_TAUGHT_TOKENS if group.labeler is None else None]
             for group in groups
             for text in group.texts
         ]

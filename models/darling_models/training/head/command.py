@@ -35,7 +35,7 @@ from darling_models.training.head.crossval import (
 )
 from darling_models.training.head.fit import Recipe, fit, operating_points, platt
 from darling_models.training.seen import sketch
-from darling_models.training.work_folder import Workplace
+from darling_models.training.work_folder import WorkFolder
 
 OUTER_FOLDS = 10
 DEFAULT_RECIPE = Recipe()
@@ -64,7 +64,7 @@ def train(
     check_enough(pairs)
     groups = [] if groups_file is None else read_groups(groups_file)
     with TemporaryDirectory() as scratch:
-        workplace = Workplace(wheel_weights(), work or Path(scratch), seed)
+        workplace = WorkFolder(wheel_weights(), work or Path(scratch), seed)
         corpus = build(workplace, pairs, groups, tuning, folds)
     held_out = cross_validate(
         corpus, recipe, by_prompt(corpus, folds, seed), seed, f"{folds}-fold by prompt"

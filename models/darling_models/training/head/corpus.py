@@ -37,7 +37,7 @@ from darling_models.training.head.featurise import (
     frozen_lexicon,
     recentred,
 )
-from darling_models.training.work_folder import Workplace, save_arrays
+from darling_models.training.work_folder import WorkFolder, save_arrays
 
 TUNING_FOLDS = 5
 """At most so many encoders are tuned; with ten folds, each is tuned without two of them."""
@@ -46,7 +46,7 @@ MADE_UP_WEIGHT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
+class TeacherPairs:
     """Pairs of one prompt with labels that no person gave."""
 
     prompt: str
@@ -75,12 +75,12 @@ class Corpus:
     groups: list[TeacherGroup]
     group_pairs: list[IntArray]
     """Per group, its pairs i < j of distinct texts, shape (m, 2)."""
-    teaching: list[Teaching]
+    teaching: list[TeacherPairs]
     """Those pairs of each group, then the made-up pairs of each prompt that has some."""
 
 
 def build(
-    workplace: Workplace,
+    workplace: WorkFolder,
     pairs: list[HumanPair],
     groups: list[TeacherGroup],
     tuning: TuningRecipe | None,
@@ -111,7 +111,7 @@ def build(
 
 
 def _out_of_fold(
-    workplace: Workplace,
+    workplace: WorkFolder,
     start: Lexicon,
     rows: Rows,
     texts: list[str],
@@ -137,7 +137,7 @@ def _out_of_fold(
 
 
 def _read_fold(
-    workplace: Workplace,
+    workplace: WorkFolder,
     name: str,
     start: Lexicon,
     rows: Rows,
@@ -161,7 +161,7 @@ def _kept(path: Path, make: Callable[[], list[Vectors]]) -> list[Vectors]:
 
 
 def _tune(
-    workplace: Workplace,
+    workplace: WorkFolder,
     name: str,
     start: Lexicon,
     texts: list[str],
@@ -208,7 +208,7 @@ def _assemble(
         group_pairs=group_pairs,
         teaching=[
             *(
-                Teaching(group.prompt, values, corrected(group, at, common))
+                TeacherPairs(group.prompt, values, corrected(group, at, common))
                 for group, at, values in zip(rows.groups, group_pairs, taught, strict=True)
             ),
             *(
@@ -219,6 +219,6 @@ def _assemble(
     )
 
 
-def _repeated(phrases: MadeUpPairs, features: Vectors, times: IntArray) -> Teaching:
+def _repeated(phrases: MadeUpPairs, features: Vectors, times: IntArray) -> TeacherPairs:
     same = np.asarray(phrases.same, dtype=np.bool_)
-    return Teaching(phrases.prompt, np.repeat(features, times, axis=0), np.repeat(same, times))
+    return TeacherPairs(phrases.prompt, np.repeat(features, times, axis=0), np.repeat(same, times))
