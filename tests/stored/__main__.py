@@ -20,8 +20,8 @@ def record(out: Path | None) -> int:
     found = answers_of(entries)
     kept = read_answers() if out is None else {}
     write_answers({name: kept.get(name, answer) for name, answer in found.items()}, out or ANSWERS)
-    new = sorted(found.keys() - kept.keys())
-    print(f"{len(new)} of {len(found)} answers are new" + "".join(f"\n  {name}" for name in new))
+    new = [name for name in found if name not in kept]
+    print("\n".join(new if out is None else []), f"{len(new)} of {len(found)} answers", sep="\n")
     return 0
 
 
