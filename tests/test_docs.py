@@ -7,11 +7,10 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from darling_service import __version__
-from darling_service.rewards.advantages import Estimator
+from darling_service.rewards.registry import CHOICES
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
@@ -74,7 +73,9 @@ def test_every_reward_option_is_documented() -> None:
         for choice in re.findall(r"'(\w+)'", re.sub(r"<class '\w+'>", "", str(field.annotation))):
             if choice not in ("all", "none"):
                 assert choice in OBJECTIVES, choice
-    assert all(f"`{name}`" in OBJECTIVES for name in get_args(Estimator))
+    for terms in CHOICES.values():
+        for name in terms:
+            assert re.search(rf"^\|.*`(exploration: )?{name}`", OBJECTIVES, re.M), name
 
 
 def test_links_lead_somewhere() -> None:

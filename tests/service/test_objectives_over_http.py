@@ -296,7 +296,7 @@ def test_preferences(http: httpx.Client) -> None:
             {"objective": "additive", "diversity": "volume"},
             {"model": "embedded", "partition": {"short_answer_rule": True}},
             "short_answer_rule",
-            "drop it",
+            "remove it",
         ),
         (
             {"solutions": [[[1.0]], [[1.0, 2.0]], [], []]},

@@ -140,7 +140,7 @@ class Cohort:
         if ours != theirs:
             message = "given in some rollouts of the group; give it in all of them or in none"
             raise Invalid([FieldError((ours or theirs or "quality",), message)])
-        needs_verdicts = request.reward.needs_correctness or request.reward.among == "correct"
+        needs_verdicts = "correct" in request.reward.needs or request.reward.among == "correct"
         if needs_verdicts and (first_request.correct is None) != (request.correct is None):
             message = "given in some rollouts of the group; give it in all of them or in none"
             raise Invalid([FieldError(("correct",), message)])

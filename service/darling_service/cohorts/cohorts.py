@@ -225,10 +225,9 @@ class Cohorts:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._settings.request_timeout_s
         request = cohort.first_request.group([member.rollout for member in members])
-        if request.reward.k is not None and request.reward.k > len(members):
-            # A partial group has rewards still, though no advantage over so many tries.
-            without = request.reward.model_copy(update={"advantage": None, "k": None})
-            request = request.model_copy(update={"reward": without})
+        # A partial group still has rewards, though no advantage over more tries than it holds.
+        within = request.reward.within(len(members))
+        request = request.model_copy(update={"reward": within})
         while True:
             try:
                 return await self._pipeline.rewards(request)

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Self
 from darling_models.protocol import Linkage
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from darling_service.rewards.diversity import Measure
 from darling_service.schemas.fields import (
     MESSAGES,
     OBJECT,
@@ -18,7 +17,7 @@ from darling_service.schemas.fields import (
     Wait,
     text_or,
 )
-from darling_service.schemas.reward_options import RewardOptions
+from darling_service.schemas.reward_options import RankingName, RewardOptions
 
 
 class Message(Strict):
@@ -115,7 +114,7 @@ class GroupsRequest(Request):
 
 
 class Rewarded(Strict):
-    """How rewards are asked for, in every request that asks for them."""
+    """What every request that asks for rewards may choose."""
 
     partition: PartitionOptions = PartitionOptions()
     reward: RewardOptions = RewardOptions()
@@ -129,6 +128,18 @@ class Rewarded(Strict):
                 + " and partition.".join(sorted(fixed))
             )
         return self
+
+    def resolved(self) -> Self:
+        """The request with what `parity` stands for written out."""
+        if self.reward.parity is None:
+            return self
+        fixed = {"linkage": "single", "short_answer_rule": True}
+        return self.model_copy(
+            update={
+                "reward": self.reward.resolved(),
+                "partition": self.partition.model_copy(update=fixed),
+            }
+        )
 
 
 class RewardRequest(Rewarded, GroupsRequest):
@@ -193,7 +204,9 @@ class PartitionRequest(GroupsRequest):
 
 class PreferenceRequest(GroupsRequest):
     groups: list[Group] = Field(min_length=1)
-    diversity: Measure = Field("partition", description="How distinctness is measured.")
+    diversity: RankingName = Field(
+        "partition", description="Measure of how distinct a rollout is from its group."
+    )
     share: float = Field(
         0.2,
         gt=0,
