@@ -405,6 +405,16 @@ def test_a_cohort_from_threads_and_its_deadline(url: str) -> None:
     assert {answer.model.id for answer in answers} == {"ngram"}
 
 
+def test_a_cohort_ends_when_nobody_new_comes(url: str) -> None:
+    """Long before its deadline, for which it would wait without `idle_timeout_s`."""
+    alone = replace(members(1, 4)[0], group_id="idle", deadline_s=60, idle_timeout_s=0.5)
+    started = time.monotonic()
+    with Client(url) as client:
+        answer = client.rollout(alone)
+    assert 0.5 <= time.monotonic() - started < 30
+    assert (answer.group_complete, answer.group_size) == (False, 1)
+
+
 @given(st.lists(st.text(), min_size=1, max_size=40, unique=True))
 def test_a_key_names_the_same_host_for_everyone(keys: list[str]) -> None:
     urls = ["http://a", "http://b", "http://c"]

@@ -94,6 +94,7 @@ def rollout_call(rollout: CohortRollout, params: RolloutParams) -> Call[RolloutR
         **_rollout_body(rollout.rollout),
         reference=rollout.reference,
         deadline_s=rollout.deadline_s,
+        idle_timeout_s=rollout.idle_timeout_s,
         **_params_body(params),
     )
 

@@ -63,6 +63,9 @@ class CohortRollout:
     """The right final answer, as in `Group`."""
     deadline_s: float | None = None
     """Seconds to wait for siblings before those present are scored; default: the service's."""
+    idle_timeout_s: float | None = None
+    """Seconds without a new sibling before those present are scored; default: no limit where the
+    group's size is known, else the service's."""
 
 
 @dataclass(frozen=True)
