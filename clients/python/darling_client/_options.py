@@ -26,7 +26,7 @@ class ClientParams(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Options:
-    """What a client is told once and holds for life. Raises `ValueError` that names the option."""
+    """The options of a client, fixed for its life. Raises `ValueError` that names the wrong one."""
 
     urls: tuple[str, ...]
     """Base URLs of the service; all of them serve the same model."""
