@@ -1,11 +1,13 @@
 """AReaL: a reward for workflows that sample all n completions of a prompt themselves.
 
-from darling_client.trainers.areal import group_reward
+The lines for your workflow:
 
-reward = group_reward(quality)                     # once, in the workflow's __init__
-rewards = await reward(prompt, completions, data)  # in arun_episode, with all n completions
-if rewards is None:
-    return None                                    # AReaL then rejects the trajectory
+    from darling_client.trainers.areal import group_reward
+
+    reward = group_reward(quality)                     # once, in the workflow's __init__
+    rewards = await reward(prompt, completions, data)  # in arun_episode, with all n completions
+    if rewards is None:
+        return None                                    # AReaL then rejects the trajectory
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """NeMo-RL: an environment for synchronous rollouts, which step a whole batch at once.
 
-import ray
-from darling_client.trainers.nemo_rl import environment
+my_module.py, which holds the two environments:
 
-Darling = ray.remote(environment(quality))   # register_env("darling", "my_module.Darling")
-Validation = ray.remote(environment(quality, validation=True))
+    import ray
+    from darling_client.trainers.nemo_rl import environment
+
+    Darling = ray.remote(environment(quality))   # register_env("darling", "my_module.Darling")
+    Validation = ray.remote(environment(quality, validation=True))
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 my_rewards.py:
 
-from darling_client.trainers.slime import group_reward
+    from darling_client.trainers.slime import group_reward
 
-darling = group_reward(quality)
+    darling = group_reward(quality)
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """ms-swift: a reward function for a plugin file, which `--external_plugins` loads.
 
-from swift.rewards import orms
-from darling_client.trainers.swift import darling_orm
+The plugin file:
 
-orms["darling"] = darling_orm(quality)
+    from swift.rewards import orms
+    from darling_client.trainers.swift import darling_orm
+
+    orms["darling"] = darling_orm(quality)
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """TRL: a reward function for GRPOTrainer and RLOOTrainer, and for axolotl and unsloth.
 
-from darling_client.trainers.trl import DarlingReward
+Give it to the trainer:
 
-GRPOTrainer(reward_funcs=DarlingReward(quality, num_generations=8), ...)
+    from darling_client.trainers.trl import DarlingReward
+
+    GRPOTrainer(reward_funcs=DarlingReward(quality, num_generations=8), ...)
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """verifiers up to 0.3: a group reward function for a Rubric.
 
-from darling_client.trainers.verifiers import group_reward
+Give it to the environment's rubric:
 
-vf.Rubric(funcs=[group_reward(quality)], weights=[1.0])
+    from darling_client.trainers.verifiers import group_reward
+
+    vf.Rubric(funcs=[group_reward(quality)], weights=[1.0])
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def group_reward(
     logs the error and gives the whole group the same 0, which is no signal.
 
     `quality` is a reward function of one rollout, blocking or async, with any of the parameters
-    prompt, completion, answer, state, task and info. The rubric must not have it as well, as group
+    prompt, completion, answer, state, task and info. Give it here and not to the rubric, as group
     functions do not see what other functions return. `client`: by default one for the environment's
     `DARLING_URL`. `params`: options of the request, as for `Client.rewards`.
     """
