@@ -1,4 +1,4 @@
-"""What a request is answered with: plain dataclasses, serialised as they stand."""
+"""What responses say: plain dataclasses, serialised as they stand."""
 
 from dataclasses import dataclass
 
@@ -22,10 +22,10 @@ class Usage:
     classified: int = 0
     """Pairs for which something went through the classifier."""
     cached: int = 0
-    """Pairs judged from what the classifier had made of earlier requests."""
+    """Pairs decided from what the classifier computed for earlier requests."""
     skipped: int = 0
-    """Pairs that needed no judgement: identical text, copies of other pairs, short-answer rule,
-    connected already under single linkage."""
+    """Pairs that needed no classifier: identical texts, copies of other pairs, pairs decided by the
+    short-answer rule, and pairs whose texts single linkage had connected already."""
     truncated: int = 0
     """Model inputs that did not fit the model and were cut."""
     tokens: int = 0
