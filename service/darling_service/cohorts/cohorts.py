@@ -127,7 +127,7 @@ class Cohorts:
         return cohort
 
     def _enter(self, cohort: Cohort, request: RolloutRequest) -> Member:
-        """The request as a member. The last member ends the cohort; a late one is scored at once."""
+        """The request as a member: the last one ends the cohort, a late one is scored at once."""
         loop = asyncio.get_running_loop()
         due = loop.time() + (request.deadline_s or self._settings.cohort_deadline_s)
         known = None if request.member_id is None else cohort.members.get(request.member_id)

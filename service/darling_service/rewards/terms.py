@@ -48,7 +48,7 @@ class Term:
     @cached_property
     def columns(self) -> frozenset[str]:
         """The columns that the function asks for."""
-        names = [p.name for p in self._parameters if p.kind is not Parameter.KEYWORD_ONLY]
+        names = [p.name for p in self.parameters if p.kind is not Parameter.KEYWORD_ONLY]
         return frozenset(names) & COLUMNS.keys()
 
     @cached_property
@@ -59,7 +59,7 @@ class Term:
     @cached_property
     def options(self) -> frozenset[str]:
         """The options of a request that mean something beside this term."""
-        names = {p.name for p in self._parameters if p.kind is Parameter.KEYWORD_ONLY}
+        names = {p.name for p in self.parameters if p.kind is Parameter.KEYWORD_ONLY}
         return frozenset(names | ({"outcome"} if "outcomes" in self.needs else set()))
 
     @cached_property
@@ -67,7 +67,7 @@ class Term:
         """The options that a request must give."""
         return frozenset(
             p.name
-            for p in self._parameters
+            for p in self.parameters
             if p.kind is Parameter.KEYWORD_ONLY and p.default is Parameter.empty
         )
 
@@ -75,7 +75,7 @@ class Term:
         """The function's numbers, shape (n,). `options` has the option names as attributes; None
         leaves an option at the function's own default."""
         arguments = {name: columns[name] for name in self.columns}
-        for p in self._parameters:
+        for p in self.parameters:
             if p.kind is Parameter.KEYWORD_ONLY:
                 value = getattr(options, p.name)
                 if value is not None:
@@ -83,7 +83,7 @@ class Term:
         return self.function(**arguments)
 
     @cached_property
-    def _parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[Parameter, ...]:
         return tuple(signature(self.function).parameters.values())
 
 

@@ -169,13 +169,14 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
     )
     member_id: Id | None = Field(
         None,
-        description="Name of the rollout in its group, kept in a retry. Without it, a retry is known "
-        "by its text, and only once its first caller has gone.",
+        description="Name of the rollout in its group, kept in a retry. Without it, a retry is "
+        "known by its text, and only once its first caller has gone.",
     )
     group_size: int | None = Field(None, ge=1, description="Number of rollouts in the group.")
     reference: str | None = Field(
         None,
-        description="Right answer. Without quality, the rollout gets 1 if its `answer` equals it, else 0.",
+        description="Right answer. Without quality, the rollout gets 1 if its `answer` equals it, "
+        "else 0.",
     )
     deadline_s: Wait | None = Field(
         None, description="Seconds to wait for siblings; then those that have come are the group."
@@ -227,8 +228,8 @@ class PreferenceRequest(GroupsRequest):
         0.2,
         gt=0,
         lt=0.5,
-        description="Fraction of the group's quality range. Rollouts within it of the best count as "
-        "good, within it of the worst as bad.",
+        description="Fraction of the group's quality range. Rollouts within it of the best count "
+        "as good, within it of the worst as bad.",
     )
 
 
