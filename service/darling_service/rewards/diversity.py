@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
-from darling_service.rewards.exact import BoolArray, FloatArray
+from darling_service.rewards.exact import BoolArray, FloatArray, IntArray
 
 
-def partition_diversity(partition: NDArray[np.int64], among: BoolArray | None = None) -> FloatArray:
+def partition_diversity(partition: IntArray, among: BoolArray | None = None) -> FloatArray:
     """d_i = (n - |C(i)|) / (n - 1), with |C(i)| the size of i's class. Shape (n,)."""
     member = _members(len(partition), among)
     n = int(member.sum())

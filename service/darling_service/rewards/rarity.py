@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from darling_service.rewards.exact import BoolArray, FloatArray
+from darling_service.rewards.exact import BoolArray, FloatArray, IntArray
 
 UNLIKELINESS = 0.25
 """The published weight of the rank."""
@@ -32,7 +31,7 @@ def unlikeliness_rewards(
 
 def uniqueness_weighted(
     advantages: FloatArray,
-    partition: NDArray[np.int64],
+    partition: IntArray,
     alpha: float,
     only_positive: bool = True,
 ) -> FloatArray:
@@ -85,9 +84,7 @@ def batch_exploration(outcomes: Sequence[Hashable]) -> FloatArray:
     return np.asarray([-(counts[a] - 1) / len(outcomes) for a in outcomes])
 
 
-def visit_exploration(
-    visits: NDArray[np.int64], *, exploration_baseline: float = BASELINE
-) -> FloatArray:
+def visit_exploration(visits: IntArray, *, exploration_baseline: float = BASELINE) -> FloatArray:
     """Outcome-based exploration, UCB with a constant baseline: min(1, sqrt(1 / N)) - b0.
 
     b0 is `exploration_baseline`. `visits`: how often each rollout's answer was given to this
