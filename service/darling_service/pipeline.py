@@ -1,7 +1,7 @@
-"""The one way of a request: HTTP routes, the CLI and Ray Serve all come through here.
+"""The path of every request: HTTP routes, the cohort endpoint and the command line take it.
 
 limits -> pairs that need no model -> cache -> batching queue -> partition
-       -> diversity -> shaping -> advantages -> answer
+       -> diversity -> shaping -> advantages -> response
 """
 
 import asyncio

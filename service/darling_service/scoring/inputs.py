@@ -1,6 +1,6 @@
-"""What a request's groups say, beyond their shape: limits, quality, correctness.
+"""Columns of a request's groups, and its limits: what the schemas cannot check.
 
-Each check gathers every error of the request, so that a caller can mend them all at once.
+Each check gathers every error of the request, so that a caller can correct them all at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,7 +50,7 @@ def quality_of(group: Group, required: bool) -> FloatArray | None:
     if group.quality is not None:
         if any(value is not None for value in given):
             raise _invalid(
-                "quality", "quality is given both as a column and in the rollouts; drop one"
+                "quality", "quality stands both in a column and in the rollouts; drop one of them"
             )
         if len(group.quality) != len(group.rollouts):
             raise _invalid(
@@ -66,9 +66,8 @@ def quality_of(group: Group, required: bool) -> FloatArray | None:
     if required:
         raise _invalid(
             "quality",
-            "this objective needs quality; give a column here, `quality` or `correct` in every "
-            "rollout, or `reference` with an `answer` in every rollout; or use objective = "
-            "'diversity'",
+            "the reward needs quality; give a column here, `quality` or `correct` in every rollout, "
+            "or `reference` with an `answer` in every rollout; or set objective = 'diversity'",
         )
     return None
 
@@ -129,7 +128,8 @@ def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
         return verdicts
     raise _invalid(
         "rollouts",
-        "this needs to know who is correct; give `correct` in every rollout, or quality of 0 and 1",
+        "the reward or advantage depends on correctness; give `correct` in every rollout, or quality "
+        "of 0 and 1",
     )
 
 
@@ -142,8 +142,8 @@ def answers_of(group: Group, required: bool) -> list[str]:
     if required and all(answer is None for answer in answers):
         raise _invalid(
             "rollouts",
-            "this compares final answers; give `answer` in the rollouts that have one, or set "
-            "reward.outcome = 'class'",
+            "the reward or advantage compares final answers; give `answer` in the rollouts that have "
+            "one, or set reward.outcome = 'class'",
         )
     return [qualities.normal(answer or "") for answer in answers]
 
@@ -185,7 +185,7 @@ def require_tries(group: Group, k: int) -> None:
 
 
 def of_one_rollout(problem: Invalid) -> Invalid:
-    """The problem of a group, its places named as in a request of one rollout."""
+    """The problem of a group, with its fields named as in a request of one rollout."""
     return Invalid([FieldError(_own_place(error.loc), error.msg) for error in problem.errors])
 
 

@@ -1,4 +1,4 @@
-"""How often each answer to a prompt was seen over a run: the memory of exploration by visits.
+"""Counts of how often each answer to a prompt came over a run, for exploration by visits.
 
 A step's rollouts are counted once, however often the request is sent again, and are told what
 earlier steps saw: the same request has the same answer, even when a later step came in between.
@@ -50,9 +50,9 @@ class Visit:
 class Visits:
     """Counts by (run, prompt, answer), in a file or in memory."""
 
-    def __init__(self, file: Path | None, most: int) -> None:
-        """Keeps the newest `most` counts. Raises `ModelError` if the file cannot be used."""
-        self._most = most
+    def __init__(self, file: Path | None, max_counts: int) -> None:
+        """Keeps the newest `max_counts` counts. Raises `ModelError` if the file cannot be used."""
+        self._max_counts = max_counts
         self._lock = Lock()
         try:
             self._store = sqlite3.connect(file or ":memory:", check_same_thread=False)
@@ -79,7 +79,7 @@ class Visits:
         with self._lock, self._store as store:
             found = [self._visit(store, run, step, group) for group in groups]
             newest = store.execute("SELECT max(number) FROM visits").fetchone()[0]
-            store.execute("DELETE FROM visits WHERE number <= ?", (newest - self._most,))
+            store.execute("DELETE FROM visits WHERE number <= ?", (newest - self._max_counts,))
         return found
 
     @staticmethod
