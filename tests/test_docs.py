@@ -25,6 +25,7 @@ OPERATIONS = (ROOT / "docs/operations.md").read_text()
 OBJECTIVES = (ROOT / "docs/objectives.md").read_text()
 
 
+@pytest.mark.processor
 def test_the_readmes_curl_prints_what_it_says(service: Service) -> None:
     command = re.search(r"curl -s (.+?)\n```", README, re.S)
     assert command is not None
@@ -47,6 +48,7 @@ def test_the_readmes_commands_exist() -> None:
         assert run.returncode == 0
 
 
+@pytest.mark.processor
 def test_the_plain_example_runs(service: Service) -> None:
     script = ROOT / "clients/examples/plain.py"
     command = [sys.executable, str(script), service.url]

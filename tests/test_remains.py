@@ -14,6 +14,8 @@ from models.training.padding import EVERY, padded, padded_phrases, spread
 from models.training.short_answers import MadeUpPairs
 from tests.texts import essay
 
+pytestmark = pytest.mark.processor
+
 PROMPT = "What should a small town do with its old railway station?"
 PREAMBLE = "Thank you for this good question. Here is what I would say."
 
