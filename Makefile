@@ -2,7 +2,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test test-slow lint test-image test-trainers bench bench-full headline headline-full
+.PHONY: serve test test-slow test-processors lint test-image test-trainers bench bench-full headline headline-full
 
 serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
@@ -12,6 +12,9 @@ test: lint ## install, lint and run all tests but the slow ones
 
 test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
 	$(BIN)/pytest -m slow
+
+test-processors: $(STAMP) ## the numeric tests as on other processors: capped, and pretended
+	$(BIN)/python -m tests.processors
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -15,6 +15,9 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests.processor import pretend, pretended
+
+pretend()
 # No deadline: a busy machine is no counterexample. In CI the same examples every time.
 settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("suite")
@@ -39,7 +42,8 @@ class Service:
 def running(log: Path, *arguments: str, wait_ready: bool = True) -> Iterator[Service]:
     """A service on a free port, stopped at the end."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
-    command = [sys.executable, "-m", "darling_service.cli", "serve", "--port", "0", *arguments]
+    module = "tests.processor" if pretended() else "darling_service.cli"
+    command = [sys.executable, "-m", module, "serve", "--port", "0", *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, text=True

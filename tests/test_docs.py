@@ -33,6 +33,7 @@ HOMES = {
 """Where a path in the documentation starts, by its first folder: a top-level one, or a package."""
 
 
+@pytest.mark.processor
 def test_the_readmes_curl_prints_what_it_says(service: Service) -> None:
     command = re.search(r"curl -s (.+?)\n```", README, re.S)
     assert command is not None
@@ -55,6 +56,7 @@ def test_the_readmes_commands_exist() -> None:
         assert run.returncode == 0
 
 
+@pytest.mark.processor
 def test_the_plain_example_runs(service: Service) -> None:
     script = ROOT / "clients/examples/plain.py"
     command = [sys.executable, str(script), service.url]

@@ -63,6 +63,7 @@ def test_groups_are_new_distinct_and_of_the_length_asked_for() -> None:
         assert 60 <= min(len(t.split()) for t in texts) <= max(len(t.split()) for t in texts) <= 140
 
 
+@pytest.mark.processor
 def test_counted_operations_are_those_of_the_architecture() -> None:
     lengths = (32, 48)  # in one pack without a row of padding
     bert = with_threads(1, torch.float32)
@@ -75,6 +76,7 @@ def test_counted_operations_are_those_of_the_architecture() -> None:
     assert counted == layers * (linear + attention)
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("name", SIZES)
 def test_the_accelerator_race_runs_each_architecture_on_any_device(name: str) -> None:
     """Here with small layers on the CPU: both sides decide alike, and useful work is counted."""

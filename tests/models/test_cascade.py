@@ -11,6 +11,8 @@ from darling_models.registry import load
 from tests.models.test_cross_encoder import bert
 from tests.texts import essay
 
+pytestmark = pytest.mark.processor
+
 PROMPT = "What should a small town do with its old railway station?"
 
 

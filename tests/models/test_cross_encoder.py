@@ -22,6 +22,8 @@ from transformers import (
 
 from tests.conftest import running
 
+pytestmark = pytest.mark.processor
+
 WORDS = [*"abcdefghijklmnopqrstuvwxyz", "cat", "dog", "sat", "ran", "the"]
 TEXTS = ["the cat sat a b c", "a dog ran d e f", "g h i", "dog"]
 SIZE: dict[str, Any] = {

@@ -15,6 +15,8 @@ from darling_models.registry import load
 
 from tests.texts import essay
 
+pytestmark = pytest.mark.processor
+
 PROMPT = "What should a small town do with its old railway station?"
 
 

@@ -14,6 +14,8 @@ from sklearn.cluster import AgglomerativeClustering
 
 from tests.conftest import running
 
+pytestmark = pytest.mark.processor
+
 TEXTS = [
     "Lisbon: warm light, steep streets and custard tarts.",
     "I would visit Lisbon, for its hills, sunshine and pastries.",

@@ -20,6 +20,8 @@ from transformers import PreTrainedTokenizerFast
 from tests.checkpoints import byte_tokenizer, deberta, modernbert, qwen3
 from tests.conftest import running
 
+pytestmark = pytest.mark.processor
+
 EXACT = ModelOptions(runtime="float32")
 TEXTS = ["Two  spaces\n\tand a tab", "Two spaces and a tab", "x", "long " * 60]
 BERT = ("[CLS]", "[SEP]", "[SEP]")

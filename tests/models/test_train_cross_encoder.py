@@ -15,6 +15,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from tests.checkpoints import SIZE, bert_tokenizer, deberta, modernbert, qwen3
 
+pytestmark = pytest.mark.processor
+
 BRACKETS = ["--template", "[CLS]{a}[SEP]{b}[SEP]"]
 TURNS = ["--template", "<|im_start|>{a}<|im_end|>{b}<|im_end|>"]
 Make = Callable[[Path], Any]

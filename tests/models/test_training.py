@@ -24,6 +24,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.texts import essay
 
+pytestmark = pytest.mark.processor
+
 PROMPT = "What should a small town do with its old railway station?"
 TINY = TuningRecipe(layers=1, steps=8, teacher=1, human=2, made_up=1)
 

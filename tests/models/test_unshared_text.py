@@ -14,6 +14,8 @@ from darling_models.training.augment.short_answers import MadeUpPairs
 
 from tests.texts import essay
 
+pytestmark = pytest.mark.processor
+
 PROMPT = "What should a small town do with its old railway station?"
 PREAMBLE = "Thank you for this good question. Here is what I would say."
 

@@ -29,6 +29,7 @@ def rewarded(http: httpx.Client, group: dict[str, Any], **options: Any) -> dict[
     return first
 
 
+@pytest.mark.processor
 def test_two_ways_to_say_lisbon_are_one_class(http: httpx.Client) -> None:
     group = rewarded(http, GROUP)
     assert group["id"] == "capital-1"
@@ -64,6 +65,7 @@ def test_advantages_on_request(http: httpx.Client) -> None:
     )
 
 
+@pytest.mark.processor
 def test_partitions_with_probabilities(http: httpx.Client) -> None:
     body = {
         "groups": [{"prompt": "Name a colour.", "rollouts": ["Blue", "Blue", "Red"]}],
@@ -78,6 +80,7 @@ def test_partitions_with_probabilities(http: httpx.Client) -> None:
     assert "quality" not in group
 
 
+@pytest.mark.processor
 def test_equivalence_is_symmetric(http: httpx.Client) -> None:
     a, b = "The capital of France is Paris.", "Paris."
     prompt = "What is the capital of France?"
@@ -119,6 +122,7 @@ def test_equivalence_threshold(http: httpx.Client) -> None:
         assert answer["results"][0]["equivalent"] is said
 
 
+@pytest.mark.processor
 def test_many_pairs_under_one_prompt_agree_with_one_at_a_time(http: httpx.Client) -> None:
     pairs = [{"a": f"answer number {i}", "b": f"the {i}th answer"} for i in range(100)]
     together = ok(http.post("/v1/equivalence", json={"pairs": pairs}))["results"]
@@ -228,6 +232,7 @@ def test_health_and_metrics(http: httpx.Client) -> None:
     assert re.search(r'darling_pairs_total\{outcome="classified"\} [1-9]', text)
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("route", ROUTES)
 def test_the_documented_examples_answer_as_documented(http: httpx.Client, route: str) -> None:
     document = ok(http.get("/openapi.json"))
@@ -237,17 +242,48 @@ def test_the_documented_examples_answer_as_documented(http: httpx.Client, route:
     shown = operation["responses"]["200"]["content"]["application/json"]["example"]
     first = ok(http.post(route, json=next(iter(bodies.values()))["value"]))
     for answer in (shown, first):
-        answer["usage"] = dict.fromkeys(answer.get("usage", []))
+        answer["usage"] = dict.fromkeys(answer.get("usage", []), 0)
         answer["model"].pop("revision")
-    assert _rounded(first) == _rounded(shown)
+    assert _said(first) == _promised(shown)
     for body in bodies.values():
         ok(http.post(route, json=body["value"]))
 
 
-def _rounded(value: Any) -> Any:
-    """Three digits, and without the nulls that the OpenAPI document leaves out."""
+@pytest.mark.processor
+def test_the_documented_models_are_those_of_the_service(http: httpx.Client) -> None:
+    """But for the number format, which the machine decides, and the revision that goes with it."""
+    document = ok(http.get("/openapi.json"))
+    operation = document["paths"]["/v1/models"]["get"]
+    shown = operation["responses"]["200"]["content"]["application/json"]["example"]
+    found = ok(http.get("/v1/models"))
+    found["models"] = found["models"][:1]
+    for answer in (shown, found):
+        (model,) = answer["models"]
+        del model["revision"]
+        model["description"] = model["description"].replace("bfloat16", "float32")
+    assert _said(found) == _promised(shown)
+
+
+def _said(value: Any) -> Any:
+    """Without the nulls that the OpenAPI document leaves out."""
     if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 3) if isinstance(value, float) else value
+        return {name: _said(item) for name, item in value.items() if item is not None}
+    return [_said(item) for item in value] if isinstance(value, list) else value
+
+
+def _promised(shown: Any, name: str = "") -> Any:
+    """Equal to every answer that an example is true of.
+
+    A probability's last bits, and in bfloat16 its third digit, are the processor's: two digits are
+    shown, and a unit of the second is granted. Whatever else is computed from them is exact.
+    """
+    if isinstance(shown, dict):
+        return {key: _promised(item, key) for key, item in shown.items() if item is not None}
+    if isinstance(shown, list):
+        return [_promised(item, name) for item in shown]
+    if not isinstance(shown, float):
+        return shown
+    if name not in ("probability", "probabilities") or shown == 1:
+        return pytest.approx(shown, abs=1e-12)
+    assert shown == round(shown, 2), "no digit that some processor would write otherwise"
+    return pytest.approx(shown, abs=0.01)

@@ -56,6 +56,7 @@ async def published_partition(hosts: list[str], texts: list[str]) -> list[float]
     return [max((n - roots.count(r)) / (n - 1), 0.1) for r in roots]
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("seed", range(4))
 def test_the_published_client_finds_what_parity_mode_finds(service: Service, seed: int) -> None:
     """Eight ports of one host, as the published settings name them, are the same service here."""

@@ -116,6 +116,7 @@ def test_dqo_is_a_volume_to_add(http: httpx.Client) -> None:
     assert volume[0] > copied[0]
 
 
+@pytest.mark.processor
 def test_dqo_against_determinants_of_the_cosines(tmp_path: Path) -> None:
     with running(tmp_path / "log", "--model", "embeddings") as service, service.client() as http:
         one = group(quality=[1.0, 1.0, 0.0, 1.0])

@@ -26,7 +26,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from darling_models.cross_encoder.pair_input import EncodedPair
 from darling_models.protocol import IntArray
-from darling_models.runtime.tiles import run_in_tiles
+from darling_models.runtime.tiles import bucket, run_in_tiles, tile_rows
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ Past = list[tuple[Tensor, Tensor]]
 
 TRIAL_PREFIX = 20
 TRIAL_REST = (3, 16)
-"""In one tile, of which the shorter one does not fill its row."""
+"""By turns in one tile, of whose rows the shorter one fills only a part."""
 TOLERANCE = {torch.float32: 1e-4}
 TOLERANCE_BELOW = 5e-2
 """Of the largest logit, in formats of less precision."""
@@ -80,10 +80,11 @@ class SharedPrefix:
         ids = source.integers(0, vocabulary, (1, TRIAL_PREFIX + max(TRIAL_REST)))
         ends = [TRIAL_PREFIX + rest for rest in TRIAL_REST]
         trial = [EncodedPair(ids[:, :end], False, TRIAL_PREFIX) for end in ends]
-        together = dict(self.logits(trial))
+        rows = tile_rows(bucket(max(TRIAL_REST)), self._device)
+        together = dict(self.logits((trial * rows)[:rows]))  # a full tile: kernels may tell rows
         for index, pair in enumerate(trial):
             ((_, alone),) = self.logits([pair])
-            if not torch.equal(alone, together[index]):
+            if not all(torch.equal(alone, together[row]) for row in range(index, rows, len(trial))):
                 return "its logits depend on what else is in the batch"
             with torch.inference_mode():
                 given = torch.from_numpy(pair.sequence).to(self._device)

@@ -66,8 +66,9 @@ def quality_of(group: Group, required: bool) -> FloatArray | None:
     if required:
         raise _invalid(
             "quality",
-            "the reward needs quality; give a column here, `quality` or `correct` in every rollout, "
-            "or `reference` with an `answer` in every rollout; or set objective = 'diversity'",
+            "the reward needs quality; give a column here, `quality` or `correct` in every "
+            "rollout, or `reference` with an `answer` in every rollout; or set objective = "
+            "'diversity'",
         )
     return None
 
@@ -128,8 +129,8 @@ def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
         return verdicts
     raise _invalid(
         "rollouts",
-        "the reward or advantage depends on correctness; give `correct` in every rollout, or quality "
-        "of 0 and 1",
+        "the reward or advantage depends on correctness; give `correct` in every rollout, or "
+        "quality of 0 and 1",
     )
 
 
@@ -142,8 +143,8 @@ def answers_of(group: Group, required: bool) -> list[str]:
     if required and all(answer is None for answer in answers):
         raise _invalid(
             "rollouts",
-            "the reward or advantage compares final answers; give `answer` in the rollouts that have "
-            "one, or set reward.outcome = 'class'",
+            "the reward or advantage compares final answers; give `answer` in the rollouts that "
+            "have one, or set reward.outcome = 'class'",
         )
     return [qualities.normal(answer or "") for answer in answers]
 
