@@ -21,8 +21,8 @@ from darling_models.options import ModelError
 from darling_models.progress import progress
 
 from darling_service.errors import BadRequest, Invalid, Problem
-from darling_service.http.body import parse
 from darling_service.pipeline import Pipeline
+from darling_service.schemas.parse import parse
 from darling_service.schemas.requests import RewardRequest
 from darling_service.settings import Settings
 

@@ -10,7 +10,8 @@ from types import FrameType
 import uvicorn
 from darling_models.options import ModelError
 
-from darling_service.app import create_app, drain
+from darling_service.app import create_app
+from darling_service.http.state import Service
 from darling_service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,11 @@ class Server(uvicorn.Server):
     """On the first signal, drains the pipeline; uvicorn then closes as the answers go out."""
 
     def __init__(self, settings: Settings) -> None:
-        self._app = create_app(settings, on_failed_start=self._give_up)
+        self._service = Service(settings)
         self.failed = False
         super().__init__(
             uvicorn.Config(
-                self._app,
+                create_app(self._service, on_failed_start=self._give_up),
                 host=settings.host,
                 port=settings.port,
                 backlog=BACKLOG,
@@ -61,7 +62,7 @@ class Server(uvicorn.Server):
             self.force_exit = True
             return
         log.info("stopping; requests in flight are answered first")
-        self._draining = asyncio.get_running_loop().create_task(drain(self._app))
+        self._draining = asyncio.get_running_loop().create_task(self._service.drain())
         self.should_exit = True
 
     def _give_up(self, error: ModelError) -> None:
