@@ -37,8 +37,9 @@ def create_app(
         try:
             await service.start()
         except ModelError as error:
-            log.error("%s", error)
-            if on_failed_start is not None:
+            if on_failed_start is None:
+                log.error("%s", error)
+            else:
                 on_failed_start(error)
 
     @asynccontextmanager
