@@ -38,10 +38,10 @@ def number(
     """
     bounds = []
     if minimum > -math.inf:
-        bounds.append(f"{'above' if above else 'from'} {minimum:g}")
+        bounds.append(f"{'above' if above else 'at least'} {minimum:g}")
     if maximum < math.inf:
-        bounds.append(f"{'below' if below else 'to'} {maximum:g}")
-    allowed = " ".join(bounds) or "that is finite"
+        bounds.append(f"{'below' if below else 'at most'} {maximum:g}")
+    allowed = " and ".join(bounds) or "that is finite"
 
     def inside(value: float) -> bool:
         return (
