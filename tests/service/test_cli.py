@@ -117,7 +117,12 @@ def test_every_help_has_an_example_that_its_command_accepts(
     assert stop.value.code == 0
     assert f"Example:\n  {command.EXAMPLE}" in capsys.readouterr().out
     accepted: list[Namespace] = []
-    monkeypatch.setattr(cli, "_run", lambda _, arguments: accepted.append(arguments) or 0)
+
+    def accept(command: cli.Command, arguments: Namespace) -> int:
+        accepted.append(arguments)
+        return 0
+
+    monkeypatch.setattr(cli, "_run", accept)
     program, *words = shlex.split(command.EXAMPLE.replace("\\\n", ""))
     assert program == "darling-reward"
     assert main(words) == 0
