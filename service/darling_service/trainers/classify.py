@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
@@ -34,8 +34,10 @@ router = APIRouter()
 
 
 class ClassifyRequest(BaseModel):
-    input: str | list[str]
-    model: str | None = None
+    input: str | list[str] = Field(description="One or more pairs, each as [CLS] a [SEP] b [SEP].")
+    model: str | None = Field(
+        None, description="A name from /v1/models; any other means the default model."
+    )
 
 
 EXAMPLE = {"model": "similarity_gpu_0", "input": ["[CLS] Lisbon. [SEP] Kyoto. [SEP]"]}

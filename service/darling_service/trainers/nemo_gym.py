@@ -29,26 +29,42 @@ router = APIRouter()
 
 
 class Foreign(BaseModel):
+    """An object of NeMo-Gym's; fields that are not listed are kept and sent back."""
+
     model_config = ConfigDict(extra="allow")
 
 
 class CreateParams(Foreign):
-    input: str | list[ForeignMessage]
+    input: str | list[ForeignMessage] = Field(description="The prompt: a text, or messages.")
 
 
 class Output(Foreign):
-    output: list[ForeignMessage]
+    output: list[ForeignMessage] = Field(
+        description="Messages of the rollout; the texts of the assistant are the response."
+    )
 
 
 class NemoGymRequest(Foreign):
     responses_create_params: CreateParams
     response: Output
-    task: int | str | None = Field(None, alias="_ng_task_index")
-    group: int | str | None = Field(None, alias="_ng_group_id")
-    attempt: int | None = Field(None, alias="_ng_group_attempt", ge=0)
-    rollout: int | str | None = Field(None, alias="_ng_rollout_index")
-    expected_answer: Any = None
-    label: Any = None
+    task: int | str | None = Field(
+        None,
+        alias="_ng_task_index",
+        description="Number of the task; identifies groups without id.",
+    )
+    group: int | str | None = Field(
+        None, alias="_ng_group_id", description="The same for all rollouts of a group."
+    )
+    attempt: int | None = Field(
+        None, alias="_ng_group_attempt", ge=0, description="Sampling attempt of the group."
+    )
+    rollout: int | str | None = Field(
+        None, alias="_ng_rollout_index", description="The rollout in its group, kept in a retry."
+    )
+    expected_answer: Any = Field(
+        None, description="The right answer, compared by some quality sources."
+    )
+    label: Any = Field(None, description="The right answer, if `expected_answer` is missing.")
 
 
 EXAMPLE: dict[str, Any] = {

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
@@ -40,9 +40,11 @@ router = APIRouter()
 
 
 class OpenRLHFRequest(BaseModel):
-    query: list[str]
-    prompts: list[str]
-    labels: list[Any] | None = None
+    query: list[str] = Field(description="Prompts with their responses, special tokens and all.")
+    prompts: list[str] = Field(description="The prompt of each query.")
+    labels: list[Any] | None = Field(
+        None, description="The right answer of each query, compared by some quality sources."
+    )
 
 
 EXAMPLE = {

@@ -11,7 +11,7 @@ that, the missing siblings queue behind those that wait; set a short `&deadline_
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
@@ -38,13 +38,15 @@ router = APIRouter()
 
 
 class SlimeRequest(BaseModel):
-    prompt: str | list[ForeignMessage]
-    response: str
-    label: Any = None
+    prompt: str | list[ForeignMessage] = Field(description="The prompt: a text, or messages.")
+    response: str = Field(description="The response to the prompt.")
+    label: Any = Field(None, description="The right answer, compared by some quality sources.")
 
 
 class SlimeQuery(Query):
-    answer: Literal["number", "object"] = "number"
+    answer: Literal["number", "object"] = Field(
+        "number", description="Form of the answer: the reward alone, or an object with its parts."
+    )
 
 
 EXAMPLE = {
