@@ -1,1 +1,1 @@
-"""Speed and quality, measured on real processes: python -m benchmarks.NAME."""
+"""Benchmarks of speed and quality on real processes; run one with `python -m benchmarks.NAME`."""

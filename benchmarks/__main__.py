@@ -1,10 +1,11 @@
-"""All benchmarks in one run: ours and the peers on the same groups, and the service over HTTP.
+"""Runs all benchmarks: ours and the peers on the same groups, and the service over HTTP.
 
     python -m benchmarks [--full] [--out DIR] [--only WORD] [--cpu]
 
-Writes `benchmarks.json` (for `benchmarks.compare`) and `benchmarks.png`, and prints each figure as
-median [least, most]. Minutes as it stands, hours with --full. On a machine in use, `--cpu`
-times the peers by this process's CPU seconds (infinity is left out: it runs in another).
+It writes `benchmarks.json` (for `benchmarks.compare`) and `benchmarks.png`, and prints each figure
+as median [least, most]. A run takes minutes, or hours with `--full`. On a machine in use, `--cpu`
+times the peers by this process's CPU seconds and leaves infinity out, because it runs in another
+process.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from benchmarks.workloads import Workload
 
 SIZES, LENGTHS = (4, 8, 16, 32, 64), (50, 400, 2000)
 MAX_PAIR_WORDS = 150_000
-"""Beyond so many words in all pairs of a group, the peers that read pairs are left out."""
+"""Most words in all pairs of a group for which the peers that read pairs are run."""
 
 
 def main() -> None:
@@ -87,7 +88,7 @@ def parts(
 
 
 def peaks(rounds: int, clock: Clock) -> Figures:
-    """In float32, and in what the runtime chooses here."""
+    """The matrix peak in float32 and in the precision that the runtime chooses on this machine."""
     return {
         f"matmul peak in {name_of(dtype)}": Figure.of(
             [machine.matmul_peak(clock, dtype=dtype) for _ in range(rounds)], "GFLOP/s", "higher"

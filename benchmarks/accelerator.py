@@ -1,11 +1,11 @@
-"""Cross-encoders of three sizes on a GPU: ours against padded Transformers batches.
+"""Compares our cross-encoder with padded Transformers batches on a GPU, for models of three sizes.
 
     python -m benchmarks.accelerator [--device cuda] [--rounds 5] [--pairs 512] [--words 200]
 
-Architectures are from their public configurations, with random weights, which cost what trained
-ones do; both sides run the same weights in the same precision, on the same pairs of prose, and
-tokenise them within their time. Operations are counted over pairs without padding, so the share of
-the peak counts useful work only. Writes JSON that `benchmarks.compare` reads.
+The architectures are those of the public configurations. Their weights are random, which cost what
+trained ones do. Both sides run the same weights in the same precision on the same pairs of prose,
+and tokenise them within the measured time. Operations are counted over pairs without padding, so
+the share of the peak counts useful work only. The output is JSON that `benchmarks.compare` reads.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def race(config: dict[str, Any], device: str, pairs: int, words: int, rounds: int) -> Figures:
-    """Tokens a second of both, their ratio, our share of the matrix peak, and agreement."""
+    """Tokens per second of both sides, their ratio, our share of the matrix peak, and agreement."""
     chosen = [(a, b) for _ in range(pairs) for a, b in [sorted(Workload(2, words).group()[1])]]
     units = [pair_unit(a, b) for a, b in chosen]
     runtime: Runtime = "float32" if device == "cpu" else "bfloat16"
@@ -114,7 +114,7 @@ def race(config: dict[str, Any], device: str, pairs: int, words: int, rounds: in
 
 
 def save_random(config: dict[str, Any], dtype: torch.dtype, folder: str) -> tuple[Any, Any]:
-    """(model with random weights, tokenizer), also saved as a checkpoint."""
+    """Returns (model with random weights, tokenizer), also saved as a checkpoint in `folder`."""
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(wheel_weights())
     made = AutoConfig.for_model(**(config | {"vocab_size": len(tokenizer), "num_labels": 1}))
@@ -128,7 +128,7 @@ def save_random(config: dict[str, Any], dtype: torch.dtype, folder: str) -> tupl
 
 
 def padded(model: Any, tokenizer: Any, pairs: Pairs, device: str) -> FloatArray:
-    """Batches of `PEER_BATCH` in the order given, each padded to its longest."""
+    """Probabilities from batches of `PEER_BATCH` pairs in order, padded to the longest pair."""
     found: list[FloatArray] = []
     for start in range(0, len(pairs), PEER_BATCH):
         with torch.inference_mode():
@@ -138,7 +138,7 @@ def padded(model: Any, tokenizer: Any, pairs: Pairs, device: str) -> FloatArray:
 
 
 def useful_operations(model: Any, tokenizer: Any, pairs: Pairs, device: str) -> float:
-    """Of all pairs, each by itself and so without padding, from a sample of them."""
+    """Operations for all pairs without padding, estimated from a sample run pair by pair."""
     sample = pairs[:COUNTED_PAIRS]
     counted = operations(lambda: [model(**_read(tokenizer, [pair], device)) for pair in sample])
     return counted / len(sample) * len(pairs)

@@ -1,12 +1,13 @@
-"""What one group costs the embedded classifier, and what it would cost DeBERTa-v3-large.
+"""Compares the cost of one group for the embedded classifier and for DeBERTa-v3-large.
 
     python -m benchmarks.classifier_cost [--rollouts 8] [--words 400] [--peer-pairs 2] [--rounds 5]
 
-The peer is the published NoveltyBench classifier's architecture from its public configuration, with
-random weights, on every pair of the group, at 512 tokens a side (DARLING's copy) and at 128
-(NoveltyBench's). Its cost per pair does not depend on the weights, so `--peer-pairs` pairs are run
-and the figure is multiplied. Operations are counted in the matrix products of both models as run,
-padding included; those of our pair features, which are NumPy, are in the CPU seconds only.
+The peer is the published NoveltyBench classifier's architecture from its public configuration,
+with random weights, on every pair of the group, at 512 tokens a side (DARLING's copy) and at 128
+(NoveltyBench's). Its cost per pair does not depend on the weights, so only `--peer-pairs` pairs
+are run and the figure is multiplied. Operations are counted in the matrix products of both models
+as run, padding included. The operations of our pair features, which are NumPy, are in the CPU
+seconds only.
 """
 
 import argparse
@@ -45,7 +46,7 @@ DEBERTA_V3_LARGE: dict[str, Any] = {
     "position_biased_input": False,
     "num_labels": 2,
 }
-"""As in microsoft/deberta-v3-large's config.json."""
+"""The configuration in `config.json` of microsoft/deberta-v3-large."""
 
 
 def main() -> None:
@@ -89,7 +90,7 @@ def main() -> None:
 
 
 def judge(model: EquivalenceClassifier, texts: list[str]) -> Sequence[Result]:
-    """The whole group through the model's own door."""
+    """Runs the model on a whole group through its public methods, and returns its results."""
     pairs = all_pairs(len(texts))
     plan = model.plan(PROMPT, texts, pairs)
     results = model.run(plan.units)
@@ -105,7 +106,7 @@ def forward(model: torch.nn.Module, ids: torch.Tensor, times: int) -> None:
 
 
 def measured(work: Callable[[], object], rounds: int) -> dict[str, float]:
-    """Medians of CPU and wall seconds, and operations, of one call after a first."""
+    """Operations of one call, and median CPU and wall seconds of calls after the first."""
     tflop = operations(work) / 1e12
     cpu, wall = [], []
     for _ in range(rounds):

@@ -1,12 +1,12 @@
-"""The cohort door under a storm, and with very many callers waiting at once.
+"""Measures the cohort endpoint under a storm of calls, and with very many callers waiting at once.
 
     python -m benchmarks.cohorts [--groups 2000] [--size 8] [--connections 500]
     python -m benchmarks.cohorts --waiting 19000
 
-The storm sends each rollout in a call of its own, on as many connections as given, in random order
-among the groups that these connections can hold at a time; 1 % of the members are sent twice, 1 %
-hang up and come again, .5 % never come. Every answer is compared with `/v1/rewards` of the group.
-The model is `ngram`, so that the door is measured and not an encoder.
+The storm sends each rollout in a call of its own over `--connections` connections, in random order
+among the groups that these connections can hold at a time. 1 % of the members are sent twice, 1 %
+hang up and are sent again, and 0.5 % are never sent. Every answer is compared with `/v1/rewards` of
+the group. The model is `ngram`, so that the endpoint is measured and not an encoder.
 """
 
 import argparse
@@ -30,7 +30,7 @@ TWICE, HANG_UP, MISSING = 0.01, 0.01, 0.005
 PER_REQUEST = 500
 BURST = 1000
 SPARE_FILES = 300
-"""File descriptors that a process needs beside those of the waiting connections."""
+"""File descriptors that the process keeps free for other uses than waiting connections."""
 
 
 @dataclass
@@ -39,9 +39,9 @@ class Group:
     texts: list[str]
     quality: list[float]
     answers: dict[int, list[Any]] = field(default_factory=dict)
-    """Of each member that was sent."""
+    """The answers that each member got, by index; a member that was never sent has no entry."""
     seconds: float = 0.0
-    """From the first member sent to the last answer."""
+    """Seconds from the first member sent to the last answer."""
 
     def member(self, i: int, deadline_s: float) -> dict[str, Any]:
         return {
@@ -58,7 +58,7 @@ class Group:
 
 
 def make_groups(count: int, size: int, words: int, seed: int) -> list[Group]:
-    """Groups in which some rollouts are alike."""
+    """`count` groups of `size` rollouts, some of which are alike."""
     source = random.Random(seed)
     groups = []
     for number in range(count):
@@ -71,7 +71,7 @@ def make_groups(count: int, size: int, words: int, seed: int) -> list[Group]:
 async def storm(
     url: str, groups: list[Group], connections: int, deadline_s: float, seed: int = 0
 ) -> Counter[str]:
-    """Sends all groups; counts what was done to their members."""
+    """Sends all groups, and returns how many members each thing was done to."""
     source = random.Random(seed)
     size = len(groups[0].texts)
     # Twice sent members take a second connection; with fewer groups at a time, none starves.
@@ -122,7 +122,7 @@ async def storm(
 
 
 async def wrong_answers(url: str, groups: list[Group]) -> list[str]:
-    """Answers that differ from `/v1/rewards` of the members that were there, or lack their flag."""
+    """Describes answers that differ from `/v1/rewards` of the members sent, or lack their flag."""
     wrong = []
     async with httpx.AsyncClient(base_url=url, timeout=600) as http:
         sent = [group for group in groups if group.answers]
@@ -171,7 +171,7 @@ async def gauge(url: str, name: str) -> float:
 
 
 async def hold(url: str, pid: int, waiting: int, size: int, words: int) -> dict[str, Any]:
-    """`waiting` rollouts wait for the last of their group; then these come and all are answered."""
+    """Lets `waiting` rollouts wait for the last of their group, then sends the last ones."""
     groups = make_groups(waiting // (size - 1), size, words, seed=1)
     early = [(group, i) for group in groups for i in range(size - 1)]
     random.Random(2).shuffle(early)

@@ -1,4 +1,4 @@
-"""What got slower, and what faster, between two runs of the benchmarks.
+"""Prints what got slower and what got faster between two runs of the benchmarks.
 
     python -m benchmarks.compare OLD.json NEW.json [--tolerance 0.1]
 
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def changed(old: Figure, new: Figure, tolerance: float) -> int:
-    """-1 for worse, 1 for better, 0 for neither."""
+    """Returns -1 if the figure got worse, 1 if it got better, and 0 otherwise."""
     moved = abs(new.value - old.value) > tolerance * abs(old.value)
     if not moved or new.low <= old.value <= new.high:
         return 0

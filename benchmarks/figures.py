@@ -1,4 +1,4 @@
-"""A benchmark's figures: named, with their spread, in one JSON that `benchmarks.compare` reads."""
+"""The named figures of a benchmark with their spread, and the JSON that holds them."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Better = Literal["lower", "higher"]
 @dataclass(frozen=True, slots=True)
 class Figure:
     value: float
-    """The median."""
+    """The median of the samples; `low` and `high` are the least and the greatest."""
     low: float
     high: float
     unit: str
@@ -32,7 +32,7 @@ Figures = dict[str, Figure]
 
 
 def ratio(others: Sequence[float], ours: Sequence[float]) -> Figure:
-    """How many times our seconds the others take, in paired runs."""
+    """The seconds of `others` as a multiple of ours, run by run: the median, least and greatest."""
     return Figure.of([a / b for a, b in zip(others, ours, strict=True)], "times ours", "higher")
 
 

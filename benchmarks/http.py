@@ -1,4 +1,4 @@
-"""HTTP/1.1 for load tests: a connection a caller, JSON, and nothing that costs the client time."""
+"""A minimal HTTP/1.1 client for load tests: one connection per caller, and JSON bodies."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 class Connection:
-    """Opened on first use, kept alive, reopened after `drop`."""
+    """A connection that is opened on first use, kept alive, and reopened after `drop`."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -15,7 +15,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
-        """(status, body)."""
+        """Returns (status, body)."""
         await self.send(path, body)
         return await self.receive()
 
@@ -40,7 +40,7 @@ class Connection:
         return int(lines[0].split()[1]), json.loads(body)
 
     async def drop(self) -> None:
-        """Hangs up, whatever is still to come."""
+        """Closes the connection without waiting for an answer."""
         if self._streams is not None:
             _, writer = self._streams
             self._streams = None

@@ -1,11 +1,12 @@
-"""The published call pattern: a real infinity-emb server, one HTTP request a pair.
+"""The published call pattern: one HTTP request per pair to a real infinity-emb server.
 
-The server lives in an environment of its own (its pins are not ours):
+The server needs an environment of its own, because its pinned dependencies differ from ours:
 
     python3.11 -m venv ENV && ENV/bin/pip install torch==2.13.0 'infinity-emb[server,torch]'
     INFINITY=ENV/bin/infinity_emb make bench
 
-infinity's /classify takes no pairs, so a pair is a /rerank of one document against one query.
+infinity's `/classify` takes no pairs, so a pair is sent as a `/rerank` of one document for one
+query.
 """
 
 import os
@@ -22,7 +23,7 @@ COMMAND = "INFINITY"
 PORT = 7998
 START_S = 180.0
 CONCURRENCY = 64
-"""Requests in flight."""
+"""Most requests in flight at a time."""
 SWITCHES = (
     *("--engine", "torch", "--device", "cpu", "--dtype", "float32", "--batch-size", "32"),
     *("--lengths-via-tokenize", "--no-bettertransformer", "--no-compile", "--no-model-warmup"),
@@ -30,7 +31,7 @@ SWITCHES = (
 
 
 class Infinity:
-    """A client of the running server."""
+    """A client of a running infinity server."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=600)
@@ -53,7 +54,7 @@ class Infinity:
 
 @contextmanager
 def infinity(checkpoint: Path) -> Iterator[Infinity | None]:
-    """The server on a checkpoint with one label; None where it is not installed."""
+    """Starts the server on a checkpoint with one label; yields None where it is not installed."""
     program = os.environ.get(COMMAND, "")
     if not Path(program).is_file():
         yield None

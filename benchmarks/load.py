@@ -1,9 +1,10 @@
-"""Many clients at once: throughput, errors, liveness meanwhile, and memory.
+"""Measures throughput, errors, liveness and memory while many clients send groups at once.
 
     python -m benchmarks.load [--clients 64] [--seconds 60] [--words 60]
 
-Starts `darling-reward serve` on the embedded default, lets each client send one group of eight new
-rollouts after another, and asks for /health/live twenty times a second from a process of its own.
+It starts `darling-reward serve` on the embedded default and lets each client send one group of
+eight new rollouts after another. A process of its own asks for `/health/live` twenty times a
+second.
 """
 
 import argparse
@@ -27,7 +28,7 @@ WORDS = Path(__file__).read_text().split()
 
 @contextmanager
 def service(*arguments: str) -> Iterator[tuple[str, int]]:
-    """(base URL, process id) of a ready service."""
+    """Starts a service and yields its (base URL, process id) once it is ready."""
     command = [sys.executable, "-m", "darling_service.cli", "serve", "--port", "0", *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -54,7 +55,7 @@ def resident_mib(pid: int) -> float:
 
 
 def group(source: random.Random, words: int) -> dict[str, object]:
-    """Eight rollouts nobody has sent before, some alike."""
+    """A group of eight rollouts that were never sent before, some of them on one topic."""
     topics = source.choices(TOPICS, k=8)
     texts = [
         f"On {topic}: " + " ".join(source.choices(WORDS, k=source.randint(words // 2, words)))

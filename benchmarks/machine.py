@@ -1,4 +1,4 @@
-"""The machine: what it is, the rate of its matrix products, and operations counted as they run."""
+"""Describes the machine, measures the rate of its matrix products, and counts operations."""
 
 import os
 import platform
@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 PEAK_SECONDS = 2.0
 SIDE = 2048
 SIDE_ELSEWHERE = 8192
-"""On a GPU, where the smaller does not fill it."""
+"""Rows and columns of the product on a GPU, which the smaller one would not fill."""
 
 Clock = Callable[[], float]
-"""Seconds: of the wall, or of this process's CPU where others share the machine."""
+"""A clock in seconds: wall time, or this process's CPU time where others share the machine."""
 
 
 def description() -> dict[str, Any]:
@@ -36,7 +36,7 @@ def description() -> dict[str, Any]:
 def matmul_peak(
     clock: Clock = time.perf_counter, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> float:
-    """Best GFLOP/s of a square product."""
+    """The best rate of a square matrix product over `PEAK_SECONDS` seconds, in GFLOP/s."""
     side = SIDE if device == "cpu" else SIDE_ELSEWHERE
     a, b = torch.randn(2, side, side, device=device, dtype=dtype)
     best, stop = 0.0, clock() + PEAK_SECONDS
@@ -61,7 +61,7 @@ def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
 
 
 def _linear(x: Any, *_: Any, out_shape: Any, **__: Any) -> int:
-    """With or without a residual that is added."""
+    """Operations of a linear layer; an added residual is not counted."""
     return 2 * int(np.prod(x)) * int(out_shape[-1])
 
 
@@ -69,4 +69,4 @@ FUSED = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     torch.ops.mkldnn._linear_pointwise: _linear,
 }
-"""The kernels of ours that torch's counter does not know."""
+"""Operation counts for kernels that our runtime uses and torch's counter does not know."""

@@ -1,4 +1,4 @@
-"""Every stored NoveltyBench group through `darling-reward score`, against the stored partitions.
+"""Scores every stored NoveltyBench group and compares the partitions with the stored ones.
 
     python -m benchmarks.noveltybench noveltybench_groups.jsonl.gz [--model embedded]
 
@@ -26,7 +26,7 @@ OPTIONS = {"reward": {"objective": "diversity"}, "return_probabilities": True}
 
 
 def score(source: Path, target: Path, model: str) -> tuple[float, float]:
-    """(wall seconds, peak MiB) of scoring the file."""
+    """Scores the file and returns (wall seconds, peak memory in MiB)."""
     command = [
         *(sys.executable, "-m", "darling_service.cli", "score", "--model", model),
         *("--rollouts-field", "generations", "--quality-field", "generation_scores"),

@@ -1,4 +1,4 @@
-"""The service as one caller sees it: latency, growth with n, start and memory."""
+"""Measures the service as one caller sees it: latency, growth with n, start and memory."""
 
 import asyncio
 import subprocess
@@ -25,7 +25,7 @@ def body(workload: Workload) -> dict[str, Any]:
 
 
 def start(model: str, rounds: int) -> Figures:
-    """Seconds until ready, and resident memory once a group has been answered."""
+    """Seconds from start to ready, and resident memory after one group has been answered."""
     seconds, memory = [], []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -40,9 +40,9 @@ def start(model: str, rounds: int) -> Figures:
 
 
 def latency(model: str, requests: int, rounds: int) -> Figures:
-    """One client, groups of eight short answers: all new, and seen before.
+    """Latency in ms of one client for groups of eight short answers, all new and all seen before.
 
-    The client is a bare connection: httpx would add a millisecond or two of its own.
+    The client is a bare connection, because httpx would add 1–2 ms of its own.
     """
     p50: dict[str, list[float]] = {"new": [], "seen": []}
     p99: dict[str, list[float]] = {"new": [], "seen": []}
@@ -62,7 +62,7 @@ def latency(model: str, requests: int, rounds: int) -> Figures:
 
 
 async def _waits(url: str, bodies: Sequence[dict[str, Any]]) -> list[float]:
-    """Seconds of each, one after the other on one connection."""
+    """Seconds for each request, sent one after the other on one connection."""
     connection, waits = Connection(url), []
     for one in bodies:
         started = time.perf_counter()
@@ -80,7 +80,7 @@ def _timed(http: httpx.Client, request: dict[str, Any]) -> float:
 
 
 def growth(words: int, sizes: Sequence[int], rounds: int) -> Figures:
-    """Seconds of one group as n grows, and the exponent between the ends."""
+    """Seconds for a group of each size n, and the exponent of n between the first and last size."""
     seconds: dict[int, list[float]] = {n: [] for n in sizes}
     with (
         service("--cache-bytes", "0") as (url, _),
@@ -104,7 +104,7 @@ def growth(words: int, sizes: Sequence[int], rounds: int) -> Figures:
 
 
 def command_line(arguments: Sequence[str], rounds: int) -> Figures:
-    """Seconds of a command that needs no model."""
+    """Seconds for a command that needs no model."""
     seconds = []
     for _ in range(rounds):
         started = time.perf_counter()

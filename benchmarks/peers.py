@@ -1,20 +1,21 @@
-"""The same groups through this project's classifiers and through what people run today.
+"""Runs the same groups through this project's classifiers and through what people run today.
 
-All read the same MiniLM weights, one after the other in each round, so that ratios are paired:
+All contenders read the same MiniLM weights, one after the other in each round, so ratios are
+paired:
 
     embedded          ours: every text once, then the trained head
     cross-encoder     ours: every pair, packed
     predict           (a) sentence-transformers CrossEncoder.predict over every pair
-    infinity          (b) the published call pattern: a request a pair, to a real infinity server
-    one at a time     (c) NoveltyBench's loop: a pair a call, greedy, so not every pair; which ones
-                      is decided by shared words, as a good head would
+    infinity          (b) the published call pattern: one request per pair to a real infinity server
+    one at a time     (c) NoveltyBench's loop: one call per pair, greedy, so not every pair is read;
+                      shared words decide which pairs match, as a good head would
     encode + cluster  (d) sentence-transformers encode, scikit-learn agglomerative clustering
 
-Ours compute as they do by themselves, in bfloat16 where the machine has it; so do the others, in
-float32. Cross-encoders get a one-label head, fitted to tell a reworded passage from another one.
-They, and `encode`, read 512 tokens at most, as many as MiniLM has positions; of two long texts that
-is a part, while `embedded` reads all of both. `tokens` among the figures says what each has read
-of a group.
+Every contender computes in its default precision: ours in bfloat16 where the machine has it, the
+others in float32. Cross-encoders get a one-label head, which is fitted to tell a reworded passage
+from another one. They, and `encode`, read at most 512 tokens, because MiniLM has no more
+positions. Of two long texts that is a part, while `embedded` reads all of both. The figure
+`tokens` says how much of a group each contender has read.
 """
 
 import time
@@ -44,9 +45,9 @@ from benchmarks.workloads import Workload
 Group = tuple[str, list[str]]
 PAIR_TOKENS = 512
 FIT_GROUPS = 6
-"""Of each kind, for the head."""
+"""Groups of each kind (different and collapsed) that the cross-encoders' head is fitted on."""
 DECIDED_GROUPS = 20
-"""Of each kind, to compare decisions on."""
+"""Groups of each kind on which decisions are compared."""
 PAIRWISE = ("cross-encoder", "predict", "infinity", "one at a time")
 
 
@@ -65,7 +66,7 @@ def peers(clock: Clock = time.perf_counter) -> Iterator["Peers"]:
 
 
 def fit_head(model: Any, tokenizer: Any) -> None:
-    """A logistic regression on the frozen encoder's pooled states of pairs of both kinds."""
+    """Fits the head by logistic regression on the frozen encoder's pooled states of pairs."""
     states, same = [], []
     for collapsed in (False, True):
         for _ in range(FIT_GROUPS):
@@ -96,7 +97,7 @@ class Peers:
         self._sentences.max_seq_length = PAIR_TOKENS
 
     def race(self, workload: Workload, groups: int, rounds: int, pairwise: bool) -> Figures:
-        """Seconds a group and ratios; without `pairwise`, only what encodes each text once."""
+        """Seconds per group, and ratios; `pairwise` adds the contenders that read pairs."""
         contenders = self._contenders(pairwise)
         samples: dict[str, list[float]] = {name: [] for name in contenders}
         peaks: list[float] = []
@@ -132,7 +133,7 @@ class Peers:
         return {name: run for name, run in every.items() if pairwise or name not in PAIRWISE}
 
     def _tokens(self, workload: Workload, groups: Sequence[Group], pairwise: bool) -> Figures:
-        """What is read of a group: by ours, all of it; by the others, as far as they read."""
+        """Tokens of a group that each kind of contender reads."""
         read = {
             "embedded": [_read(self._embedded, group) for group in groups],
             "encode + cluster": [
@@ -151,7 +152,7 @@ class Peers:
         seconds: Sequence[float],
         peaks: Sequence[float],
     ) -> Figures:
-        """What our runtime makes of the machine."""
+        """The share of the machine's matrix peak that our cross-encoder reaches."""
         # Padding is none, so what is counted is what the pairs need.
         flop = operations(lambda: [judged(self._counted, group) for group in groups])
         rates = [flop / len(groups) / s / 1e9 for s in seconds]
@@ -160,7 +161,7 @@ class Peers:
         return {label: Figure.of(share, "of 1", "higher")}
 
     def decisions(self) -> Figures:
-        """Whether our cross-encoder decides as `predict` does, on pairs alike and not."""
+        """How often our cross-encoder decides as `predict` does, on equal and different pairs."""
         ours, theirs = [], []
         for collapsed in (False, True):
             for _ in range(DECIDED_GROUPS):
@@ -181,7 +182,7 @@ class Peers:
         return np.asarray(found, dtype=np.float64)
 
     def one_at_a_time(self, group: Group) -> None:
-        """Greedy first-exemplar classes, a call for each pair that is looked at."""
+        """Forms greedy first-exemplar classes with one call for each pair that is looked at."""
         same = self._decisions(group)
         exemplars: list[int] = []
         for own, text in enumerate(group[1]):
@@ -193,7 +194,7 @@ class Peers:
                 exemplars.append(own)
 
     def _decisions(self, group: Group) -> NDArray[np.bool_]:
-        """Who is taken for alike, (n, n): by words, which costs the loop next to nothing."""
+        """Which texts count as equivalent, (n, n): by shared words, which costs next to nothing."""
         words = [set(text.split()) for text in group[1]]
         return np.asarray([[len(a & b) > 0.8 * len(a | b) for b in words] for a in words])
 
@@ -204,13 +205,13 @@ def judged(classifier: EquivalenceClassifier, group: Group) -> FloatArray:
 
 
 def _read(classifier: EquivalenceClassifier, group: Group) -> int:
-    """Tokens that go through the model for a group."""
+    """Number of tokens that go through the model for a group."""
     plan = classifier.plan(*group, all_pairs(len(group[1])))
     return sum(result.tokens for result in classifier.run(plan.units))
 
 
 def pairs_of(group: Group) -> list[tuple[str, str]]:
-    """Each in the order in which ours reads it."""
+    """All pairs of a group, each in the order in which our classifier reads it."""
     texts = sorted(group[1])
     place = {text: i for i, text in enumerate(texts)}
     listed = [sorted((place[group[1][i]], place[group[1][j]])) for i, j in all_pairs(len(texts))]

@@ -1,4 +1,4 @@
-"""Ratios to ours as bars with their range, one PNG."""
+"""Draws the peers' times as multiples of ours, as bars with their range."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from benchmarks.figures import Figures
 
 
 def plot(figures: Figures, target: Path) -> None:
-    """Nothing where no ratio was measured."""
+    """Writes a PNG to `target`, or nothing where no ratio was measured."""
     ratios = {name: figure for name, figure in figures.items() if figure.unit == "times ours"}
     if not ratios:
         return

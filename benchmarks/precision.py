@@ -1,8 +1,8 @@
-"""What bfloat16 changes of the embedded default's answers: on labelled pairs and stored groups.
+"""Measures how bfloat16 changes the embedded classifier, on labelled pairs and stored groups.
 
     python -m benchmarks.precision PAIRS [--groups GROUPS --every 20]
 
-PAIRS and GROUPS as `darling-reward train` takes them. Takes a CPU with bfloat16 instructions.
+PAIRS and GROUPS are files as `darling-reward train` takes them. The CPU must have bfloat16.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from sklearn.metrics import adjusted_rand_score, roc_auc_score
 @dataclass(frozen=True, slots=True)
 class Answers:
     pairs: FloatArray
-    """P(equivalent) of the labelled pairs."""
+    """P(equivalent) of each labelled pair."""
     inside: FloatArray
-    """Of all pairs of all groups."""
+    """P(equivalent) of all pairs of all groups."""
     partitions: list[IntArray]
     seconds: float
 

@@ -1,9 +1,9 @@
-"""A decoder over the pairs of a group: what pairs share read once, against whole pairs in tiles.
+"""Compares a decoder that reads the shared text of pairs once with one that reads whole pairs.
 
     python -m benchmarks.shared_prefix [--rollouts 8] [--words 400] [--rounds 5]
 
-A Qwen3 of six layers and width 512 with random weights, which cost what trained ones do; the same
-new groups through both, in CPU seconds.
+The model is a Qwen3 of six layers and width 512 with random weights, which cost what trained ones
+do. Both run the same new groups, and the figures are CPU seconds.
 """
 
 import argparse

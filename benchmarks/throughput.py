@@ -1,4 +1,4 @@
-"""64 clients at once: the service over HTTP, beside its own pipeline without HTTP and the peers.
+"""Compares the service under 64 clients with its own pipeline without HTTP, and with the peers.
 
 Every group is new and the cache is off, so that all of it is computed.
 """
@@ -26,7 +26,7 @@ Send = Callable[[dict[str, Any]], Awaitable[object]]
 
 
 def share_of_engine(workload: Workload, groups: int, rounds: int) -> Figures:
-    """Groups a second over HTTP, and through the pipeline in this process."""
+    """Groups per second over HTTP, through the pipeline in this process, and their ratio."""
     with service(*WITHOUT_CACHE) as (url, _):
         over_http, direct = asyncio.run(_with_and_without_http(url, workload, groups, rounds))
     name = f"{workload.name}, {CLIENTS} clients"
@@ -59,10 +59,11 @@ async def _with_and_without_http(
 
 
 def beside_peers(workload: Workload, groups: int, peer_groups: int, rounds: int) -> Figures:
-    """Seconds a group of the default over HTTP, and of the peers on groups of the same kind.
+    """Seconds per group of the default over HTTP, and of the peers on groups of the same kind.
 
-    (a) `CrossEncoder.predict` over all pairs, in process, so without anything for HTTP; (b) a
-    request a pair to infinity, `CONCURRENCY` of them at a time, where it is installed.
+    The peers are (a) `CrossEncoder.predict` over all pairs, in this process and so without the cost
+    of HTTP, and (b) where it is installed, infinity with one request per pair, `CONCURRENCY` at a
+    time.
     """
     samples: dict[str, list[float]] = {}
     with peers() as contenders, service(*WITHOUT_CACHE) as (url, _):
@@ -112,7 +113,7 @@ async def _over_http(url: str, workload: Workload, groups: int) -> float:
 
 
 async def _rate(clients: Sequence[Send], workload: Workload, groups: int) -> float:
-    """Groups a second, each client sending one after the other until all are answered."""
+    """Groups per second, when each client sends one after the other until all are answered."""
     waiting = [body(workload) for _ in range(groups)]
 
     async def client(send: Send) -> None:

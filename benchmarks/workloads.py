@@ -29,7 +29,7 @@ class Workload:
         return f"n={self.rollouts} x {self.words} words{', collapsed' * self.collapsed}"
 
     def group(self) -> tuple[str, list[str]]:
-        """(prompt, rollouts) that nobody has seen before, so that no cache holds them."""
+        """Returns (prompt, rollouts) that were never sent before, so that no cache holds them."""
         source = random.Random(next(_serial))
         if not self.collapsed:
             return "Explain.", [_passage(source, self.words) for _ in range(self.rollouts)]
@@ -44,7 +44,7 @@ def _prose() -> list[str]:
 
 
 def _passage(source: random.Random, words: int) -> str:
-    """About so many words (rollouts vary), from a random place."""
+    """A passage from a random place, with `words` words give or take 40 %."""
     length = max(int(words * source.uniform(0.6, 1.4)), 1)
     start = source.randrange(len(_prose()) - length)
     return " ".join(_prose()[start : start + length])

@@ -7,11 +7,10 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from darling_service import __version__
-from darling_service.rewards.advantages import Estimator
+from darling_service.rewards.registry import CHOICES
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
@@ -23,6 +22,15 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 OBJECTIVES = (ROOT / "docs/objectives.md").read_text()
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = ("benchmarks", "clients", "docker", "docs", "models", "service", "tests")
+HOMES = {
+    **dict.fromkeys(FOLDERS, ROOT),
+    "darling_client": ROOT / "clients/python",
+    "darling_models": ROOT / "models",
+    "darling_service": ROOT / "service",
+}
+"""Where a path in the documentation starts, by its first folder: a top-level one, or a package."""
 
 
 def test_the_readmes_curl_prints_what_it_says(service: Service) -> None:
@@ -74,13 +82,36 @@ def test_every_reward_option_is_documented() -> None:
         for choice in re.findall(r"'(\w+)'", re.sub(r"<class '\w+'>", "", str(field.annotation))):
             if choice not in ("all", "none"):
                 assert choice in OBJECTIVES, choice
-    assert all(f"`{name}`" in OBJECTIVES for name in get_args(Estimator))
+    for terms in CHOICES.values():
+        for name in terms:
+            assert re.search(rf"^\|.*`(exploration: )?{name}`", OBJECTIVES, re.M), name
 
 
 def test_links_lead_somewhere() -> None:
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_anchors_name_a_heading() -> None:
+    for document in DOCUMENTS:
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", document.read_text()):
+            page = document.parent / target if target else document
+            headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+            slugs = [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]
+            assert anchor in slugs, f"{document.name}: {target}#{anchor}"
+
+
+def test_repository_paths_in_backticks_exist() -> None:
+    named = [
+        (document.name, path)
+        for document in DOCUMENTS
+        for path in re.findall(r"`([\w.-]+/[\w./*-]*)`", document.read_text())
+        if path.partition("/")[0] in HOMES
+    ]
+    missing = [at for at in named if not list(HOMES[at[1].partition("/")[0]].glob(at[1]))]
+    assert named
+    assert not missing
 
 
 def test_changelog_and_package_agree_on_the_version() -> None:

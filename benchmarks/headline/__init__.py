@@ -1,1 +1,1 @@
-"""The headline experiment: what DARLING does to a policy that quality-only training collapses."""
+"""The headline experiment: DARLING on a policy that training on quality alone collapses."""

@@ -1,13 +1,13 @@
-"""The headline experiment: GRPO with quality alone against DARLING and other rewards.
+"""Runs the headline experiment: GRPO with quality alone against DARLING and other rewards.
 
     python -m benchmarks.headline [--full] [--steps N] [--seeds N] [--jobs N] [--out DIR]
                                   [--only OBJECTIVE ...]
 
-Makes TRL's environment where it is missing, starts the service, and trains every objective from
-every seed's warm policy. A finished run leaves a file and is not run again, so an interrupted
-experiment goes on. Writes `table.md`, `pass_at_k.png` and `training.png` into DIR.
+It installs TRL's environment where that is missing, starts the service, and trains every objective
+from every seed's warm policy. A finished run leaves a file and is not run again, so an interrupted
+experiment goes on. The output is `table.md`, `pass_at_k.png` and `training.png` in DIR.
 
-A run has one thread, so that its numbers do not depend on how many run at once.
+A run has one thread, so that its numbers do not depend on how many runs go on at once.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from benchmarks.load import service
 from tests.trainers.environments import CLIENT, ENVIRONMENTS, ROOT, installer_settings
 
 Step = tuple[str, list[str], str]
-"""Module of this folder, its arguments, and what it leaves behind."""
+"""A module of this folder, its arguments, and the file or folder that it leaves."""
 
 
 def main() -> None:
@@ -65,7 +65,10 @@ def main() -> None:
 
 
 def prepare(folder: Path, settings: Settings) -> None:
-    """Writes the settings; refuses a folder with runs of other ones. More seeds may be added."""
+    """Writes the settings. Raises `SystemExit` if the folder holds runs with other settings.
+
+    The seeds may differ, so that more of them can be added to finished runs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "settings.json"
     if file.exists() and replace(Settings.read(file), seeds=settings.seeds) != settings:
@@ -74,7 +77,7 @@ def prepare(folder: Path, settings: Settings) -> None:
 
 
 def run(step: Step, folder: Path, url: str) -> None:
-    """Runs a step in TRL's environment, unless what it leaves is there."""
+    """Runs a step in TRL's environment, unless the file or folder that it leaves exists."""
     module, arguments, leaves = step
     if (folder / leaves).exists():
         return

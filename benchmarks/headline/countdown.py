@@ -1,8 +1,9 @@
-"""Countdown: reach a target with two to four of five given numbers, each used at most once.
+"""The task Countdown: reach a target with two to four of five numbers, each used at most once.
 
-A prompt is `1 2 3 5 8 = 13 :`, a completion `5 + 8` or `8 * 2 - 3`. Tokens stand between spaces;
-there are no parentheses, so an expression is a sum of signed products. That makes the normal form
-under commutativity and associativity a sort: of the factors in each product, then of the products.
+A prompt is `1 2 3 5 8 = 13 :`, a completion `5 + 8` or `8 * 2 - 3`. Spaces separate the tokens.
+There are no parentheses, so an expression is a sum of signed products. Its normal form under
+commutativity and associativity therefore comes from sorting the factors in each product, then the
+products.
 """
 
 import math
@@ -15,11 +16,11 @@ from itertools import combinations, permutations, product
 
 DIGITS = range(1, 10)
 GIVEN, LEAST, MOST = 5, 2, 4
-"""Numbers in a prompt; of these, least and most in an expression."""
+"""How many numbers a prompt gives, and how few and how many of them an expression may use."""
 TARGETS = range(1, 31)
 
 Term = tuple[int, tuple[int, ...]]
-"""Sign and factors of a product."""
+"""The sign and the factors of a product."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Problem:
     numbers: tuple[int, ...]
     target: int
     strategies: tuple[str, ...]
-    """Every correct expression, in normal form."""
+    """All correct expressions, in normal form."""
 
     @property
     def prompt(self) -> str:
@@ -35,7 +36,7 @@ class Problem:
 
 
 def terms(text: str) -> list[Term] | None:
-    """The signed products of an expression; None where it is not one."""
+    """The signed products of an expression, or None if the text is no expression."""
     words = text.split()
     numbers, operators = words[::2], words[1::2]
     if len(words) % 2 == 0 or not set(operators) <= {"+", "-", "*"}:
@@ -56,13 +57,13 @@ def _terms(operators: Sequence[str], numbers: Sequence[int]) -> list[Term]:
 
 
 def canonical(text: str) -> str:
-    """The normal form, which is itself an expression of the same value; else the text as it is."""
+    """The normal form, an expression of the same value; a text that is none stays as it is."""
     found = terms(text)
     return text if found is None else _written(_normal(found))
 
 
 def _normal(found: Sequence[Term]) -> list[Term]:
-    """Sorted downwards. An expression's first term is positive, so the greatest one can open it."""
+    """The terms in descending order, which puts a positive term first, as an expression needs."""
     return sorted(((sign, tuple(sorted(f, reverse=True))) for sign, f in found), reverse=True)
 
 
@@ -72,7 +73,7 @@ def _written(found: Sequence[Term]) -> str:
 
 
 def correct(numbers: Sequence[int], target: int, text: str) -> bool:
-    """Whether two to four of the numbers, each at most once, are made into the target."""
+    """Whether the text makes the target from two to four of the numbers, each used at most once."""
     found = terms(text)
     if found is None:
         return False
@@ -85,14 +86,14 @@ def correct(numbers: Sequence[int], target: int, text: str) -> bool:
 
 
 def parsed(prompt: str) -> tuple[list[int], int]:
-    """Numbers and target of a prompt."""
+    """Returns (numbers, target) of a prompt."""
     given, target = prompt.removesuffix(":").split("=")
     return [int(number) for number in given.split()], int(target)
 
 
 @cache
 def problems() -> tuple[Problem, ...]:
-    """Every problem that has a solution: 3753, with 8.3 strategies each. Some seconds."""
+    """All 3753 problems with a solution, with 8.3 strategies each on average; takes seconds."""
     found: list[Problem] = []
     for numbers in combinations(DIGITS, GIVEN):
         solved: dict[int, set[str]] = defaultdict(set)
@@ -104,7 +105,7 @@ def problems() -> tuple[Problem, ...]:
 
 
 def _expressions(numbers: Sequence[int]) -> Iterator[list[Term]]:
-    """Every expression, in every order."""
+    """Yields every expression over the numbers, in every order."""
     for size in range(LEAST, MOST + 1):
         for order in permutations(numbers, size):
             for operators in product("+-*", repeat=size - 1):
@@ -116,7 +117,7 @@ def _value(expression: Sequence[Term]) -> int:
 
 
 def shuffled(text: str, source: random.Random) -> str:
-    """The same strategy, its terms and factors in any order that opens with a positive term."""
+    """The same strategy with terms and factors in random order, a positive term first."""
     found = terms(text)
     assert found is not None
     source.shuffle(found)

@@ -1,4 +1,4 @@
-"""Noisy demonstrations: correct strategies with a habit, and slips."""
+"""Noisy demonstrations: correct strategies that favour sums, and wrong ones."""
 
 import random
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from benchmarks.headline.countdown import Problem, shuffled
 
 @dataclass(frozen=True)
 class Habit:
-    """How people who write demonstrations go about it."""
+    """The habits of the people who write the demonstrations."""
 
     slips: float = 0.3
     """Share of demonstrations that are a correct expression of a neighbouring target."""
     near: int = 3
-    """How far away that target is at most."""
+    """Greatest distance of that target."""
     products: float = 0.3
-    """Weight of a strategy for each `*` in it: few come to people's minds."""
+    """Factor by which each `*` in a strategy lowers its weight: people think of products less."""
 
 
 class Demonstrator:
     def __init__(self, problems: Sequence[Problem], habit: Habit) -> None:
-        """`problems`: all there are, as slips answer the neighbours of a problem."""
+        """`problems` are all problems, because a slip answers a neighbour of a problem."""
         self._by_target = {(p.numbers, p.target): p for p in problems}
         self._habit = habit
 

@@ -1,8 +1,9 @@
-"""One run: TRL's GRPOTrainer from a seed's warm policy, every reward from the service over HTTP.
+"""Trains one policy with TRL's GRPOTrainer, taking every reward from the service over HTTP.
 
     DARLING_URL=http://... python -m benchmarks.headline.grpo OBJECTIVE SEED SETTINGS.json FOLDER
 
-Runs in TRL's environment and leaves `FOLDER/OBJECTIVE-SEED.json`.
+It starts from the seed's warm policy, runs in TRL's environment and leaves
+`FOLDER/OBJECTIVE-SEED.json`.
 """
 
 import json
@@ -25,7 +26,7 @@ from benchmarks.headline.settings import Settings
 
 
 def quality(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> list[float]:
-    """1 for a correct expression, else 0. A text and its normal form have the same."""
+    """1 for a correct expression, else 0. A text and its normal form have the same quality."""
     return [
         float(correct(*parsed(prompt), text))
         for prompt, text in zip(prompts, completions, strict=True)
@@ -45,7 +46,7 @@ class Reward(DarlingReward):
 
 
 class Watch(TrainerCallback):
-    """Looks at the held-out problems every `every` steps."""
+    """Samples the held-out problems every `every` steps."""
 
     def __init__(self, problems: Sequence[Problem], n: int, every: int) -> None:
         self.problems, self.n, self.every = problems, n, every
@@ -61,7 +62,7 @@ class Watch(TrainerCallback):
 
 
 def strategies(model: Any, problems: Sequence[Problem], n: int) -> list[list[int]]:
-    """For each problem, how often each correct strategy was found among n samples, falling."""
+    """For each problem, the counts of its correct strategies among n samples, in falling order."""
     training = model.training
     model.eval()
     found = []

@@ -1,4 +1,4 @@
-"""The objectives that are compared: what is asked of the service, and about which text."""
+"""The objectives that are compared: the request to the service, and the text it is about."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +7,9 @@ from typing import Any
 @dataclass(frozen=True)
 class Compared:
     asked: dict[str, Any]
-    """Fields of `POST /v1/rewards` beside the groups."""
+    """The fields of `POST /v1/rewards` other than `groups`."""
     normal_form: bool = True
-    """Whether the service is sent the expression's normal form, or what the policy wrote."""
+    """Whether the service gets the normal form of the expression instead of the raw text."""
 
 
 DARLING = {"objective": "darling"}

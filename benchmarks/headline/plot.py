@@ -1,4 +1,4 @@
-"""Two figures: pass@k at the end, and pass@1, strategies and entropy over training."""
+"""Draws pass@k at the end, and pass@1, strategies and entropy over training."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ def _watched(axes: Any, name: str, own: Sequence[Run], figure: Callable[[Look], 
 
 
 def _line(axes: Any, name: str, x: Sequence[int], seeds: Sequence[Sequence[float]]) -> None:
-    """Mean over seeds, and its 95 % interval as a band. `seeds`: of each x."""
+    """Draws the mean over seeds with its 95 % interval as a band; `seeds` has one list per x."""
     means = [interval(values) for values in seeds]
     axes.plot(x, [m.mean for m in means], color=COLOURS[name], label=name)
     if len(seeds[0]) > 1:
@@ -64,7 +64,7 @@ def _line(axes: Any, name: str, x: Sequence[int], seeds: Sequence[Sequence[float
 
 
 def _smooth(values: Sequence[float], width: int = 10) -> list[float]:
-    """Mean of each step and those just before it."""
+    """The moving average over each step and the `width` - 1 steps before it."""
     windows = (values[max(0, i - width + 1) : i + 1] for i in range(len(values)))
     return [sum(window) / len(window) for window in windows]
 

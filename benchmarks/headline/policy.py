@@ -1,4 +1,4 @@
-"""The policy: a Llama of half a million parameters, its tokenizer, and its warm-up."""
+"""The policy: a Llama of 0.34 million parameters, its tokenizer, and its warm-up."""
 
 import random
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from benchmarks.headline.countdown import MOST, TARGETS, Problem
 from benchmarks.headline.demonstrations import Demonstrator
 
 LENGTH = 2 * MOST
-"""Tokens of a completion at most: numbers, operators between them, the end."""
+"""Most tokens of a completion: numbers, the operators between them, and the end."""
 WORDS = ["<pad>", "<eos>", "<unk>", "+", "-", "*", "=", ":", *map(str, TARGETS)]
 
 
@@ -55,7 +55,7 @@ def warmed(
     batch: int,
     rate: float = 2e-3,
 ) -> LlamaForCausalLM:
-    """Imitates `batch` fresh demonstrations a step: AdamW, the rate falling to 0 along a cosine."""
+    """A policy trained on `batch` new demonstrations per step (AdamW, cosine rate down to 0)."""
     set_seed(seed)
     source = random.Random(seed)
     words, model = tokenizer(), untrained(width, layers)
@@ -81,7 +81,7 @@ def warmed(
 
 @torch.inference_mode()
 def sampled(model: Any, prompts: Sequence[str], n: int, rows: int = 2048) -> list[list[str]]:
-    """n completions of each prompt, at temperature 1. All prompts have the same length."""
+    """n completions of each prompt, at temperature 1; all prompts must have the same length."""
     words = tokenizer()
     every = [prompt for prompt in prompts for _ in range(n)]
     texts: list[str] = []

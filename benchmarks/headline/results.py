@@ -1,4 +1,4 @@
-"""Figures of finished runs, and each objective's difference to quality alone over seeds."""
+"""The figures of finished runs, and the difference of each objective to quality alone."""
 
 import json
 import math
@@ -17,20 +17,20 @@ BASELINE = "quality"
 
 @dataclass(frozen=True)
 class Look:
-    """At the held-out problems after `step` steps."""
+    """The correct strategies found on the held-out problems after `step` steps."""
 
     step: int
     samples: int
-    """Of each problem."""
+    """Samples of each problem."""
     strategies: list[list[int]]
-    """Of each problem, how many samples gave each correct strategy."""
+    """For each problem, how many samples gave each correct strategy."""
 
     def pass_at(self, k: int) -> float:
         return fmean(pass_at_k(self.samples, sum(sizes), k) for sizes in self.strategies)
 
     @property
     def distinct(self) -> float:
-        """Correct strategies found per problem."""
+        """Mean number of different correct strategies found per problem."""
         return fmean(len(sizes) for sizes in self.strategies)
 
 
@@ -41,12 +41,12 @@ class Run:
     final: Look
     watched: list[Look]
     entropy: list[float]
-    """Of the policy in nats per token, at each step, on its own samples of training problems."""
+    """The policy's entropy at each step on its samples of training problems, in nats per token."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds with its 95 % interval by Student's t; endless for a single seed."""
+    """A mean over seeds with its 95 % interval by Student's t, infinite for a single seed."""
 
     mean: float
     half: float
@@ -110,7 +110,7 @@ def differences(runs: Sequence[Run], objective: str, figure: Figure) -> list[flo
 
 
 def table(runs: Sequence[Run]) -> str:
-    """Means over seeds, then the paired differences, as Markdown."""
+    """Two Markdown tables: the means over seeds, and the paired differences to quality alone."""
     groups = by_objective(runs)
     head = f"| | {' | '.join(FIGURES)} |\n|---|{'---|' * len(FIGURES)}\n"
     means = "".join(
@@ -129,7 +129,7 @@ def table(runs: Sequence[Run]) -> str:
 
 
 def _warm(groups: dict[str, list[Run]]) -> list[str]:
-    """What all objectives start from, as far as it was looked at."""
+    """The table row of the warm policy, which all objectives start from."""
     first = [run.watched[0] for run in next(iter(groups.values()))]
     cells = []
     for name in FIGURES:

@@ -1,4 +1,4 @@
-"""What a run of the experiment is made of."""
+"""The settings of the experiment, in full and small."""
 
 import json
 import random
@@ -14,9 +14,9 @@ from benchmarks.headline.demonstrations import Habit
 class Settings:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     held_out: int = 128
-    """Problems that neither demonstrations nor the RL show."""
+    """Number of problems that neither the demonstrations nor the RL show."""
     trained: int = 1000
-    """Problems of the RL, all of them among those demonstrated."""
+    """Number of problems in the RL, all of them among those demonstrated."""
 
     habit: Habit = field(default_factory=Habit)
     width: int = 128
@@ -26,17 +26,17 @@ class Settings:
 
     group: int = 8
     prompts: int = 24
-    """Groups in a step."""
+    """Groups per step."""
     steps: int = 500
     rate: float = 1.5e-4
 
     samples: int = 128
-    """Of each held-out problem, for the final figures."""
+    """Samples of each held-out problem for the final figures."""
     watched_samples: int = 32
     watch_every: int = 50
 
     def split(self, seed: int) -> tuple[list[Problem], list[Problem]]:
-        """Problems to train on and held-out ones: another split for each seed."""
+        """Returns (problems to train on, held-out problems), a different split for each seed."""
         every = list(problems())
         random.Random(seed).shuffle(every)
         return every[self.held_out :], every[: self.held_out]

@@ -1,8 +1,8 @@
-"""The warm policy of a seed, which all objectives start from.
+"""Trains the warm policy of a seed, which all objectives start from.
 
     python -m benchmarks.headline.warm SEED SETTINGS.json FOLDER
 
-Runs in TRL's environment and leaves `FOLDER/warm-SEED/`.
+It runs in TRL's environment and leaves `FOLDER/warm-SEED/`.
 """
 
 import sys

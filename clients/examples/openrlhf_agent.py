@@ -1,13 +1,16 @@
-"""An agent file for OpenRLHF: `--train.agent_func_path clients/examples/openrlhf_agent.py`.
+"""An agent file for OpenRLHF, whose rewards are quality shaped by diversity.
 
-With `--algo.advantage.estimator dr_grpo`; the service is found by `DARLING_URL`.
+Set the environment variable `DARLING_URL` to the service and add to OpenRLHF's command:
+
+    --train.agent_func_path clients/examples/openrlhf_agent.py
+    --rollout.n_samples_per_prompt 8 --algo.advantage.estimator dr_grpo
 """
 
 from darling_client.trainers.openrlhf import agent_executor
 
 
 def quality(prompt: str, response: str, label: str | None) -> float:
-    """Whether the label occurs in the response."""
+    """1 if the label occurs in the response, else 0.25."""
     return 0.25 + 0.75 * float(bool(label) and str(label).lower() in response.lower())
 
 

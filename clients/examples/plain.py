@@ -1,6 +1,8 @@
-"""Rewards for one group with nothing but the standard library.
+"""The rewards of one group, with nothing but the standard library.
 
-python clients/examples/plain.py [http://127.0.0.1:8000]
+    python clients/examples/plain.py [http://127.0.0.1:8000]
+
+It prints one reward per rollout. The URL is that of a running service.
 """
 
 import json
@@ -9,27 +11,31 @@ import time
 import urllib.error
 import urllib.request
 
-TRIES = 5
+MAX_TRIES = 5
+"""Requests that are sent before a busy service is given up."""
 
 
 def rewards(base_url: str, prompt: str, rollouts: list[str], quality: list[float]) -> list[float]:
-    """The group's diversity-scaled rewards; waits and tries again when the service says so."""
+    """The rewards of the group's rollouts. Retries after the seconds that the service asks for.
+
+    Raises `RuntimeError` with the service's reason when it refuses the request.
+    """
     body = {"groups": [{"prompt": prompt, "rollouts": rollouts, "quality": quality}]}
     request = urllib.request.Request(
         f"{base_url}/v1/rewards",
         data=json.dumps(body).encode(),
         headers={"content-type": "application/json"},
     )
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, MAX_TRIES + 1):
         try:
-            with urllib.request.urlopen(request, timeout=600) as answer:
-                return list(json.load(answer)["groups"][0]["rewards"])
+            with urllib.request.urlopen(request, timeout=600) as response:
+                return list(json.load(response)["groups"][0]["rewards"])
         except urllib.error.HTTPError as error:
-            wait = error.headers.get("Retry-After")
-            if wait is None or attempt == TRIES:
-                # Never a silent zero: a wrong reward is worse than a stopped run.
+            retry_after_s = error.headers.get("Retry-After")
+            if retry_after_s is None or attempt == MAX_TRIES:
+                # A zero would be wrong, and a wrong reward is worse than a stopped run.
                 raise RuntimeError(json.load(error)["detail"]) from error
-            time.sleep(float(wait))
+            time.sleep(float(retry_after_s))
     raise AssertionError("unreachable: the last try returns or raises")
 
 

@@ -1,5 +1,10 @@
-"""For slime: `--group-rm --custom-rm-path slime_rewards.darling --disable-grpo-std-normalization`,
-with this file's folder on PYTHONPATH. The service is found by `DARLING_URL`.
+"""A group reward for slime: quality shaped by diversity.
+
+Set the environment variable `DARLING_URL` to the service, put this file's folder on PYTHONPATH and
+add to slime's command:
+
+    --group-rm --custom-rm-path slime_rewards.darling
+    --n-samples-per-prompt 8 --disable-grpo-std-normalization
 """
 
 from typing import Any
@@ -8,7 +13,7 @@ from darling_client.trainers.slime import group_reward
 
 
 def quality(sample: Any) -> float:
-    """Whether the label occurs in the response."""
+    """1 if the label occurs in the response, else 0.25."""
     return 0.25 + 0.75 * float(str(sample.label) in sample.response)
 
 

@@ -1,6 +1,9 @@
-"""A plugin for ms-swift, which finds the service by `DARLING_URL`:
+"""A plugin for ms-swift, whose reward function `darling` is quality shaped by diversity.
 
---external_plugins clients/examples/swift_plugin.py --reward_funcs darling --scale_rewards none
+Set the environment variable `DARLING_URL` to the service and add to ms-swift's command:
+
+    --external_plugins clients/examples/swift_plugin.py --reward_funcs darling
+    --scale_rewards none
 """
 
 from collections.abc import Sequence
@@ -11,10 +14,10 @@ from swift.rewards import orms
 
 
 def quality(completions: Sequence[str], solution: Sequence[str], **columns: Any) -> list[float]:
-    """Whether the dataset's `solution` occurs in the answer."""
+    """1 for each completion in which the dataset's `solution` occurs, else 0.25."""
     return [
-        0.25 + 0.75 * float(wanted in completion)
-        for completion, wanted in zip(completions, solution, strict=True)
+        0.25 + 0.75 * float(text in completion)
+        for completion, text in zip(completions, solution, strict=True)
     ]
 
 

@@ -1,11 +1,11 @@
-"""A real GRPO run of TRL on a CPU, with rewards from the service: some seconds a step.
+"""A GRPO run of TRL on a CPU, with rewards from the service, at some seconds per step.
 
     pip install torch trl clients/python
     DARLING_URL=http://127.0.0.1:8000 python clients/examples/trl_grpo.py --steps 20
     torchrun --nproc-per-node 2 clients/examples/trl_grpo.py   # groups straddle the two ranks
 
-The policy is a transformer of one layer made on the spot; `quality` wants colours. Where a real run
-has a real model, everything about the reward stays as it is here.
+The policy is a new transformer of one layer, and `quality` rewards the names of colours. A run with
+a real model changes nothing about the reward.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def quality(completions: Sequence[str], **columns: Any) -> list[float]:
 
 
 def policy() -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast]:
-    """A transformer of one layer that knows a few words."""
+    """An untrained transformer of one layer, and its tokenizer of a few words."""
     words = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -53,7 +53,7 @@ def policy() -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast]:
 
 
 def train(reward: Callable[..., Any], output: str, steps: int, per_device: int, n: int) -> Any:
-    """The trainer, after its steps."""
+    """Returns the trainer after its steps."""
     set_seed(0)
     model, tokenizer = policy()
     trainer = GRPOTrainer(
@@ -91,15 +91,15 @@ def main() -> None:
     parser.add_argument("--per-device", type=int, default=6)
     parser.add_argument("--num-generations", type=int, default=4)
     parser.add_argument("--output", default="build/trl")
-    given = parser.parse_args()
-    n = given.num_generations
+    arguments = parser.parse_args()
+    n = arguments.num_generations
     reward = DarlingReward(quality, num_generations=n, num_generations_eval=1, run="trl-example")
-    trainer = train(reward, given.output, given.steps, given.per_device, n)
+    trainer = train(reward, arguments.output, arguments.steps, arguments.per_device, n)
     if trainer.accelerator.is_main_process:
-        for logged in trainer.state.log_history:
-            if "reward" in logged:
-                names = ("reward", "darling/quality", "darling/diversity", "darling/num_classes")
-                print({name: round(float(logged[name]), 3) for name in names})
+        names = ("reward", "darling/quality", "darling/diversity", "darling/num_classes")
+        for metrics in trainer.state.log_history:
+            if "reward" in metrics:
+                print({name: round(float(metrics[name]), 3) for name in names})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""A rubric for verifiers up to 0.3. The service is found by `DARLING_URL`."""
+"""A rubric for verifiers up to 0.3, whose rewards are quality shaped by diversity.
+
+Set the environment variable `DARLING_URL` to the service, and give `rubric` to your environment:
+`vf.SingleTurnEnv(dataset=..., rubric=rubric)`.
+"""
 
 from typing import Any
 
@@ -7,7 +11,7 @@ from darling_client.trainers.verifiers import group_reward
 
 
 def quality(completion: list[dict[str, Any]], answer: str) -> float:
-    """Whether the answer occurs in the completion."""
+    """1 if the answer occurs in the last message of the completion, else 0.25."""
     return 0.25 + 0.75 * float(answer in completion[-1]["content"])
 
 

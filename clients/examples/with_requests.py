@@ -1,6 +1,9 @@
-"""One reward per row of a batch with requests: `python clients/examples/with_requests.py [URL]`.
+"""One reward per row of a batch with requests, for trainers without an adapter or the client.
 
-For trainers without an adapter, where the client is not wanted either.
+    pip install requests
+    python clients/examples/with_requests.py [http://127.0.0.1:8000]
+
+It prints one reward per row. The URL is that of a running service.
 """
 
 import sys
@@ -9,26 +12,28 @@ import requests
 
 
 def rewards(url: str, prompts: list[str], texts: list[str], quality: list[float]) -> list[float]:
-    """Rows with equal prompts are a group, in whatever order. Raises on anything but an answer."""
-    rows: dict[str, list[int]] = {}
+    """The reward of each row. Rows with equal prompts are a group, in whatever order they come.
+
+    Raises `RuntimeError` with the service's reason when it does not return rewards.
+    """
+    rows_of_prompt: dict[str, list[int]] = {}
     for row, prompt in enumerate(prompts):
-        rows.setdefault(prompt, []).append(row)
+        rows_of_prompt.setdefault(prompt, []).append(row)
     groups = [
         {
             "prompt": prompt,
-            "rollouts": [texts[row] for row in group],
-            "quality": [quality[row] for row in group],
+            "rollouts": [texts[row] for row in rows],
+            "quality": [quality[row] for row in rows],
         }
-        for prompt, group in rows.items()
+        for prompt, rows in rows_of_prompt.items()
     ]
-    answer = requests.post(f"{url}/v1/rewards", json={"groups": groups}, timeout=600)
-    if not answer.ok:
-        raise RuntimeError(answer.json()["detail"])
-    result = [0.0] * len(prompts)
-    for group, scored in zip(rows.values(), answer.json()["groups"], strict=True):
-        for row, reward in zip(group, scored["rewards"], strict=True):
-            result[row] = reward
-    return result
+    response = requests.post(f"{url}/v1/rewards", json={"groups": groups}, timeout=600)
+    if not response.ok:
+        raise RuntimeError(response.json()["detail"])
+    rewards_by_row: dict[int, float] = {}
+    for rows, group in zip(rows_of_prompt.values(), response.json()["groups"], strict=True):
+        rewards_by_row.update(zip(rows, group["rewards"], strict=True))
+    return [rewards_by_row[row] for row in range(len(prompts))]
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from darling_models.protocol import Embedder, IntArray, Linkage, ModelInfo, Threshold
+from darling_models.protocol import Embedder, IntArray, ModelInfo, Threshold
 
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
@@ -22,7 +22,6 @@ from darling_service.schemas.requests import (
     GroupsRequest,
     PartitionRequest,
     PreferenceRequest,
-    PromptGroup,
     RewardRequest,
 )
 from darling_service.schemas.responses import (
@@ -35,15 +34,16 @@ from darling_service.schemas.responses import (
     RewardAnswer,
     Usage,
 )
-from darling_service.schemas.reward_options import PUBLISHED, RewardOptions
+from darling_service.schemas.reward_options import RewardOptions
 from darling_service.scoring import inputs
 from darling_service.scoring.partitioning import (
-    JudgedGroup,
+    ClassifiedGroup,
     PartitionRule,
-    judge_groups,
-    judge_pairs,
+    classify_groups,
+    classify_pairs,
 )
-from darling_service.scoring.rewards import GroupInputs, prefer, read_group, reward_group
+from darling_service.scoring.reading import GroupInputs, read_group
+from darling_service.scoring.rewards import prefer, reward_group
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
@@ -85,113 +85,114 @@ class Pipeline:
             self._visits.close()
 
     def check(self, request: RewardRequest) -> None:
-        """Raises what `rewards` would raise before any model runs."""
+        """Raises what `rewards` would raise before any model runs; the groups may be incomplete."""
+        request = request.resolved()
         self._read(request, complete=False)
         self._refuse_when_draining()
-        _reward_rule(self._engines.get(request.model), request)
+        _rule(self._engines.get(request.model), request, request.reward)
 
     async def rewards(self, request: RewardRequest) -> RewardAnswer:
-        options, groups = self._read(request)
-        async with self._answering(request.model) as (engine, usage):
-            rule = _reward_rule(engine, request)
-            judged = await judge_groups(engine, _texts(request.groups), rule, usage)
+        """Raises `Invalid`, `Overloaded`, `Unavailable`."""
+        request = request.resolved()
+        options = request.reward
+        groups = self._read(request)
+        async with self._answering(request.model) as answering:
+            rule = _rule(answering.engine, request, options)
+            classified, usage = await classify_groups(answering.engine, request.groups, rule)
             visits = await self._visited(request, groups)
-        answers = [
-            reward_group(group, verdict, options, request.return_probabilities, seen)
-            for group, verdict, seen in zip(groups, judged, visits, strict=True)
+        rewarded = [
+            reward_group(group, texts, options, request.return_probabilities, seen)
+            for group, texts, seen in zip(groups, classified, visits, strict=True)
         ]
-        self._observe(judged)
-        return RewardAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
+        self._observe(classified)
+        return RewardAnswer(rewarded, answering.model(rule), answering.account(usage))
 
     async def partitions(self, request: PartitionRequest) -> PartitionAnswer:
+        """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_groups(request.groups, self.settings)
-        async with self._answering(request.model) as (engine, usage):
-            rule = _rule(engine, request, partition_only=not request.return_probabilities)
-            judged = await judge_groups(engine, _texts(request.groups), rule, usage)
-        answers = [
+        async with self._answering(request.model) as answering:
+            rule = _rule(answering.engine, request)
+            classified, usage = await classify_groups(answering.engine, request.groups, rule)
+        partitioned = [
             PartitionedGroup(
+                **texts.as_fields(request.return_probabilities),
                 id=group.id,
-                partition=verdict.partition.tolist(),
-                num_classes=verdict.num_classes,
-                diversity=partition_diversity(verdict.partition).tolist(),
-                probabilities=verdict.probabilities.tolist()
-                if request.return_probabilities
-                else None,
+                diversity=partition_diversity(texts.partition).tolist(),
             )
-            for group, verdict in zip(request.groups, judged, strict=True)
+            for group, texts in zip(request.groups, classified, strict=True)
         ]
-        self._observe(judged)
-        return PartitionAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
+        self._observe(classified)
+        return PartitionAnswer(partitioned, answering.model(rule), answering.account(usage))
 
     async def preferences(self, request: PreferenceRequest) -> PreferenceAnswer:
+        """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_groups(request.groups, self.settings)
         options = RewardOptions(diversity=request.diversity)
         groups = inputs.each_group(request.groups, lambda group: read_group(group, options))
-        async with self._answering(request.model) as (engine, usage):
-            read = request.return_probabilities or request.diversity == "pairwise"
-            rule = _rule(engine, request, partition_only=not read)
-            judged = await judge_groups(engine, _texts(request.groups), rule, usage)
-        answers = [
-            prefer(group, verdict, request.diversity, request.share, request.return_probabilities)
-            for group, verdict in zip(groups, judged, strict=True)
+        async with self._answering(request.model) as answering:
+            rule = _rule(answering.engine, request, options)
+            classified, usage = await classify_groups(answering.engine, request.groups, rule)
+        preferred = [
+            prefer(group, texts, options, request.share, request.return_probabilities)
+            for group, texts in zip(groups, classified, strict=True)
         ]
-        self._observe(judged)
-        return PreferenceAnswer(answers, _used(engine, rule.threshold, rule.linkage), usage)
+        self._observe(classified)
+        return PreferenceAnswer(preferred, answering.model(rule), answering.account(usage))
 
     async def equivalence(self, request: EquivalenceRequest) -> EquivalenceAnswer:
+        """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_pairs(request, self.settings)
         pairs = [(pair.prompt_text(), pair.a, pair.b) for pair in request.pairs]
-        async with self._answering(request.model) as (engine, usage):
-            threshold = _threshold(engine, request.threshold, ("threshold",))
-            probabilities = await judge_pairs(engine, pairs, usage)
+        async with self._answering(request.model) as answering:
+            threshold = _threshold(answering.engine, request.threshold, ("threshold",))
+            probabilities, usage = await classify_pairs(answering.engine, pairs)
         results = [
             Judgement(probability, probability > threshold or a == b)
             for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
         ]
-        return EquivalenceAnswer(results, _used(engine, threshold, None), usage)
+        info = answering.engine.classifier.info
+        used = ModelUsed(info.id, info.revision, threshold, linkage=None)
+        return EquivalenceAnswer(results, used, answering.account(usage))
 
-    def _read(
-        self, request: RewardRequest, complete: bool = True
-    ) -> tuple[RewardOptions, list[GroupInputs]]:
+    def _read(self, request: RewardRequest, complete: bool = True) -> list[GroupInputs]:
         """`complete`: whether the groups have all their rollouts."""
         inputs.check_groups(request.groups, self.settings)
-        asked = request.reward
-        if asked.exploration == "visits":
+        if "visits" in request.reward.needs:
             inputs.require_step(request.run)
-        options = PUBLISHED if asked.parity else asked
-        options = options.model_copy(update={"advantage": asked.advantage, "k": asked.k})
-        return options, inputs.each_group(
-            request.groups, lambda group: read_group(group, options, complete)
+        return inputs.each_group(
+            request.groups, lambda group: read_group(group, request.reward, complete)
         )
 
     async def _visited(
         self, request: RewardRequest, groups: Sequence[GroupInputs]
     ) -> Sequence[IntArray | None]:
         """Earlier visits of the groups' answers, where exploration asks for them."""
-        if request.reward.exploration != "visits":
+        if "visits" not in request.reward.needs:
             return [None] * len(groups)
         assert self._visits is not None, "no engine answers before the start"
         run, step = inputs.require_step(request.run)
-        seen = [Visit(g.prompt, g.id, g.texts, g.answers or ()) for g in groups]
-        return await self._visits.count(run, step, seen)
+        visits = [
+            Visit(columns["prompt"], group.id, columns["texts"], columns["outcomes"])
+            for group in groups
+            for columns in [group.columns]
+        ]
+        return await self._visits.count(run, step, visits)
 
     def _refuse_when_draining(self) -> None:
         if self._draining:
             raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
 
     @asynccontextmanager
-    async def _answering(self, model: str | None) -> AsyncIterator[tuple[Engine, Usage]]:
-        """The engine for a request, and the account of what it cost, closed at the end."""
+    async def _answering(self, model: str | None) -> AsyncIterator["Answering"]:
+        """The engine for a request, which counts as active and within its time limit meanwhile."""
         self._refuse_when_draining()
-        engine = self._engines.get(model)
-        usage = Usage()
-        started = time.perf_counter()
+        answering = Answering(self._engines.get(model), self.telemetry, time.perf_counter())
         task = asyncio.current_task()
         self._active.add(task)
         limit = self.settings.request_timeout_s
         try:
             async with asyncio.timeout(limit):
-                yield engine, usage
+                yield answering
         except TimeoutError:
             raise Unavailable(
                 f"not answered within request_timeout_s = {limit:g}; send it again later, or in "
@@ -200,11 +201,9 @@ class Pipeline:
             ) from None
         finally:
             self._active.discard(task)
-        usage.seconds = time.perf_counter() - started
-        self.telemetry.observe_usage(usage)
 
-    def _observe(self, judged: Sequence[JudgedGroup]) -> None:
-        for group in judged:
+    def _observe(self, classified: Sequence[ClassifiedGroup]) -> None:
+        for group in classified:
             self.telemetry.observe_group(
                 rollouts=len(group.partition),
                 classes=group.num_classes,
@@ -212,41 +211,58 @@ class Pipeline:
             )
 
 
-def _texts(groups: Sequence[PromptGroup]) -> list[tuple[str, list[str]]]:
-    return [(group.prompt_text(), group.texts()) for group in groups]
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A request that is being answered."""
+
+    engine: Engine
+    telemetry: Telemetry
+    started: float
+
+    def model(self, rule: PartitionRule) -> ModelUsed:
+        info = self.engine.classifier.info
+        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage)
+
+    def account(self, usage: Usage) -> Usage:
+        """`usage` with the seconds that the request took, which telemetry gets too."""
+        usage = replace(usage, seconds=time.perf_counter() - self.started)
+        self.telemetry.observe_usage(usage)
+        return usage
 
 
 def _rule(
-    engine: Engine, request: GroupsRequest, partition_only: bool, published: bool = False
+    engine: Engine, request: GroupsRequest, options: RewardOptions | None = None
 ) -> PartitionRule:
-    """How to partition: the request's choices, else the model's own, else as published."""
-    info, chosen = engine.classifier.info, request.partition
-    return PartitionRule(
-        threshold=_threshold(engine, chosen.threshold, ("partition", "threshold")),
-        linkage="single" if published else chosen.linkage or info.linkage,
-        short_answers=published or chosen.short_answer_rule,
-        partition_only=partition_only,
+    """How to partition: the request's choices, else the model's own.
+
+    `options`: what the partition is for, beside itself. Raises `Invalid` if the model has not what
+    they need.
+    """
+    info, partition = engine.classifier.info, request.partition
+    needs = frozenset[str]() if options is None else options.needs
+    with_cosines = "cosines" in needs
+    read = request.return_probabilities or with_cosines or "probabilities" in needs
+    rule = PartitionRule(
+        threshold=_threshold(engine, partition.threshold, ("partition", "threshold")),
+        linkage=partition.linkage or info.linkage,
+        short_answers=partition.short_answer_rule,
+        partition_only=not read,
+        with_cosines=with_cosines,
     )
-
-
-def _reward_rule(engine: Engine, request: RewardRequest) -> PartitionRule:
-    """Raises `Invalid` if the model has not what the request's options need."""
-    options = request.reward
-    read = request.return_probabilities or options.diversity == "pairwise" or options.needs_vectors
-    rule = _rule(engine, request, partition_only=not read, published=options.parity is not None)
-    if not options.needs_vectors:
-        return rule
-    if not isinstance(engine.classifier, Embedder):
-        name = "objective" if options.objective == "evol" else "diversity"
+    if options is not None and with_cosines and not isinstance(engine.classifier, Embedder):
+        choice = options.choice_that_needs("cosines")
         message = (
-            f"{getattr(options, name)} compares vectors of texts, and {engine.classifier.info.id} "
-            "has none; serve embedded or embeddings:PATH_OR_ID"
+            f"{getattr(options, choice)} compares embeddings of texts, and {info.id} has none; "
+            "choose another, or serve embedded or embeddings:PATH_OR_ID"
         )
-        raise Invalid([FieldError(("reward", name), message)])
-    if rule.short_answers:
-        message = "leaves out pairs whose vectors the reward compares; drop it"
+        raise Invalid([FieldError(("reward", choice), message)])
+    if with_cosines and rule.short_answers:
+        message = (
+            "skips pairs whose embeddings this reward needs; remove it, or choose another "
+            "objective and diversity"
+        )
         raise Invalid([FieldError(("partition", "short_answer_rule"), message)])
-    return replace(rule, with_cosines=True)
+    return rule
 
 
 def _threshold(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:
@@ -255,8 +271,3 @@ def _threshold(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:
         return engine.classifier.info.threshold_at(wanted)
     except ValueError as error:
         raise Invalid([FieldError(loc, str(error))]) from None
-
-
-def _used(engine: Engine, threshold: float, linkage: Linkage | None) -> ModelUsed:
-    info = engine.classifier.info
-    return ModelUsed(info.id, info.revision, threshold, linkage)

@@ -1,4 +1,4 @@
-"""What the trainers' adapters do where no trainer is needed to see it; tests/trainers has those."""
+"""What the trainers' adapters do without their trainer; tests/trainers has the tests with it."""
 
 import asyncio
 import multiprocessing
@@ -73,7 +73,7 @@ def test_an_outage_gives_no_signal_and_a_refusal_raises(url: str) -> None:
     assert DarlingReward(half, 2, client=dead)(["p"] * 4, TEXTS) == [None] * 4
     with Client(url) as client, pytest.raises(BadRequest, match=r"reward\.objective"):
         DarlingReward(half, 4, client=client, reward={"objective": "darlin"})(["p"] * 4, TEXTS)
-    with Client(url) as client, pytest.raises(ValueError, match="advantages of their own"):
+    with Client(url) as client, pytest.raises(ValueError, match="advantages of its own"):
         DarlingReward(half, 4, client=client, reward={"advantage": "rloo"})(["p"] * 4, TEXTS)
 
 
@@ -81,7 +81,7 @@ def test_training_and_evaluation_sizes_are_told_apart_by_position() -> None:
     assert group_rows(["a", "a", "b", "b"], [2, 1]).rows == [[0, 1], [2, 3]]
     assert group_rows(["a", "a", "a", "a"], [2, 1]).rows == [[0, 1], [2, 3]], "equal neighbours"
     assert group_rows(["a", "b", "c", "d"], [2, 1]).rows == [[0], [1], [2], [3]]
-    with pytest.raises(ValueError, match="no groups of 2 or 3"):
+    with pytest.raises(ValueError, match="groups of 2 or 3 equal"):
         group_rows(["a", "b", "b", "a"], [2, 3])
 
 
@@ -117,11 +117,11 @@ def test_ranks_score_together_and_fail_together(tmp_path: Path, fails: str) -> N
     ]
     for rank in ranks:
         rank.start()
-    told = [receive.recv() for receive, _ in pipes if receive.poll(120)]
+    outcomes = [receive.recv() for receive, _ in pipes if receive.poll(120)]
     for rank in ranks:
         rank.join()
     assert (
-        told
+        outcomes
         == {
             "": [[(0, 12)], [(1, 12), (2, 12)], [(2, 12), (3, 12), (4, 12)]],
             "local 1": ["RuntimeError: KeyError: 'no quality'"] * 3,
@@ -165,13 +165,13 @@ def test_slime_rewards_one_group(url: str, key: str | None) -> None:
     async def main() -> Any:
         async with AsyncClient(url) as client:
             darling = slime.group_reward(lambda sample: 0.5, client=client)
-            given = samples()
-            return given, await darling(SimpleNamespace(reward_key=key), given)
+            group = samples()
+            return group, await darling(SimpleNamespace(reward_key=key), group)
 
-    given, rewards = asyncio.run(main())
+    group, rewards = asyncio.run(main())
     numbers = [reward[key] for reward in rewards] if key else rewards
     assert numbers == pytest.approx([1 / 3, 1 / 3, 1 / 2, 1 / 2])
-    assert given[2].metadata["darling"] == {"quality": 0.5, "diversity": 1.0, "num_classes": 3}
+    assert group[2].metadata["darling"] == {"quality": 0.5, "diversity": 1.0, "num_classes": 3}
 
 
 def test_slime_has_no_number_for_an_outage() -> None:

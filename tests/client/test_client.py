@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -22,8 +22,8 @@ import httpx
 import pytest
 from darling_client import (
     AsyncClient,
-    BadAnswer,
     BadRequest,
+    BadResponse,
     Client,
     CohortRollout,
     Group,
@@ -41,6 +41,7 @@ from darling_client import (
     regroup,
 )
 from darling_client._hosts import Hosts
+from darling_client._options import ClientParams, Options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -219,7 +220,7 @@ def test_a_retry_after_may_be_a_date(url: str) -> None:
 def test_a_retry_after_beyond_patience_is_not_waited_for(url: str) -> None:
     with proxied(url, "--refuse", "99", "--retry-after", "3600") as proxy:
         started = time.monotonic()
-        with pytest.raises(Overloaded, match="gave up after 1 tries"):
+        with pytest.raises(Overloaded, match=r"gave up after 1 try, .* patience_s = 20"):
             answer_of(Client(proxy.url, patience_s=20), [COLOURS])
     assert time.monotonic() - started < 10
 
@@ -251,7 +252,7 @@ def test_a_service_that_starts_late(tmp_path: Path, caplog: pytest.LogCaptureFix
     with running(tmp_path / "log", "--model", "ngram", "--port", str(port)):
         asking.join(timeout=30)
     assert answers[0][0].rewards == [0.5, 0.25, 0.25]
-    assert "asking again for up to 600 s: no connection to" in caplog.messages[0]
+    assert "retrying for up to 600 s: no connection to" in caplog.messages[0]
 
 
 @BOTH
@@ -291,8 +292,8 @@ def test_a_service_that_never_starts(kind: Kind) -> None:
 
 
 def test_a_group_that_fails_does_not_take_the_others_with_it(url: str) -> None:
-    told = ("--refuse", "1", "--retry-after", "60")
-    with proxied(url, *told) as proxy, Client(proxy.url, parallel=1, patience_s=5) as client:
+    refusal = ("--refuse", "1", "--retry-after", "60")
+    with proxied(url, *refusal) as proxy, Client(proxy.url, parallel=1, patience_s=5) as client:
         first, *others = client.try_rewards(batch(3))
     assert isinstance(first, Overloaded)
     assert [isinstance(other, GroupRewards) for other in others] == [True, True]
@@ -331,8 +332,8 @@ def test_limits_and_tokens(tmp_path: Path) -> None:
 
 
 @BOTH
-def test_an_answer_of_something_else(url: str, kind: Kind) -> None:
-    with proxied(url, "--nonsense") as proxy, pytest.raises(BadAnswer, match="plenty"):
+def test_a_response_of_something_else(url: str, kind: Kind) -> None:
+    with proxied(url, "--nonsense") as proxy, pytest.raises(BadResponse, match="plenty"):
         answer_of(kind(proxy.url), [COLOURS])
 
 
@@ -404,16 +405,26 @@ def test_a_cohort_from_threads_and_its_deadline(url: str) -> None:
     assert {answer.model.id for answer in answers} == {"ngram"}
 
 
+def test_a_cohort_ends_when_nobody_new_comes(url: str) -> None:
+    """Long before its deadline, for which it would wait without `idle_timeout_s`."""
+    alone = replace(members(1, 4)[0], group_id="idle", deadline_s=60, idle_timeout_s=0.5)
+    started = time.monotonic()
+    with Client(url) as client:
+        answer = client.rollout(alone)
+    assert 0.5 <= time.monotonic() - started < 30
+    assert (answer.group_complete, answer.group_size) == (False, 1)
+
+
 @given(st.lists(st.text(), min_size=1, max_size=40, unique=True))
 def test_a_key_names_the_same_host_for_everyone(keys: list[str]) -> None:
     urls = ["http://a", "http://b", "http://c"]
-    chosen = {key: Hosts(urls).take(key) for key in keys}
-    assert chosen == {key: Hosts(urls[::-1]).take(key) for key in keys}
+    hosts = {key: Hosts(urls).take(key) for key in keys}
+    assert hosts == {key: Hosts(urls[::-1]).take(key) for key in keys}
     without = Hosts(urls)
-    without.rest("http://a", 60)
-    for key, host in chosen.items():
+    without.avoid("http://a", 60)
+    for key, host in hosts.items():
         moved = without.take(key)
-        assert moved == host or host == "http://a", "only the resting host's keys move"
+        assert moved == host or host == "http://a", "only the keys of the host that is avoided move"
 
 
 def test_keys_are_spread_over_the_hosts() -> None:
@@ -428,7 +439,8 @@ def test_pickled_with_its_options(url: str) -> None:
     with client:
         client.rewards([COLOURS])
         copy = pickle.loads(pickle.dumps(client))
-    assert (copy.urls, copy.token, copy.parallel) == ((url,), "t", 3)
+    assert copy.options == client.options
+    assert (copy.options.urls, copy.options.token, copy.options.parallel) == ((url,), "t", 3)
     assert answer_of(copy, [COLOURS])[0].num_classes == 2
 
 
@@ -472,6 +484,11 @@ def test_a_cancelled_call_counts_as_over(url: str) -> None:
     assert client.hosts.in_flight() == {proxy.url: 0}
 
 
+def test_every_option_can_be_given_by_keyword() -> None:
+    names = {field.name for field in fields(Options)}
+    assert {"urls", *ClientParams.__annotations__} == names
+
+
 def test_wrong_settings_are_named() -> None:
     with pytest.raises(ValueError, match="localhost:8000"):
         Client("localhost:8000")
@@ -485,8 +502,9 @@ def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARLING_URL", "http://a:1/, http://b:2")
     monkeypatch.setenv("DARLING_API_KEY", "k")
     client = Client()
-    assert client.urls == ("http://a:1", "http://b:2")
-    assert client.token == "k"
+    assert client.options.urls == ("http://a:1", "http://b:2")
+    assert client.options.token == "k"
+    assert Client("http://c", token="mine").options == Options(("http://c",), token="mine")
 
 
 @given(st.lists(st.integers(0, 5)))

@@ -1,4 +1,4 @@
-"""The cohort door under load: exact, and empty afterwards (`benchmarks.cohorts`, but smaller)."""
+"""The cohort endpoint under load: exact, and empty afterwards (a small `benchmarks.cohorts`)."""
 
 import asyncio
 from pathlib import Path

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from darling_service.rewards.embedding_space import evol_novelty, evol_rewards, volume_marginals
 from darling_service.rewards.pass_at_k import (
+    nsr,
     pass_at_k_advantages,
     pkpo_advantages,
-    signed_advantages,
+    psr,
+    w_reinforce,
 )
 from darling_service.rewards.preference import preference_pair
 from darling_service.rewards.rarity import (
@@ -32,7 +34,7 @@ numbers = st.floats(-10, 10, allow_nan=False)
 )
 def test_pass_at_k_training_by_the_papers_table(right: int, good: float, bad: float) -> None:
     """n = 8, k = 4."""
-    found = pass_at_k_advantages(np.arange(8) < right, 4)
+    found = pass_at_k_advantages(np.arange(8) < right, k=4)
     assert found[0] == pytest.approx(good, abs=5e-4)
     assert found[-1] == pytest.approx(bad, abs=5e-4)
     assert found.sum() == pytest.approx(0, abs=1e-12)
@@ -44,7 +46,7 @@ def test_pass_at_k_training_is_the_mean_over_sets(n: int, data: st.DataObject) -
     """A rollout's advantage is the mean, over the sets it is in, of the set's own advantage."""
     k = data.draw(st.integers(1, n))
     correct = np.asarray(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    found = pass_at_k_advantages(correct, k)
+    found = pass_at_k_advantages(correct, k=k)
     sets = list(combinations(range(n), k))
     rewards = [float(correct[list(s)].any()) for s in sets]
     mean = sum(rewards) / len(sets)
@@ -60,7 +62,7 @@ def test_pkpo_agrees_with_brute_force(values: list[float], data: st.DataObject) 
     n = len(values)
     k = data.draw(st.integers(1, n))
     sets = list(combinations(range(n), k))
-    found = pkpo_advantages(np.asarray(values), k)
+    found = pkpo_advantages(np.asarray(values), k=k)
     for i in range(n):
         total = 0.0
         for s in sets:
@@ -71,8 +73,8 @@ def test_pkpo_agrees_with_brute_force(values: list[float], data: st.DataObject) 
 
 
 def test_pkpo_by_hand() -> None:
-    one = pkpo_advantages((np.arange(8) < 1).astype(float), 4)
-    two = pkpo_advantages((np.arange(8) < 2).astype(float), 4)
+    one = pkpo_advantages((np.arange(8) < 1).astype(float), k=4)
+    two = pkpo_advantages((np.arange(8) < 2).astype(float), k=4)
     assert one.tolist() == pytest.approx([0.5] + [0] * 7)
     assert two.tolist() == pytest.approx([2 / 7, 2 / 7] + [0] * 6)
 
@@ -81,13 +83,15 @@ def test_pkpo_by_hand() -> None:
 def test_more_tries_than_rollouts_are_refused(estimate: object) -> None:
     assert callable(estimate)
     with pytest.raises(ValueError, match="k = 4, but the group has 3 rollouts"):
-        estimate(np.ones(3), 4)
+        estimate(np.ones(3), k=4)
 
 
 def test_signed_advantages_by_hand() -> None:
     correct = np.asarray([True, False])
-    assert signed_advantages(correct, 0.1, 1.0).tolist() == [0.1, -1.0]
-    assert signed_advantages(correct, 0.0, 1.0).tolist() == [0.0, -1.0]
+    assert w_reinforce(correct).tolist() == [0.1, -1.0]
+    assert w_reinforce(correct, positive_weight=0.3).tolist() == [0.3, -1.0]
+    assert nsr(correct).tolist() == [0.0, -1.0]
+    assert psr(correct).tolist() == [1.0, 0.0]
 
 
 def test_unlikeliness_by_hand() -> None:
@@ -113,13 +117,13 @@ def test_uniqueness_and_its_sign_pitfall_by_hand() -> None:
 def test_gapo_by_hand() -> None:
     """Valid: red, red, blue; four colours exist."""
     valid = np.asarray([True, True, True, False])
-    found = gapo_rewards(["red", "red", "blue", "?"], valid, 4)
+    found = gapo_rewards(["red", "red", "blue", "?"], valid, support=4)
     assert found.tolist() == pytest.approx([1 - (2 / 3 - 1 / 4)] * 2 + [1 - (1 / 3 - 1 / 4), -1])
 
 
 def test_exploration_by_hand() -> None:
     assert batch_exploration(["a", "a", "b", "a"]).tolist() == [-0.5, -0.5, 0.0, -0.5]
-    found = visit_exploration(np.asarray([0, 1, 4, 16]), 0.5)
+    found = visit_exploration(np.asarray([0, 1, 4, 16]))
     assert found.tolist() == pytest.approx([0.5, 0.5, 0.0, -0.25])
 
 
@@ -207,11 +211,11 @@ def test_permuting_rollouts_permutes_every_estimate(
         return [
             array.tolist()
             for array in (
-                pass_at_k_advantages(correct, 2),
-                pkpo_advantages(values, 2),
+                pass_at_k_advantages(correct, k=2),
+                pkpo_advantages(values, k=2),
                 unlikeliness_rewards(values, values),
                 uniqueness_weighted(values, classes, 0.7),
-                gapo_rewards(answers, correct, 4),
+                gapo_rewards(answers, correct, support=4),
                 batch_exploration(answers),
             )
         ]

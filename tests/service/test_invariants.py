@@ -1,12 +1,13 @@
 """The invariants of the design as properties, over random groups."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from darling_models.partitions.linkage import LINKAGES, number_by_first_occurrence, partition
 from darling_models.protocol import Linkage
-from darling_service.rewards.advantages import Estimator, advantages
+from darling_service.rewards.advantages import centered, grpo, rloo
 from darling_service.rewards.diversity import (
     ngram_diversity,
     pairwise_diversity,
@@ -14,8 +15,9 @@ from darling_service.rewards.diversity import (
     unlikelihood_diversity,
 )
 from darling_service.rewards.exact import FloatArray
-from darling_service.rewards.objectives import Shaping, rewards
-from darling_service.rewards.shaping import multiply
+from darling_service.rewards.registry import OBJECTIVES
+from darling_service.rewards.shaping import multiply, shape_diversity
+from darling_service.schemas.reward_options import RewardOptions
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -145,24 +147,29 @@ def test_rewards_are_finite_and_order_free(
     rollouts: list[tuple[float, float, bool]], data: st.DataObject
 ) -> None:
     quality, d, among = (np.asarray(column) for column in zip(*rollouts, strict=True))
-    shaping = Shaping(
-        objective=data.draw(st.sampled_from(["darling", "additive", "quality", "diversity"])),
-        floor=data.draw(unit),
-        exponent=data.draw(st.floats(0.1, 5)),
-        normalize=data.draw(st.booleans()),
-        negative=data.draw(st.sampled_from(["sign_aware", "as_published", "shift_min"])),
-    )
-    forward, _ = rewards(quality, d, among, shaping)
-    backward, _ = rewards(quality[::-1], d[::-1], among[::-1], shaping)
+    objective = data.draw(st.sampled_from(["darling", "additive", "quality", "diversity"]))
+    options = RewardOptions()
+    if objective == "additive":
+        options = RewardOptions(objective=objective)
+        if data.draw(st.booleans()):
+            options = RewardOptions(objective=objective, normalize="zscore")
+    elif objective == "darling":
+        policies = ["sign_aware", "as_published", "shift_min"]
+        options = RewardOptions(negative=data.draw(st.sampled_from(policies)))
+    shaped = np.where(among, shape_diversity(d, data.draw(unit), data.draw(st.floats(0.1, 5))), 0)
+    columns = {"quality": quality, "diversity": shaped, "among": among}
+    forward = OBJECTIVES[objective](columns, options)
+    reversed_columns = {name: column[::-1] for name, column in columns.items()}
+    backward = OBJECTIVES[objective](reversed_columns, options)
     assert np.isfinite(forward).all()
     np.testing.assert_array_equal(backward, forward[::-1])
 
 
-@given(st.lists(numbers, min_size=1, max_size=8), st.sampled_from(["centered", "grpo", "rloo"]))
+@given(st.lists(numbers, min_size=1, max_size=8), st.sampled_from([centered, grpo, rloo]))
 def test_advantages_sum_to_zero_and_are_order_free(
-    values: list[float], estimator: Estimator
+    values: list[float], estimate: Callable[[FloatArray], FloatArray]
 ) -> None:
     r = np.asarray(values)
-    a = advantages(r, estimator)
+    a = estimate(r)
     assert math.fsum(a) == pytest.approx(0, abs=1e-9 * (1 + np.abs(a).max()) * len(r))
-    np.testing.assert_array_equal(advantages(r[::-1], estimator), a[::-1])
+    np.testing.assert_array_equal(estimate(r[::-1]), a[::-1])

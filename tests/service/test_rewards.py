@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from darling_service.rewards.advantages import advantages
+from darling_service.rewards.advantages import centered, grpo, rloo
 from darling_service.rewards.diversity import (
     ngram_diversity,
     pairwise_diversity,
@@ -10,9 +10,11 @@ from darling_service.rewards.diversity import (
     unlikelihood_diversity,
 )
 from darling_service.rewards.exact import FloatArray
-from darling_service.rewards.objectives import Shaping, rewards
+from darling_service.rewards.objectives import darling
 from darling_service.rewards.quality import from_reference, zscore
+from darling_service.rewards.registry import OBJECTIVES
 from darling_service.rewards.shaping import add, multiply, shape_diversity
+from darling_service.schemas.reward_options import RewardOptions
 
 
 def array(*values: float) -> FloatArray:
@@ -96,18 +98,17 @@ def test_unlikelihood_is_inverted_min_max() -> None:
 
 def test_darling_product_by_hand() -> None:
     """Quality .9, .8, .7 with classes 0, 0, 1: d = 1/2, 1/2, 1."""
-    value, shaped = rewards(
-        array(0.9, 0.8, 0.7), partition_diversity(classes(0, 0, 1)), everyone(3), Shaping()
-    )
-    np.testing.assert_allclose(value, [0.45, 0.4, 0.7])
-    np.testing.assert_allclose(shaped, [0.5, 0.5, 1.0])
+    diversity = partition_diversity(classes(0, 0, 1))
+    np.testing.assert_allclose(diversity, [0.5, 0.5, 1.0])
+    rewards = darling(array(0.9, 0.8, 0.7), diversity, everyone(3), negative="sign_aware")
+    np.testing.assert_allclose(rewards, [0.45, 0.4, 0.7])
 
 
 def test_raw_product_pays_duplicates_when_quality_is_negative() -> None:
     """The published behaviour (its bug 5): r = -2 for all, three duplicates and one distinct."""
     d = partition_diversity(classes(0, 0, 0, 1))
     published = multiply(array(-2, -2, -2, -2), d, "as_published")
-    np.testing.assert_allclose(advantages(published, "centered"), [1 / 3, 1 / 3, 1 / 3, -1.0])
+    np.testing.assert_allclose(centered(published), [1 / 3, 1 / 3, 1 / 3, -1.0])
 
 
 def test_sign_aware_product_never_pays_duplicates() -> None:
@@ -124,11 +125,10 @@ def test_shift_min_moves_only_negative_groups() -> None:
 def test_left_out_rollouts_keep_their_quality() -> None:
     member = np.array([True, True, False])
     quality = array(1.0, 1.0, -0.5)
-    value, shaped = rewards(
-        quality, partition_diversity(classes(0, 0, 1), member), member, Shaping()
-    )
-    np.testing.assert_array_equal(value, [0.0, 0.0, -0.5])
-    np.testing.assert_array_equal(shaped, [0.0, 0.0, 0.0])
+    diversity = partition_diversity(classes(0, 0, 1), member)
+    np.testing.assert_array_equal(diversity, [0.0, 0.0, 0.0])
+    rewards = darling(quality, diversity, member, negative="sign_aware")
+    np.testing.assert_array_equal(rewards, [0.0, 0.0, -0.5])
 
 
 def test_additive_mix_by_hand() -> None:
@@ -152,24 +152,21 @@ def test_exponent_and_floor() -> None:
 
 
 def test_quality_objective_ignores_diversity_and_the_other_way_round() -> None:
-    quality, d = array(0.2, 0.9), array(0.0, 1.0)
-    np.testing.assert_array_equal(
-        rewards(quality, d, everyone(2), Shaping(objective="quality"))[0], quality
-    )
-    np.testing.assert_array_equal(
-        rewards(quality, d, everyone(2), Shaping(objective="diversity"))[0], d
-    )
+    columns = {"quality": array(0.2, 0.9), "diversity": array(0.0, 1.0)}
+    for name in columns:
+        rewards = OBJECTIVES[name](columns, RewardOptions(objective=name))
+        np.testing.assert_array_equal(rewards, columns[name])
 
 
 def test_advantages_by_hand() -> None:
     """Rewards 1, 3, 2, 2 (verl's own example: 1 and 3 in one group give -1 and 1)."""
-    np.testing.assert_allclose(advantages(array(1, 3), "centered"), [-1, 1])
-    np.testing.assert_allclose(advantages(array(1, 3), "grpo"), [-0.70710628, 0.70710628])
-    np.testing.assert_allclose(advantages(array(1, 3), "rloo"), [-2, 2])
-    np.testing.assert_allclose(advantages(array(1, 2, 6), "rloo"), [1 - 4, 2 - 3.5, 6 - 1.5])
-    for estimator in ("centered", "grpo", "rloo"):
-        np.testing.assert_array_equal(advantages(array(0.1, 0.1, 0.1), estimator), [0, 0, 0])
-        np.testing.assert_array_equal(advantages(array(7.0), estimator), [0.0])
+    np.testing.assert_allclose(centered(array(1, 3)), [-1, 1])
+    np.testing.assert_allclose(grpo(array(1, 3)), [-0.70710628, 0.70710628])
+    np.testing.assert_allclose(rloo(array(1, 3)), [-2, 2])
+    np.testing.assert_allclose(rloo(array(1, 2, 6)), [1 - 4, 2 - 3.5, 6 - 1.5])
+    for estimate in (centered, grpo, rloo):
+        np.testing.assert_array_equal(estimate(array(0.1, 0.1, 0.1)), [0, 0, 0])
+        np.testing.assert_array_equal(estimate(array(7.0)), [0.0])
 
 
 def test_reference_matches_up_to_case_and_space() -> None:

@@ -137,7 +137,7 @@ def test_down_at_the_start_then_killed_with_a_request(
     url = f"http://127.0.0.1:{port}"
     before = len(process.said.read_text())
     process.ask(trainer, url, patience_s=300)
-    until(lambda: "asking again" in process.said.read_text()[before:])
+    until(lambda: "retrying for up to" in process.said.read_text()[before:])
     with running(tmp_path / "first", *WORDS, "--port", str(port)) as first:
         check(words, process.answer())
         os.kill(first.process.pid, signal.SIGSTOP)  # so that it surely has the request when killed

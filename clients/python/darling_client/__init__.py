@@ -1,9 +1,9 @@
-"""Client of the Darling Reward service: quality times diversity for groups of rollouts."""
+"""Client of the Darling Reward service, which rewards quality and diversity of rollouts."""
 
 from darling_client._asynchronous import AsyncClient
 from darling_client._errors import (
-    BadAnswer,
     BadRequest,
+    BadResponse,
     DarlingError,
     Overloaded,
     Refused,
@@ -32,8 +32,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AsyncClient",
-    "BadAnswer",
     "BadRequest",
+    "BadResponse",
     "Client",
     "CohortRollout",
     "DarlingError",

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from darling_client._base import BaseClient
 from darling_client._calls import (
-    PartitionAsked,
-    PreferenceAsked,
+    PartitionParams,
+    PreferenceParams,
     RewardParams,
     RolloutParams,
     partition_call,
@@ -21,8 +22,7 @@ from darling_client._calls import (
     rollout_call,
 )
 from darling_client._errors import Unavailable
-from darling_client._exchange import LIMITS, Call, Outcome, Pause, all_answered, exchange
-from darling_client._options import Options
+from darling_client._exchange import LIMITS, Call, Outcome, Pause, exchange, results_or_raise
 from darling_client._types import (
     CohortRollout,
     Group,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncClient(Options):
+class AsyncClient(BaseClient):
     """`Client` with methods to await. May be used from one event loop after another."""
 
     _http: tuple[int, asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
@@ -48,32 +48,38 @@ class AsyncClient(Options):
     async def rewards(
         self, groups: Sequence[Group], **params: Unpack[RewardParams]
     ) -> list[GroupRewards]:
-        return all_answered(await self.try_rewards(groups, **params))
+        """See `Client.rewards`."""
+        return results_or_raise(await self.try_rewards(groups, **params))
 
     async def try_rewards(
         self, groups: Sequence[Group], **params: Unpack[RewardParams]
     ) -> list[GroupRewards | Unavailable]:
-        return await self._answers([rewards_call(group, params) for group in groups])
+        """See `Client.try_rewards`."""
+        return await self._outcomes([rewards_call(group, params) for group in groups])
 
     async def partitions(
-        self, groups: Sequence[Group], **params: Unpack[PartitionAsked]
+        self, groups: Sequence[Group], **params: Unpack[PartitionParams]
     ) -> list[GroupPartition]:
+        """See `Client.partitions`."""
         calls = [partition_call(group, params) for group in groups]
-        return all_answered(await self._answers(calls))
+        return results_or_raise(await self._outcomes(calls))
 
     async def preferences(
-        self, groups: Sequence[Group], **params: Unpack[PreferenceAsked]
+        self, groups: Sequence[Group], **params: Unpack[PreferenceParams]
     ) -> list[GroupPreference]:
+        """See `Client.preferences`."""
         calls = [preference_call(group, params) for group in groups]
-        return all_answered(await self._answers(calls))
+        return results_or_raise(await self._outcomes(calls))
 
     async def rollout(
         self, rollout: CohortRollout, **params: Unpack[RolloutParams]
     ) -> RolloutReward:
-        deadline = self.deadline(rollout.deadline_s)
-        return await self._answer(rollout_call(rollout, params), deadline)
+        """See `Client.rollout`."""
+        deadline = self._deadline(rollout.deadline_s)
+        return await self._result(rollout_call(rollout, params), deadline)
 
     async def aclose(self) -> None:
+        """Closes the connections; the next request opens new ones."""
         if self._http is not None:
             await self._connections().aclose()
             self._http = None
@@ -84,32 +90,32 @@ class AsyncClient(Options):
     async def __aexit__(self, *raised: object) -> None:
         await self.aclose()
 
-    async def _answers(self, calls: Sequence[Call[T]]) -> list[T | Unavailable]:
-        deadline, free = self.deadline(), asyncio.Semaphore(self.parallel)
+    async def _outcomes(self, calls: Sequence[Call[T]]) -> list[T | Unavailable]:
+        deadline, free = self._deadline(), asyncio.Semaphore(self.options.parallel)
 
-        async def attempt(call: Call[T]) -> T | Unavailable:
+        async def outcome(call: Call[T]) -> T | Unavailable:
             async with free:
                 try:
-                    return await self._answer(call, deadline)
+                    return await self._result(call, deadline)
                 except Unavailable as failure:
                     return failure
 
-        attempts = [asyncio.ensure_future(attempt(call)) for call in calls]
+        tasks = [asyncio.ensure_future(outcome(call)) for call in calls]
         try:
-            return list(await asyncio.gather(*attempts))
+            return list(await asyncio.gather(*tasks))
         finally:
-            for one in attempts:
-                one.cancel()
+            for task in tasks:
+                task.cancel()
 
-    async def _answer(self, call: Call[T], deadline: float) -> T:
+    async def _result(self, call: Call[T], deadline: float) -> T:
         outcome: Outcome = None
         with closing(exchange(call, self, deadline)) as steps:
             while True:
                 try:
                     step = steps.send(outcome)
                 except StopIteration as end:
-                    answer: T = end.value
-                    return answer
+                    result: T = end.value
+                    return result
                 if isinstance(step, Pause):
                     outcome = None
                     await asyncio.sleep(step.seconds)
@@ -122,7 +128,7 @@ class AsyncClient(Options):
                     outcome = error
 
     def _connections(self) -> httpx.AsyncClient:
-        """Those of this process and event loop: a connection cannot outlive its loop."""
+        """The connections of this process and event loop: they cannot outlive the loop."""
         here = (os.getpid(), asyncio.get_running_loop())
         if self._http is None or self._http[:2] != here:
             self._http = (*here, httpx.AsyncClient(limits=LIMITS))

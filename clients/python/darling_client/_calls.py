@@ -1,4 +1,4 @@
-"""Requests and answers of the service's routes, as the two clients share them."""
+"""The requests and responses of the service's routes, for both clients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypedDict, TypeVar
 
-from darling_client._errors import BadAnswer
 from darling_client._exchange import Call
 from darling_client._types import (
     CohortRollout,
@@ -28,7 +27,7 @@ JsonObject = Mapping[str, Any]
 
 
 class RolloutParams(TypedDict, total=False):
-    """What may be asked of a request; None is not sent. The service's docs tell the options."""
+    """Options of a request, which docs/objectives.md describes. A None is not sent."""
 
     reward: JsonObject | None
     partition: JsonObject | None
@@ -36,18 +35,24 @@ class RolloutParams(TypedDict, total=False):
     model: str | None
 
 
-class PartitionAsked(TypedDict, total=False):
+class RewardParams(RolloutParams, total=False):
+    """Options of `Client.rewards`."""
+
+    return_probabilities: bool | None
+
+
+class PartitionParams(TypedDict, total=False):
+    """Options of `Client.partitions`."""
+
     partition: JsonObject | None
     run: str | Run | None
     model: str | None
     return_probabilities: bool | None
 
 
-class RewardParams(RolloutParams, total=False):
-    return_probabilities: bool | None
+class PreferenceParams(PartitionParams, total=False):
+    """Options of `Client.preferences`."""
 
-
-class PreferenceAsked(PartitionAsked, total=False):
     diversity: str | None
     share: float | None
 
@@ -56,84 +61,85 @@ def rewards_call(group: Group, params: RewardParams) -> Call[GroupRewards]:
     return _group_call("/v1/rewards", GroupRewards, group, params)
 
 
-def partition_call(group: Group, params: PartitionAsked) -> Call[GroupPartition]:
-    # Quality does not matter here, and the service would say so.
-    alone = replace(group, quality=None, reference=None)
-    return _group_call("/v1/partitions", GroupPartition, alone, params)
+def partition_call(group: Group, params: PartitionParams) -> Call[GroupPartition]:
+    # The service refuses fields that a route does not use.
+    without_quality = replace(group, quality=None, reference=None)
+    return _group_call("/v1/partitions", GroupPartition, without_quality, params)
 
 
-def preference_call(group: Group, params: PreferenceAsked) -> Call[GroupPreference]:
+def preference_call(group: Group, params: PreferenceParams) -> Call[GroupPreference]:
     return _group_call("/v1/preferences", GroupPreference, group, params)
 
 
 def _group_call(path: str, kind: type[G], group: Group, params: JsonObject) -> Call[G]:
     size = len(group.rollouts)
 
-    def read(answer: Any) -> G:
-        (found,) = answer["groups"]
-        result = _typed(kind, found, model=_typed(Model, answer["model"]))
+    def read(response: Any) -> G:
+        (first,) = response["groups"]
+        result = _parse(kind, first, model=_parse(Model, response["model"]))
         if len(result.partition) != size:
-            raise BadAnswer(f"{size} rollouts were sent and {len(result.partition)} came back")
+            raise ValueError(f"{size} rollouts were sent, but {len(result.partition)} came back")
         return result
 
-    return Call(path, {"groups": [_group(group)], **_options(params)}, read)
+    return Call(path, {"groups": [_group_body(group)], **_params_body(params)}, read)
 
 
 def rollout_call(rollout: CohortRollout, params: RolloutParams) -> Call[RolloutReward]:
-    body = _given(
+    body = _without_none(
         group_id=rollout.group_id,
         member_id=rollout.member_id,
         group_size=rollout.group_size,
         attempt=rollout.attempt,
-        prompt=_prompt(rollout.prompt),
-        **_rollout(rollout.rollout),
+        prompt=_prompt_body(rollout.prompt),
+        **_rollout_body(rollout.rollout),
         reference=rollout.reference,
         deadline_s=rollout.deadline_s,
+        idle_timeout_s=rollout.idle_timeout_s,
+        **_params_body(params),
     )
-    sent = {**body, **_options(params)}
 
-    def read(answer: Any) -> RolloutReward:
-        return _typed(
-            RolloutReward, answer, class_=answer["class"], model=_typed(Model, answer["model"])
-        )
+    def read(response: Any) -> RolloutReward:
+        model = _parse(Model, response["model"])
+        return _parse(RolloutReward, response, class_=response["class"], model=model)
 
-    name = sent.get("run", {}).get("name", "")
-    key = f"{name}\0{rollout.group_id}"
-    return Call("/v1/rollouts", sent, read, key=key, wait_s=rollout.deadline_s or 0)
+    run_name = body.get("run", {}).get("name", "")
+    key = f"{run_name}\0{rollout.group_id}"
+    return Call("/v1/rollouts", body, read, key=key, wait_s=rollout.deadline_s or 0)
 
 
-def _typed(kind: type[T], answer: JsonObject, **more: Any) -> T:
-    """`kind` from the fields it knows; a newer service may send others."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: answer[name] for name in known & set(answer)} | more)
+def _parse(kind: type[T], values: JsonObject, **more: Any) -> T:
+    """A `kind` from the values it has fields for; a newer service may send others."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: values[name] for name in names & set(values)} | more)
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _options(params: JsonObject) -> dict[str, Any]:
-    given = _given(**params)
-    run = given.get("run")
+def _params_body(params: JsonObject) -> dict[str, Any]:
+    body = _without_none(**params)
+    run = body.get("run")
     if isinstance(run, str):
-        given["run"] = {"name": run}
+        body["run"] = {"name": run}
     elif isinstance(run, Run):
-        given["run"] = _given(name=run.name, step=run.step)
-    return given
+        body["run"] = _without_none(name=run.name, step=run.step)
+    return body
 
 
-def _group(group: Group) -> dict[str, Any]:
-    return _given(
+def _group_body(group: Group) -> dict[str, Any]:
+    return _without_none(
         id=group.id,
-        prompt=_prompt(group.prompt),
-        rollouts=[r if isinstance(r, str) else _rollout(r) for r in group.rollouts],
+        prompt=_prompt_body(group.prompt),
+        rollouts=[r if isinstance(r, str) else _rollout_body(r) for r in group.rollouts],
         quality=None if group.quality is None else [float(quality) for quality in group.quality],
         reference=group.reference,
     )
 
 
-def _rollout(rollout: Rollout) -> dict[str, Any]:
-    return _given(
+def _rollout_body(rollout: Rollout) -> dict[str, Any]:
+    # NumPy's numbers are no JSON, hence the conversions.
+    return _without_none(
         text=rollout.text,
         quality=None if rollout.quality is None else float(rollout.quality),
         answer=rollout.answer,
@@ -145,7 +151,7 @@ def _rollout(rollout: Rollout) -> dict[str, Any]:
     )
 
 
-def _prompt(prompt: Prompt) -> str | Sequence[JsonObject]:
+def _prompt_body(prompt: Prompt) -> str | Sequence[JsonObject]:
     if isinstance(prompt, str):
         return prompt
     return [

@@ -2,17 +2,17 @@
 
     DarlingError
     +-- Refused             the request is wrong and stays so until it is changed
-    |   +-- BadRequest      400, 404, 415, 422: `errors` names each field with its cure
+    |   +-- BadRequest      400, 404, 409, 415, 422: `errors` names each field with its cure
     |   +-- Unauthorized    401, 403: the token is missing or wrong
     |   +-- TooLarge        413: over a limit that the message names
-    +-- Unavailable         no answer within `patience_s`; the same request may succeed later
-    |   +-- Overloaded      the service said 429 or 503 to the end
-    |   +-- TimedOut        it took longer than `timeout_s` or `patience_s`
-    |   +-- Unreachable     no connection, or it broke before the answer was complete
-    +-- BadAnswer           an answer that this client does not understand
+    +-- Unavailable         no response within `patience_s`; the same request may succeed later
+    |   +-- Overloaded      the last response was 429, 503 or another that asks for a retry, or 500
+    |   +-- TimedOut        no response within `timeout_s`, or within what `patience_s` left of it
+    |   +-- Unreachable     no connection, or it broke before the response was complete
+    +-- BadResponse         a response that this client cannot read
 
-A trainer that catches `Unavailable` can leave a step without signal. It should never catch
-`Refused`: every later step would be refused too.
+A trainer that catches `Unavailable` can leave a step without a training signal. It should never
+catch `Refused`: every later step would be refused too.
 """
 
 from __future__ import annotations
@@ -21,54 +21,57 @@ from typing import Any
 
 
 class DarlingError(Exception):
-    """Some text of what happened and what to do."""
+    """The base of all errors of the client. Its text says what happened and what to do."""
 
 
 class Refused(DarlingError):
+    """The service refused the request; sent again, it would be refused again."""
+
     def __init__(self, message: str, status: int, errors: list[dict[str, Any]]) -> None:
         super().__init__(message, status, errors)
         self.status = status
+        """The HTTP status, 4xx."""
         self.errors = errors
-        """What is wrong where: `[{"loc": ["groups", 0, "quality"], "msg": ...}]`."""
+        """The wrong fields: `[{"loc": ["groups", 0, "quality"], "msg": ...}]`."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class BadRequest(Refused):
-    pass
+    """The service does not accept the request as it is: a field of it, its route or its cohort."""
 
 
 class Unauthorized(Refused):
-    pass
+    """The service wants a token, or another one."""
 
 
 class TooLarge(Refused):
-    pass
+    """The request is over a limit of the service, which the message names."""
 
 
 class Unavailable(DarlingError):
-    pass
+    """There was no response in time; the same request may succeed later."""
 
 
 class Overloaded(Unavailable):
-    pass
+    """The service was reached, but it was too busy or failed."""
 
 
 class TimedOut(Unavailable):
-    pass
+    """The service was reached, but took too long."""
 
 
 class Unreachable(Unavailable):
-    pass
+    """There was no connection to the service, or it broke."""
 
 
-class BadAnswer(DarlingError):
-    pass
+class BadResponse(DarlingError):
+    """The response is not what this client expects."""
 
 
 def refusal(status: int, problem: Any, url: str) -> Refused:
-    """What an answer of status 4xx means; `problem` is its body, JSON or text."""
+    """The error for a response of status 4xx. `problem`: its body, JSON or text."""
     detail, errors = str(problem)[:500], []
     if isinstance(problem, dict):
         detail, errors = str(problem.get("detail", detail)), list(problem.get("errors", []))

@@ -1,7 +1,7 @@
-"""One request until its answer: every decision about hosts, retries and errors, without any I/O.
+"""One request until its result: every decision about hosts, retries and errors, without any I/O.
 
 `exchange` is a generator of `Send` and `Pause` steps. The two clients carry the steps out, one with
-blocking calls and one with awaits, and send back what came of each.
+blocking calls and one with awaits, and send the outcome of each back into the generator.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
+from darling_client._base import BaseClient
 from darling_client._errors import (
-    BadAnswer,
-    DarlingError,
+    BadResponse,
     Overloaded,
     TimedOut,
     Unavailable,
@@ -33,28 +33,36 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-"""Every waiting member of a cohort holds a connection, so their number has no limit here."""
+"""Connections of one client. Each waiting member of a cohort holds one, so only the idle ones are
+limited in number."""
 
 BUSY = frozenset({408, 425, 429, 502, 503, 504})
-FAULT_TRIES = 3
-"""A 500 is a fault of the service, which may meet the same request again."""
+"""Statuses after which the same request may succeed."""
+
+MAX_FAULTS = 3
+"""Responses with status 500 to one request, after which it is given up. The service has a fault,
+which may pass, or may come back with this very request."""
 
 
 @dataclass(frozen=True)
 class Call(Generic[T_co]):
-    """A request and how to read its answer."""
+    """A request and how to read its response."""
 
     path: str
     body: dict[str, Any]
     read: Callable[[Any], T_co]
+    """The result in the response's JSON. Raises `ValueError`, `KeyError`, `TypeError` or
+    `IndexError` when it is not there."""
     key: str | None = None
-    """Requests with the same key go to the same host."""
+    """Requests with the same key go to the same host; None: to the least loaded one."""
     wait_s: float = 0
-    """How long the service may hold the request on purpose; added to `timeout_s`."""
+    """Seconds for which the service may hold the request on purpose; added to `timeout_s`."""
 
 
 @dataclass(frozen=True)
 class Send:
+    """A step: post this and send back the response or the error."""
+
     url: str
     content: bytes
     headers: dict[str, str]
@@ -63,16 +71,23 @@ class Send:
 
 @dataclass(frozen=True)
 class Pause:
+    """A step: wait and send back None."""
+
     seconds: float
 
 
 Outcome = httpx.Response | httpx.TransportError | None
+"""The outcome of a step; None for a pause, and to start the generator."""
+
 Steps = Generator[Send | Pause, Outcome, T]
 
 
-def exchange(call: Call[T], options: Options, deadline: float) -> Steps[T]:
-    """The answer to `call`. `deadline`: by `time.monotonic()`. Raises `DarlingError`."""
-    hosts = options.hosts
+def exchange(call: Call[T], client: BaseClient, deadline: float) -> Steps[T]:
+    """Returns the result of the call. `deadline`: when it is given up, by `time.monotonic()`.
+
+    Raises `DarlingError`.
+    """
+    options, hosts = client.options, client.hosts
     content, headers = _encode(call.body, options)
     tries = faults = 0
     while True:
@@ -93,46 +108,47 @@ def exchange(call: Call[T], options: Options, deadline: float) -> Steps[T]:
         if isinstance(outcome, httpx.Response):
             status = outcome.status_code
             if status == 200:
-                hosts.woken(host)
+                hosts.use_again(host)
                 return _read(call, outcome, url)
             if status == 500:
                 faults += 1
             elif status not in BUSY:
                 raise refusal(status, _problem(outcome), url)
             failure: Unavailable = Overloaded(f"{url} answered {status}: {_detail(outcome)}")
-            if faults == FAULT_TRIES:
+            if faults == MAX_FAULTS:
                 raise failure
             pause_s = _retry_after(outcome, backoff_s)
             if call.key is None:
-                hosts.rest(host, pause_s)
+                hosts.avoid(host, pause_s)
                 pause_s = hosts.wait_s()
         else:
             assert outcome is not None
-            failure, rests = _failure(outcome, url)
+            failure, host_is_down = _failure(outcome, url)
             pause_s = backoff_s
-            if rests and (call.key is None or isinstance(failure, Unreachable)):
-                hosts.rest(host, options.rest_s)
+            if host_is_down and (call.key is None or isinstance(failure, Unreachable)):
+                hosts.avoid(host, options.rest_s)
                 pause_s = min(backoff_s, hosts.wait_s())
         if time.monotonic() + pause_s >= deadline:
             raise type(failure)(
-                f"gave up after {tries} tries, patience_s = {options.patience_s:g}; last: {failure}"
+                f"gave up after {tries} {'try' if tries == 1 else 'tries'}, as another would pass "
+                f"patience_s = {options.patience_s:g}; raise it to wait longer. Last: {failure}"
             )
-        options.outages.tell(failure, deadline)
+        client.outages.report(failure, deadline)
         yield Pause(pause_s)
 
 
-def all_answered(answers: Iterable[T | Unavailable]) -> list[T]:
-    """The answers. Raises the first failure among them."""
-    answered = []
-    for answer in answers:
-        if isinstance(answer, Unavailable):
-            raise answer
-        answered.append(answer)
-    return answered
+def results_or_raise(outcomes: Iterable[T | Unavailable]) -> list[T]:
+    """The results. Raises the first failure among the outcomes."""
+    results = []
+    for outcome in outcomes:
+        if isinstance(outcome, Unavailable):
+            raise outcome
+        results.append(outcome)
+    return results
 
 
 def _encode(body: dict[str, Any], options: Options) -> tuple[bytes, dict[str, str]]:
-    # A lone surrogate becomes its JSON escape, so that the service can name the field it is in.
+    # A lone surrogate has no UTF-8; as a JSON escape, the service can name the field it is in.
     content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
     headers = {"content-type": "application/json"}
     if options.token is not None:
@@ -146,40 +162,39 @@ def _encode(body: dict[str, Any], options: Options) -> tuple[bytes, dict[str, st
 def _read(call: Call[T], response: httpx.Response, url: str) -> T:
     try:
         return call.read(response.json())
-    except DarlingError as error:
-        raise type(error)(f"{url}: {error}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise BadAnswer(
+        raise BadResponse(
             f"{url} answered 200 with {response.text[:200]!r} ({type(error).__name__}: {error}); "
-            "is it a Darling Reward service, of a version that fits this client?"
+            "check that it is a Darling Reward service, of a version that fits this client"
         ) from error
 
 
 def _failure(error: httpx.TransportError, url: str) -> tuple[Unavailable, bool]:
-    """What a broken try means, and whether its host is better left alone for a while."""
-    said = str(error) or type(error).__name__
+    """What a broken try means, and whether its host seems to be down."""
+    reason = str(error) or type(error).__name__
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return Unreachable(f"no connection to {url}: {said}; is the service running?"), True
+        return Unreachable(f"no connection to {url}: {reason}; is the service running?"), True
     if isinstance(error, httpx.TimeoutException):
-        return TimedOut(f"{url} did not answer in time ({said}); raise timeout_s"), True
-    # An idle connection that the service has closed looks like this too: ask again.
-    return Unreachable(f"the connection to {url} broke: {said}"), False
+        return TimedOut(f"{url} did not answer in time ({reason}); raise timeout_s"), True
+    # An idle connection that the service has closed looks like this too, and the host is up.
+    return Unreachable(f"the connection to {url} broke: {reason}; see the service's log"), False
 
 
 def _backoff(tries: int, options: Options) -> float:
+    """Seconds to wait after this many tries."""
     longest = min(options.backoff_s * 2.0 ** min(tries - 1, 30), options.longest_backoff_s)
     return longest * random.uniform(0.5, 1)
 
 
 def _retry_after(response: httpx.Response, otherwise: float) -> float:
-    """Seconds until the service wants to be asked again, and up to a quarter more, so that those
-    it sent away together do not come back together."""
-    given = response.headers.get("retry-after", "").strip()
+    """Seconds that `Retry-After` asks to wait, and up to a quarter more, so that callers that were
+    refused together do not come back together; `otherwise` where it is missing or 0."""
+    header = response.headers.get("retry-after", "").strip()
     try:
-        seconds = float(given)
+        seconds = float(header)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(given) - datetime.now(timezone.utc)).total_seconds()
+            seconds = (parsedate_to_datetime(header) - datetime.now(timezone.utc)).total_seconds()
         except (ValueError, TypeError):
             return otherwise
     return max(seconds, 0.0) * random.uniform(1, 1.25) or otherwise

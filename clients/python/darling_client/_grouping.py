@@ -1,4 +1,4 @@
-"""From the rows of a batch to its groups and back."""
+"""The rows of a batch, split into groups and joined again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class Grouping:
         return [[column[row] for row in group] for group in self.rows]
 
     def join(self, groups: Sequence[Sequence[T]]) -> list[T]:
-        """Values of each group, in batch order. Raises `ValueError` when their number differs."""
+        """The values of all groups, in batch order; the inverse of `split`.
+
+        Raises `ValueError` when the numbers of groups or of their values differ from the rows'.
+        """
         pairs = [
             (row, value)
             for rows, values in zip(self.rows, groups, strict=True)
@@ -30,7 +33,7 @@ class Grouping:
 
 
 def regroup(uids: Iterable[Hashable]) -> Grouping:
-    """Rows with equal uids make up a group, however they are interleaved; groups are numbered by
+    """Puts rows with equal uids into a group, in whatever order they come. Groups are numbered by
     first occurrence."""
     rows: dict[Hashable, list[int]] = {}
     for row, uid in enumerate(uids):
@@ -39,7 +42,10 @@ def regroup(uids: Iterable[Hashable]) -> Grouping:
 
 
 def consecutive(total: int, size: int) -> Grouping:
-    """Every `size` rows make up a group. Raises `ValueError` when some are left over."""
+    """Puts every `size` consecutive rows into a group. Raises `ValueError` when rows are left."""
     if size < 1 or total % size:
-        raise ValueError(f"{total} rows are no whole number of groups of {size}")
+        raise ValueError(
+            f"total is {total} rows, which do not divide into groups of size {size}; "
+            "give whole groups"
+        )
     return Grouping([list(range(start, start + size)) for start in range(0, total, size)])

@@ -1,4 +1,4 @@
-"""Says what a call is waiting for: a run that stands still should tell why."""
+"""Logs why a call takes so long, so that a run that stands still says what it waits for."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import time
 
 log = logging.getLogger("darling_client")
 
-EVERY_S = 10
-"""A line at most this often: hundreds of requests of a client may wait for the same service."""
+LOG_EVERY_S = 10
+"""Fewest seconds between two log lines of one client. Hundreds of its requests may wait for the
+same service, and a person who watches the run needs one line of them."""
 
 
 class Outages:
-    """The lines of one client. Thread-safe."""
+    """The failed tries of one client's requests. Thread-safe."""
 
     def __init__(self) -> None:
-        self._quiet_until = 0.0
+        self._silent_until = 0.0
         self._lock = threading.Lock()
 
-    def tell(self, failure: Exception, deadline: float) -> None:
-        """`deadline`: when the call is given up, by `time.monotonic()`."""
+    def report(self, failure: Exception, deadline: float) -> None:
+        """Logs the failure, unless another was logged within `LOG_EVERY_S`.
+
+        `deadline`: when the call is given up, by `time.monotonic()`.
+        """
         now = time.monotonic()
         with self._lock:
-            if now < self._quiet_until:
+            if now < self._silent_until:
                 return
-            self._quiet_until = now + EVERY_S
-        log.warning("asking again for up to %.0f s: %s", deadline - now, failure)
+            self._silent_until = now + LOG_EVERY_S
+        log.warning("retrying for up to %.0f s: %s", deadline - now, failure)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from darling_client._base import BaseClient
 from darling_client._calls import (
-    PartitionAsked,
-    PreferenceAsked,
+    PartitionParams,
+    PreferenceParams,
     RewardParams,
     RolloutParams,
     partition_call,
@@ -22,8 +23,7 @@ from darling_client._calls import (
     rollout_call,
 )
 from darling_client._errors import Unavailable
-from darling_client._exchange import LIMITS, Call, Outcome, Pause, all_answered, exchange
-from darling_client._options import Options
+from darling_client._exchange import LIMITS, Call, Outcome, Pause, exchange, results_or_raise
 from darling_client._types import (
     CohortRollout,
     Group,
@@ -40,51 +40,67 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAKING = Lock()
-"""Threads of one call share one pool of connections."""
+CONNECTING = Lock()
+"""Held while a client opens its connections, so that the threads of a call share them."""
 
 
-class Client(Options):
-    """Thread-safe; can be pickled and forked. `AsyncClient` has the same methods to await."""
+class Client(BaseClient):
+    """Sends requests and blocks until their results are there.
+
+    Thread-safe; can be pickled and forked. `AsyncClient` has the same methods to await.
+    """
 
     _http: tuple[int, httpx.Client] | None = None
 
     def rewards(
         self, groups: Sequence[Group], **params: Unpack[RewardParams]
     ) -> list[GroupRewards]:
-        """Quality shaped by diversity, group by group, in the order given.
+        """The rewards of each group: quality shaped by diversity. In the order of `groups`.
 
-        Raises `DarlingError`, of which `Unavailable` only after `patience_s`.
+        Raises `DarlingError`; its subclass `Unavailable` only once `patience_s` is over.
         """
-        return all_answered(self.try_rewards(groups, **params))
+        return results_or_raise(self.try_rewards(groups, **params))
 
     def try_rewards(
         self, groups: Sequence[Group], **params: Unpack[RewardParams]
     ) -> list[GroupRewards | Unavailable]:
-        """As `rewards`, with the reason in place of each group that got no answer in time."""
-        return self._answers([rewards_call(group, params) for group in groups])
+        """As `rewards`, but with an `Unavailable` in place of each group without a result in time.
+
+        Raises any other `DarlingError`.
+        """
+        return self._outcomes([rewards_call(group, params) for group in groups])
 
     def partitions(
-        self, groups: Sequence[Group], **params: Unpack[PartitionAsked]
+        self, groups: Sequence[Group], **params: Unpack[PartitionParams]
     ) -> list[GroupPartition]:
-        """Classes and diversity without quality."""
+        """The classes and diversity of each group; its quality is not sent.
+
+        Raises `DarlingError`, as `rewards` does.
+        """
         calls = [partition_call(group, params) for group in groups]
-        return all_answered(self._answers(calls))
+        return results_or_raise(self._outcomes(calls))
 
     def preferences(
-        self, groups: Sequence[Group], **params: Unpack[PreferenceAsked]
+        self, groups: Sequence[Group], **params: Unpack[PreferenceParams]
     ) -> list[GroupPreference]:
-        """DivPO's pair of each group: the rollout to prefer, and the one to prefer it to."""
+        """DivPO's pair for each group: the rollout to prefer, and the one to prefer it to.
+
+        Raises `DarlingError`, as `rewards` does.
+        """
         calls = [preference_call(group, params) for group in groups]
-        return all_answered(self._answers(calls))
+        return results_or_raise(self._outcomes(calls))
 
     def rollout(self, rollout: CohortRollout, **params: Unpack[RolloutParams]) -> RolloutReward:
-        """One rollout's reward; waits until its siblings have been sent too, by whomever."""
-        deadline = self.deadline(rollout.deadline_s)
-        return self._answer(rollout_call(rollout, params), deadline, Event())
+        """The reward of one rollout, once its siblings have arrived in calls of their own.
+
+        Raises `DarlingError`; its subclass `Unavailable` only once `patience_s` is over, and
+        `rollout.deadline_s` beside it.
+        """
+        deadline = self._deadline(rollout.deadline_s)
+        return self._result(rollout_call(rollout, params), deadline, Event())
 
     def close(self) -> None:
-        """Closes the idle connections; the next request opens new ones."""
+        """Closes the connections; the next request opens new ones."""
         if self._http is not None:
             self._http[1].close()
             self._http = None
@@ -95,35 +111,35 @@ class Client(Options):
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def _answers(self, calls: Sequence[Call[T]]) -> list[T | Unavailable]:
-        deadline, stopped = self.deadline(), Event()
+    def _outcomes(self, calls: Sequence[Call[T]]) -> list[T | Unavailable]:
+        deadline, stopped = self._deadline(), Event()
 
-        def attempt(call: Call[T]) -> T | Unavailable:
+        def outcome(call: Call[T]) -> T | Unavailable:
             try:
-                return self._answer(call, deadline, stopped)
+                return self._result(call, deadline, stopped)
             except Unavailable as failure:
                 return failure
 
-        with ThreadPoolExecutor(min(self.parallel, len(calls)) or 1) as pool:
+        with ThreadPoolExecutor(min(self.options.parallel, len(calls)) or 1) as pool:
             try:
-                return list(pool.map(attempt, calls))
+                return list(pool.map(outcome, calls))
             except BaseException:
                 stopped.set()
                 raise
 
-    def _answer(self, call: Call[T], deadline: float, stopped: Event) -> T:
+    def _result(self, call: Call[T], deadline: float, stopped: Event) -> T:
         outcome: Outcome = None
         with closing(exchange(call, self, deadline)) as steps:
             while True:
                 try:
                     step = steps.send(outcome)
                 except StopIteration as end:
-                    answer: T = end.value
-                    return answer
+                    result: T = end.value
+                    return result
                 if isinstance(step, Pause):
                     outcome = None
                     if stopped.wait(step.seconds):
-                        raise Unavailable("another group of the call has failed")
+                        raise Unavailable("not sent again, because another group has failed")
                     continue
                 try:
                     outcome = self._connections().post(
@@ -133,8 +149,8 @@ class Client(Options):
                     outcome = error
 
     def _connections(self) -> httpx.Client:
-        """Those of this process: a fork must not speak on its parent's."""
-        with MAKING:
+        """The connections of this process: a fork must not use its parent's."""
+        with CONNECTING:
             if self._http is None or self._http[0] != os.getpid():
                 self._http = (os.getpid(), httpx.Client(limits=LIMITS))
             return self._http[1]

@@ -1,4 +1,4 @@
-"""What goes in and what comes out, typed."""
+"""What the client's methods take and return, typed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ Prompt = str | Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Rollout:
-    """One response with what is known about it; None is not sent."""
+    """One text sampled for a prompt, with what is known about it. A None is not sent."""
 
     text: str
     quality: float | None = None
     """The task's own reward."""
     answer: str | None = None
-    """The final answer, for the group's `reference`."""
+    """The final answer, which the service compares with the `reference`."""
     correct: bool | None = None
+    """The verdict of a verifier."""
     logprob: float | None = None
-    """Mean per token."""
+    """Mean log-probability per token."""
     solutions: Sequence[Sequence[float]] | None = None
-    """Scores of each solution it holds, for the vector objective."""
+    """The scores of each solution in the text, for the vector objective."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +34,38 @@ class Group:
     prompt: Prompt
     rollouts: Sequence[str | Rollout]
     quality: Sequence[float] | None = None
-    """A column of n numbers, instead of one in each rollout."""
+    """The quality of each rollout, shape (n,); an alternative to `Rollout.quality`."""
     id: str | int | None = None
-    """Echoed in the answer."""
+    """Returned with the result."""
     reference: str | None = None
+    """The right final answer. Rollouts without quality get 1 where their `answer` equals it, and
+    else 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CohortRollout:
-    """One rollout whose siblings are sent by others; (run, group_id, attempt) tells the cohort."""
+    """One rollout whose siblings are sent in other calls, by this process or others.
+
+    Siblings have the same run, `group_id` and `attempt`. A None is not sent.
+    """
 
     group_id: str | int
+    """Names the group; the same for all siblings."""
     member_id: str | int
-    """Who it is among its siblings: sent again, it replaces what was sent before."""
+    """Names the rollout among its siblings. Sent again, it replaces what was sent before."""
     group_size: int | None = None
-    """How many siblings there are, itself included."""
+    """The number of siblings, this one included."""
     attempt: int | None = None
+    """Counts how often the group was sampled; raise it when the group is sampled again."""
     prompt: Prompt
     rollout: Rollout
     reference: str | None = None
+    """The right final answer, as in `Group`."""
     deadline_s: float | None = None
-    """When the siblings that are there are answered without the others; default: the service's."""
+    """Seconds to wait for siblings before those present are scored; default: the service's."""
+    idle_timeout_s: float | None = None
+    """Seconds without a new sibling before those present are scored; default: no limit where the
+    group's size is known, else the service's."""
 
 
 @dataclass(frozen=True)
@@ -66,59 +78,75 @@ class Run:
 
 @dataclass(frozen=True)
 class Model:
-    """The classifier that judged."""
+    """The classifier that decided which rollouts are equivalent."""
 
     id: str
     revision: str
     threshold: float
+    """Pairs with a probability above it count as equivalent."""
     linkage: str | None
+    """The partition algorithm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupPartition:
-    """A group's classes. Lists have shape (n,), in the order of the group's rollouts."""
+    """The classes of a group. Lists have shape (n,), in the order of the group's rollouts."""
 
     id: str | int | None = None
+    """The `id` of the group."""
     partition: list[int]
     """The class of each rollout, numbered by first occurrence."""
     num_classes: int
     diversity: list[float]
     """How distinct each rollout is from its group, in [0, 1]."""
     probabilities: list[list[float]] | None = None
-    """P(equivalent) of every pair, shape (n, n), when asked for."""
+    """P(equivalent) of each pair, shape (n, n), where `return_probabilities` is true."""
     model: Model
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRewards(GroupPartition):
+    """The rewards of a group beside its classes.
+
+    `diversity` is what the rewards were computed from, after exponent and floor.
+    """
+
     quality: list[float] | None
+    """The quality that the rewards were computed from."""
     rewards: list[float]
     """Quality shaped by diversity."""
     advantages: list[float] | None = None
-    """Asked for by `reward={"advantage": ...}`."""
+    """What the policy gradient multiplies, where `reward={"advantage": ...}` names an estimator."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupPreference(GroupPartition):
+    """A pair of rollouts to learn a preference from, beside the group's classes."""
+
     chosen: int | None
     """Index of the rollout to prefer; None where all are equally good."""
     rejected: int | None
-    """Index of the rollout that it is preferred to."""
+    """Index of the rollout that it is preferred to; None where `chosen` is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutReward:
-    """What one rollout of a cohort gets when its siblings have arrived."""
+    """The share of one rollout in the result of its cohort."""
 
     reward: float
+    """Quality shaped by diversity."""
     diversity: float
+    """How distinct the rollout is from its siblings, in [0, 1]."""
     quality: float | None
     class_: int
+    """The rollout's class, as in `GroupPartition.partition`."""
     num_classes: int
     advantage: float | None = None
+    """As in `GroupRewards.advantages`."""
     group_complete: bool
-    """False: the deadline came first, and the reward is that of a partial group."""
+    """False if siblings were missing when the cohort ended; the reward is of a partial group."""
     group_size: int
+    """The number of rollouts that were scored together."""
     model: Model
 
 
@@ -132,7 +160,7 @@ def content_text(content: Any) -> str:
 
 
 def completion_text(completion: Any) -> str:
-    """A response as one text: itself, or the contents of the messages it consists of."""
+    """A completion as one text: itself, or the contents of the messages it consists of."""
     if isinstance(completion, str):
         return completion
     return "\n\n".join(content_text(message.get("content")) for message in completion)

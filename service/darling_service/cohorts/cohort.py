@@ -2,17 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from sys import getsizeof
 from typing import NamedTuple
 
 from darling_service.errors import Conflict, FieldError, Invalid
 from darling_service.schemas.requests import Rollout, RolloutRequest
 from darling_service.schemas.responses import RolloutAnswer
-
-NUMBER_BYTES = 24
-WAITING_BYTES = 48 * 2**10
-"""What a waiting caller holds beside its texts: connection, tasks, parsed request. Resident memory
-grew by 36 KiB for each (`python -m benchmarks.cohorts --waiting 20000`)."""
 
 
 class Key(NamedTuple):
@@ -72,7 +66,7 @@ class Cohort:
     gathering: bool = True
     timer: asyncio.TimerHandle | None = None
     counted: int = 0
-    """Bytes that the account of all cohorts has for this one."""
+    """Bytes that `CohortMemory` has counted for this cohort."""
     unnamed: int = 0
 
     @property
@@ -140,7 +134,7 @@ class Cohort:
         if ours != theirs:
             message = "given in some rollouts of the group; give it in all of them or in none"
             raise Invalid([FieldError((ours or theirs or "quality",), message)])
-        needs_verdicts = request.reward.needs_correctness or request.reward.among == "correct"
+        needs_verdicts = "correct" in request.reward.needs or request.reward.among == "correct"
         if needs_verdicts and (first_request.correct is None) != (request.correct is None):
             message = "given in some rollouts of the group; give it in all of them or in none"
             raise Invalid([FieldError(("correct",), message)])
@@ -148,13 +142,6 @@ class Cohort:
         if None not in (known, sent) and known != sent:
             message = f"{sent} scores, where the siblings that came before have {known}"
             raise Invalid([FieldError(("solutions", 0), message)])
-
-
-def bytes_of(request: RolloutRequest) -> int:
-    """Memory that a waiting caller holds."""
-    texts = (request.text, request.answer or "", request.reference or "", request.prompt_text())
-    scores = sum(getsizeof(own) + NUMBER_BYTES * len(own) for own in request.solutions or ())
-    return WAITING_BYTES + sum(map(getsizeof, texts)) + scores
 
 
 def _quality_field(request: RolloutRequest) -> str | None:

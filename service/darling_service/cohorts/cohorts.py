@@ -1,14 +1,14 @@
-"""The cohort door: callers that each hold one rollout wait until their group has come together.
+"""The cohort endpoint: callers that each hold one rollout wait until their group is complete.
 
 A rollout joins the cohort of its (run, group_id, attempt). The cohort ends when `group_size`
 rollouts are there, at the first deadline of its members, or, where its size is unknown, when nobody
 new has come for a while. It is then scored as one group, in the order of member ids, exactly as
 `/v1/rewards` would, and every caller gets its own share. Afterwards it is kept for a while:
 
-    a retry of a member   gets the answer that the member had
-    a late sibling        is scored at once, among those who came before
+- a retry of a member gets the answer that the member had;
+- a late sibling is scored at once, among those that came before.
 
-A caller that hangs up while the cohort gathers takes its rollout along. Everything happens on the
+The rollout of a caller that hangs up while the cohort gathers is dropped. Everything happens on the
 event loop, so there are no locks.
 """
 
@@ -16,7 +16,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from darling_service.cohorts.cohort import Cohort, Key, Member, bytes_of
+from darling_service.cohorts.cohort import Cohort, Key, Member
+from darling_service.cohorts.memory import CohortMemory, bytes_of
 from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
 from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
 from darling_service.schemas.requests import RolloutRequest
@@ -25,9 +26,8 @@ from darling_service.scoring import inputs
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_FULL_S = 2.0
 MAX_PAUSE_S = 5.0
-"""Between two tries to get a cohort into a full queue."""
+"""Longest pause in seconds between two tries to get a cohort into a full queue."""
 
 
 class Cohorts:
@@ -38,9 +38,7 @@ class Cohorts:
         self._settings = pipeline.settings
         self._telemetry = pipeline.telemetry
         self._cohorts: dict[Key, Cohort] = {}
-        self._finished: dict[Cohort, None] = {}
-        """Oldest first: the first to go when memory is short."""
-        self._held = 0
+        self._memory = CohortMemory(self._settings.cohort_bytes, self._telemetry, self._forget)
         self._scoring: set[asyncio.Task[None]] = set()
 
     async def reward(self, request: RolloutRequest) -> RolloutAnswer:
@@ -62,16 +60,16 @@ class Cohorts:
                 self._abandon(cohort, member)
 
     def drain(self) -> None:
-        """Sends those who wait for siblings away; cohorts that are being scored go on."""
+        """Answers 503 to callers that wait for siblings; cohorts that are being scored go on."""
         stopping = Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
         for cohort in [cohort for cohort in self._cohorts.values() if cohort.gathering]:
             self._fail(cohort, stopping)
 
     def _check(self, request: RolloutRequest) -> None:
-        """Whatever is wrong with one rollout is told to its caller alone, and at once."""
-        size, most = request.group_size, self._settings.max_rollouts
-        if size is not None and size > most:
-            message = inputs.over("rollouts", size, "max_rollouts", most)
+        """Raises what is wrong with one rollout: its caller alone is told, and at once."""
+        size, max_size = request.group_size, self._settings.max_rollouts
+        if size is not None and size > max_size:
+            message = inputs.over("rollouts", size, "max_rollouts", max_size)
             raise Invalid([FieldError(("group_size",), message)])
         tries = request.reward.k
         if size is not None and tries is not None and tries > size:
@@ -82,7 +80,7 @@ class Cohorts:
             raise inputs.of_one_rollout(problem) from None
 
     def _join(self, request: RolloutRequest) -> tuple[Cohort, Member]:
-        """The member that answers this request: of old, or new in its cohort."""
+        """The member that answers this request: an earlier one, or a new one in its cohort."""
         key = Key.of(request)
         cohort = self._cohorts.get(key)
         if cohort is not None and not cohort.gathering:
@@ -120,16 +118,16 @@ class Cohorts:
             )
 
     def _open(self, key: Key, request: RolloutRequest) -> Cohort:
-        told, usual = request.group_size, self._settings.cohort_size
-        reserved = (told or usual or 1) * bytes_of(request)
-        self._make_room(reserved)
+        stated, default = request.group_size, self._settings.cohort_size
+        reserved = (stated or default or 1) * bytes_of(request)
+        self._memory.make_room(reserved)
         now = asyncio.get_running_loop().time()
-        cohort = self._cohorts[key] = Cohort(key, request, told, usual, reserved, opened=now)
+        cohort = self._cohorts[key] = Cohort(key, request, stated, default, reserved, opened=now)
         self._account(cohort)
         return cohort
 
     def _enter(self, cohort: Cohort, request: RolloutRequest) -> Member:
-        """The request as a member. The last one ends the cohort; a late one is scored at once."""
+        """The request as a member: the last one ends the cohort, a late one is scored at once."""
         loop = asyncio.get_running_loop()
         due = loop.time() + (request.deadline_s or self._settings.cohort_deadline_s)
         known = None if request.member_id is None else cohort.members.get(request.member_id)
@@ -139,7 +137,7 @@ class Cohorts:
             self._wait(cohort)
             return known
         nbytes = bytes_of(request)
-        self._make_room(cohort.used + nbytes - max(cohort.used, cohort.reserved))
+        self._memory.make_room(cohort.used + nbytes - max(cohort.used, cohort.reserved))
         answer: asyncio.Future[RolloutAnswer] = loop.create_future()
         # A failure is told to the callers; with none left there is nobody to tell.
         answer.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -171,7 +169,7 @@ class Cohorts:
         cohort.timer = asyncio.get_running_loop().call_at(due, self._end, cohort)
 
     def _abandon(self, cohort: Cohort, member: Member) -> None:
-        """A member without a caller leaves, as long as its cohort gathers."""
+        """A member without a caller leaves its cohort while that still gathers."""
         if not cohort.gathering or cohort.members.get(member.id) is not member:
             return
         self._count("left")
@@ -183,7 +181,7 @@ class Cohorts:
             self._forget(cohort)
 
     def _end(self, cohort: Cohort) -> None:
-        """Stops gathering and scores who is there."""
+        """Stops gathering and scores the members that have come."""
         if cohort.timer is not None:
             cohort.timer.cancel()
         cohort.gathering, cohort.reserved = False, 0
@@ -200,7 +198,7 @@ class Cohorts:
     async def _answer(
         self, cohort: Cohort, members: Sequence[Member], wanted: Sequence[Member]
     ) -> None:
-        """Scores the members as one group and answers those who are wanted: all, or a late one."""
+        """Scores the members as one group and answers the wanted ones: all, or a late one."""
         whole = len(wanted) == len(members)
         try:
             scored = await self._rewards(cohort, members)
@@ -221,14 +219,13 @@ class Cohorts:
             self._keep(cohort)
 
     async def _rewards(self, cohort: Cohort, members: Sequence[Member]) -> RewardAnswer:
-        """The group's answer; when the queue is full, the cohort waits, for its callers do."""
+        """The group's rewards. While the queue is full the cohort waits, as its callers do."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._settings.request_timeout_s
         request = cohort.first_request.group([member.rollout for member in members])
-        if request.reward.k is not None and request.reward.k > len(members):
-            # A partial group has rewards still, though no advantage over so many tries.
-            without = request.reward.model_copy(update={"advantage": None, "k": None})
-            request = request.model_copy(update={"reward": without})
+        # A partial group still has rewards, though no advantage over more tries than it holds.
+        within = request.reward.within(len(members))
+        request = request.model_copy(update={"reward": within})
         while True:
             try:
                 return await self._pipeline.rewards(request)
@@ -240,7 +237,7 @@ class Cohorts:
                 raise inputs.of_one_rollout(problem) from None
 
     def _fail(self, cohort: Cohort, error: Exception) -> None:
-        """Tells its callers, and forgets it, so that their retries form it anew."""
+        """Tells the error to its callers and forgets it, so that their retries form it anew."""
         self._telemetry.cohorts.labels("failed").inc()
         self._dismiss(cohort, cohort.in_order(), error)
         self._forget(cohort)
@@ -255,7 +252,7 @@ class Cohorts:
     def _keep(self, cohort: Cohort) -> None:
         """Kept for retries and late siblings, until its time is up or memory is short."""
         if self._cohorts.get(cohort.key) is cohort:
-            self._finished[cohort] = None
+            self._memory.keep(cohort)
             cohort.timer = asyncio.get_running_loop().call_later(
                 self._settings.cohort_ttl_s, self._forget, cohort
             )
@@ -263,32 +260,14 @@ class Cohorts:
     def _forget(self, cohort: Cohort) -> None:
         if cohort.timer is not None:
             cohort.timer.cancel()
-        self._finished.pop(cohort, None)
+        self._memory.drop(cohort)
         if self._cohorts.get(cohort.key) is cohort:
             del self._cohorts[cohort.key]
         cohort.gathering = False
         self._account(cohort)
 
-    def _make_room(self, nbytes: int) -> None:
-        """Lets finished cohorts go, oldest first. Raises `Overloaded` if that is not enough."""
-        most = self._settings.cohort_bytes
-        while self._finished and self._held + nbytes > most:
-            self._forget(next(iter(self._finished)))
-        if nbytes > 0 and self._held + nbytes > most:
-            self._count("refused")
-            raise Overloaded(
-                f"waiting rollouts hold {self._held} bytes and cohort_bytes is {most}; send this "
-                "again later, or raise DARLING_COHORT_BYTES",
-                retry_after_s=RETRY_AFTER_FULL_S,
-            )
-
     def _account(self, cohort: Cohort) -> None:
-        """Brings the memory account up to date with a cohort that has changed."""
-        known = self._cohorts.get(cohort.key) is cohort
-        holds = max(cohort.used, cohort.reserved) if known else 0
-        self._held += holds - cohort.counted
-        cohort.counted = holds
-        self._telemetry.cohort_bytes.set(self._held)
+        self._memory.count(cohort, known=self._cohorts.get(cohort.key) is cohort)
 
     def _count(self, event: str) -> None:
         self._telemetry.cohort_events.labels(event).inc()

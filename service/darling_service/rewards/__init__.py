@@ -1,7 +1,9 @@
 """Reward maths: pure functions on arrays, with no I/O and no model.
 
-Reading order: `quality` (what the task says), `diversity` (how distinct a rollout is),
-`shaping` (the two into one reward), `advantages` (what the policy gradient multiplies).
+Reading order: `terms` (how a function says what it needs), `registry` (the names of all of them);
+then `quality` (what the task says), `diversity` (how distinct a rollout is), `shaping` and
+`objectives` (the two into one reward), `advantages` (what the policy gradient multiplies). Beyond
+DARLING: `rarity`, `embedding_space`, `vector_policy`, `pass_at_k`, `preference`.
 
 Every sum over a group goes through `exact`, so no answer depends on the order of the rollouts.
 """

@@ -11,14 +11,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darling_service.rewards.exact import BoolArray, FloatArray
-
-Measure = Literal["partition", "pairwise", "ngram", "unlikelihood"]
 
 
 def partition_diversity(partition: NDArray[np.int64], among: BoolArray | None = None) -> FloatArray:
@@ -48,8 +45,15 @@ def pairwise_diversity(equivalence: FloatArray, among: BoolArray | None = None) 
     return _scatter(np.clip(others, 0.0, 1.0), member)
 
 
+def pairwise(
+    equivalent: BoolArray, probabilities: FloatArray, among: BoolArray, *, soft: bool
+) -> FloatArray:
+    """`pairwise_diversity` of the decisions, or with `soft` of the probabilities. Shape (n,)."""
+    return pairwise_diversity(probabilities if soft else equivalent.astype(np.float64), among)
+
+
 def ngram_diversity(
-    texts: Sequence[str], size: int = 4, among: BoolArray | None = None
+    texts: Sequence[str], among: BoolArray | None = None, size: int = 4
 ) -> FloatArray:
     """The share of i's n-grams that no other rollout has: the paper's lexical baseline. Shape (n,).
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from darling_service.rewards.exact import BoolArray, FloatArray
+from darling_service.rewards.rarity import majority
 
 
 def volume_marginals(similarity: FloatArray) -> FloatArray:
@@ -20,7 +21,7 @@ def volume_marginals(similarity: FloatArray) -> FloatArray:
     return -np.log(np.diagonal(inverse))
 
 
-def volume_diversity(similarity: FloatArray, among: BoolArray, texts: Sequence[str]) -> FloatArray:
+def volume_diversity(cosines: FloatArray, among: BoolArray, texts: Sequence[str]) -> FloatArray:
     """`volume_marginals` among some rollouts, 0 for the others. Shape (n,).
 
     Inverses round by position, so they are taken in the order of the texts, and copies share one.
@@ -28,9 +29,29 @@ def volume_diversity(similarity: FloatArray, among: BoolArray, texts: Sequence[s
     found = np.zeros(len(among))
     order = sorted(np.flatnonzero(among).tolist(), key=lambda i: texts[i])
     shared: dict[str, float] = {}
-    for i, value in zip(order, volume_marginals(similarity[np.ix_(order, order)]), strict=True):
+    for i, value in zip(order, volume_marginals(cosines[np.ix_(order, order)]), strict=True):
         found[i] = shared.setdefault(texts[i], float(value))
     return found
+
+
+def evol_diversity(outcomes: Sequence[str], cosines: FloatArray) -> FloatArray:
+    """EVOL-RL's own measure of diversity: `evol_novelty` within the majority and within all other
+    rollouts that have an outcome; 0 for those without. Shape (n,)."""
+    valid = _valid(outcomes)
+    agree = majority(outcomes, valid)
+    novelty = np.zeros(len(outcomes))
+    novelty[valid] = evol_novelty(cosines[np.ix_(valid, valid)], agree[valid].tolist())
+    return novelty
+
+
+def evol(outcomes: Sequence[str], diversity: FloatArray) -> FloatArray:
+    """EVOL-RL's rewards of a group, `evol_rewards`, by who agrees with its majority. Shape (n,)."""
+    valid = _valid(outcomes)
+    return evol_rewards(diversity, majority(outcomes, valid), valid)
+
+
+def _valid(outcomes: Sequence[str]) -> BoolArray:
+    return np.asarray([outcome != "" for outcome in outcomes], dtype=np.bool_)
 
 
 def evol_novelty(similarity: FloatArray, labels: Sequence[Hashable]) -> FloatArray:

@@ -1,54 +1,56 @@
-"""One group's rewards: the objectives, from quality and diversity to the shaped reward."""
+"""DARLING's objectives: quality and diversity into one reward, together or alone.
 
-from dataclasses import dataclass
-from typing import Literal
+`diversity` (n,) is shaped already: max(d ** exponent, floor), and 0 for rollouts outside `among`.
+"""
+
+from typing import Literal, Protocol
 
 import numpy as np
 
 from darling_service.rewards.exact import BoolArray, FloatArray
-from darling_service.rewards.shaping import Negative, add, multiply, shape_diversity
-
-Product = Literal["darling", "additive", "quality", "diversity"]
-Objective = Literal[Product, "unlikeliness", "gapo", "evol", "vector"]
-"""The later ones make a reward of their own: `rarity`, `embedded` and `vectors`."""
+from darling_service.rewards.shaping import Negative, add, multiply
 
 
-@dataclass(frozen=True, slots=True)
-class Shaping:
-    """How quality and diversity become a reward; see `docs/objectives.md`."""
+class Weights(Protocol):
+    @property
+    def quality(self) -> float: ...
 
-    objective: Product = "darling"
-    floor: float = 0.0
-    exponent: float = 1.0
-    quality_weight: float = 1.0
-    diversity_weight: float = 1.0
-    normalize: bool = False
-    negative: Negative = "sign_aware"
+    @property
+    def diversity(self) -> float: ...
 
 
-def rewards(
-    quality: FloatArray, diversity: FloatArray, among: BoolArray, shaping: Shaping
-) -> tuple[FloatArray, FloatArray]:
-    """(rewards, the diversity that entered them), each of shape (n,).
+def darling(
+    quality: FloatArray,
+    diversity: FloatArray,
+    among: BoolArray,
+    *,
+    negative: Negative | Literal["refuse"],
+) -> FloatArray:
+    """r * d (arXiv 2509.02534, equation 5); r for rollouts outside `among`. Shape (n,).
 
-    `among` marks the rollouts whose diversity counts; the others have diversity 0 and keep their
-    quality. The objective `quality` does not look at diversity, and `diversity` not at quality.
+    `negative`: the policy for negative quality, see `multiply`; `refuse` lets none come here.
     """
-    shaped = np.where(among, shape_diversity(diversity, shaping.floor, shaping.exponent), 0.0)
-    match shaping.objective:
-        case "darling":
-            # A multiplier of 1 is what keeps a quality as it is, under every sign policy.
-            value = multiply(quality, np.where(among, shaped, 1.0), shaping.negative)
-        case "additive":
-            value = add(
-                quality,
-                shaped,
-                shaping.quality_weight,
-                shaping.diversity_weight,
-                shaping.normalize,
-            )
-        case "quality":
-            value = quality
-        case "diversity":
-            value = shaped
-    return value, shaped
+    # A multiplier of 1 is what keeps a quality as it is, under every sign policy.
+    factor = np.where(among, diversity, 1.0)
+    return multiply(quality, factor, "as_published" if negative == "refuse" else negative)
+
+
+def additive(
+    quality: FloatArray,
+    diversity: FloatArray,
+    *,
+    weights: Weights,
+    normalize: Literal["none", "zscore"],
+) -> FloatArray:
+    """w_r * r + w_d * d, the mix of DARLING's ablation; see `add`. Shape (n,)."""
+    return add(quality, diversity, weights.quality, weights.diversity, normalize == "zscore")
+
+
+def quality_alone(quality: FloatArray) -> FloatArray:
+    """r: what a trainer without DARLING optimises. Shape (n,)."""
+    return quality
+
+
+def diversity_alone(diversity: FloatArray) -> FloatArray:
+    """d: variety whatever the quality. Shape (n,)."""
+    return diversity

@@ -11,12 +11,14 @@ from darling_service.rewards.exact import BoolArray, FloatArray
 
 UNLIKELINESS = 0.25
 """The published weight of the rank."""
+BASELINE = 0.5
+"""The published baseline of exploration by visits."""
 
 
 def unlikeliness_rewards(
-    quality: FloatArray, logprobs: FloatArray, weight: float = UNLIKELINESS
+    quality: FloatArray, logprobs: FloatArray, *, rank_weight: float = UNLIKELINESS
 ) -> FloatArray:
-    """GRPO-unlikeliness: r_i (1 - weight * rank_i / n) where r_i > 0 (arXiv 2506.02355).
+    """GRPO-unlikeliness: r_i (1 - rank_weight * rank_i / n) where r_i > 0 (arXiv 2506.02355).
 
     rank_i is 0 for the least likely rollout, by `logprobs`, mean log-probabilities per token. Ties
     share their mean rank, so that the order of the rollouts decides nothing. Shape (n,).
@@ -25,7 +27,7 @@ def unlikeliness_rewards(
     lower = (logprobs[:, None] > logprobs[None, :]).sum(axis=1)
     equal = (logprobs[:, None] == logprobs[None, :]).sum(axis=1)
     rank = lower + (equal - 1) / 2
-    return np.where(quality > 0, quality * (1.0 - weight * rank / n), quality)
+    return np.where(quality > 0, quality * (1.0 - rank_weight * rank / n), quality)
 
 
 def uniqueness_weighted(
@@ -46,18 +48,18 @@ def uniqueness_weighted(
     return weights * advantages
 
 
-def gapo_rewards(answers: Sequence[Hashable], valid: BoolArray, support: int) -> FloatArray:
-    """GAPO: R_i = 1 - (f_i - 1 / L) for a valid rollout, -1 for others (EMNLP 2025, 1649).
+def gapo_rewards(outcomes: Sequence[Hashable], correct: BoolArray, *, support: int) -> FloatArray:
+    """GAPO: R_i = 1 - (f_i - 1 / L) for a correct rollout, -1 for others (EMNLP 2025, 1649).
 
-    f_i is the share of i's answer among the valid rollouts, L the number of valid answers there
-    are. Shape (n,).
+    f_i is the share of i's outcome among the correct rollouts, L = `support` the number of valid
+    outcomes that the prompt has. Shape (n,).
     """
-    good = [a for a, ok in zip(answers, valid, strict=True) if ok]
+    good = [a for a, ok in zip(outcomes, correct, strict=True) if ok]
     counts = Counter(good)
     return np.asarray(
         [
             1.0 - (counts[a] / len(good) - 1.0 / support) if ok else -1.0
-            for a, ok in zip(answers, valid, strict=True)
+            for a, ok in zip(outcomes, correct, strict=True)
         ]
     )
 
@@ -74,20 +76,25 @@ def majority(answers: Sequence[str], valid: BoolArray) -> BoolArray:
     return np.asarray([a == most for a in answers], dtype=np.bool_) & valid
 
 
-def batch_exploration(answers: Sequence[Hashable]) -> FloatArray:
+def batch_exploration(outcomes: Sequence[Hashable]) -> FloatArray:
     """Outcome-based exploration, batch form: -1/n * #{j != i: a_j = a_i} (arXiv 2509.06941).
 
     A bonus to add to advantages, outside their normalisation. Shape (n,).
     """
-    counts = Counter(answers)
-    return np.asarray([-(counts[a] - 1) / len(answers) for a in answers])
+    counts = Counter(outcomes)
+    return np.asarray([-(counts[a] - 1) / len(outcomes) for a in outcomes])
 
 
-def visit_exploration(visits: NDArray[np.int64], baseline: float) -> FloatArray:
+def visit_exploration(
+    visits: NDArray[np.int64], *, exploration_baseline: float = BASELINE
+) -> FloatArray:
     """Outcome-based exploration, UCB with a constant baseline: min(1, sqrt(1 / N)) - b0.
 
-    `visits`: how often each rollout's answer was given to this prompt in earlier steps of the run;
-    1 - b0 where never. A bonus to add to advantages, outside their normalisation: added to rewards
-    before centring, b0 would vanish (arXiv 2509.06941, UCB-Con). Shape (n,).
+    b0 is `exploration_baseline`. `visits`: how often each rollout's answer was given to this
+    prompt in earlier steps of the run; 1 - b0 where never. A bonus to add to advantages, outside
+    their normalisation: added to rewards before centring, b0 would vanish (arXiv 2509.06941,
+    UCB-Con). Shape (n,).
     """
-    return np.asarray([min(1.0, math.sqrt(1.0 / max(n, 1))) - baseline for n in visits.tolist()])
+    return np.asarray(
+        [min(1.0, math.sqrt(1.0 / max(n, 1))) - exploration_baseline for n in visits.tolist()]
+    )

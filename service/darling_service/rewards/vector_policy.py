@@ -12,7 +12,7 @@ EPSILON = 1e-6
 
 
 def vector_rewards(
-    solutions: Sequence[FloatArray], prompt: str, seed: int = 0, draws: int = DRAWS
+    solutions: Sequence[FloatArray], prompt: str, draws: int = DRAWS, *, seed: int = 0
 ) -> FloatArray:
     """Mean over random weights w of the best solution's w . R (arXiv 2605.22817). Shape (n,).
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Self
 from darling_models.protocol import Linkage
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from darling_service.rewards.diversity import Measure
 from darling_service.schemas.fields import (
     MESSAGES,
     OBJECT,
@@ -18,12 +17,12 @@ from darling_service.schemas.fields import (
     Wait,
     text_or,
 )
-from darling_service.schemas.reward_options import RewardOptions
+from darling_service.schemas.reward_options import RankingName, RewardOptions
 
 
 class Message(Strict):
-    role: str
-    content: str
+    role: str = Field(description="Who speaks, such as user.")
+    content: str = Field(description="What is said.")
 
 
 Prompt = Annotated[
@@ -33,15 +32,20 @@ Prompt = Annotated[
 
 
 class Rollout(Strict):
-    text: str = Field(description="The response. Empty is legal.")
-    quality: Score | None = Field(None, description="The task's own reward.")
-    answer: str | None = Field(None, description="Final answer, compared with `reference`.")
-    correct: bool | None = Field(None, description="A verifier's verdict.")
+    text: str = Field(description="The response; it may be empty.")
+    quality: Score | None = Field(None, description="The task's own reward for this rollout.")
+    answer: str | None = Field(
+        None, description="Final answer of the rollout, compared with the group's `reference`."
+    )
+    correct: bool | None = Field(
+        None, description="A verifier's verdict: whether the rollout is correct."
+    )
     logprob: Score | None = Field(
-        None, description="Mean log-probability per token, for unlikelihood and unlikeliness."
+        None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
     )
     solutions: list[list[Score]] | None = Field(
-        None, description="For the vector objective: the scores of each solution it holds."
+        None,
+        description="Scores of each solution in the rollout; the vector objective needs them.",
     )
 
 
@@ -52,7 +56,7 @@ RolloutInput = Annotated[
 
 
 class Prompted(Strict):
-    prompt: Prompt
+    prompt: Prompt = Field(description="The prompt: a text, or chat messages.")
 
     def prompt_text(self) -> str:
         """The prompt as one text; a single message reads the same as the plain string."""
@@ -66,7 +70,7 @@ class Prompted(Strict):
 class PromptGroup(Prompted):
     """One prompt and the rollouts sampled for it."""
 
-    id: Id | None = Field(None, description="Echoed in the answer.")
+    id: Id | None = Field(None, description="A name for the group, repeated in the response.")
     rollouts: list[RolloutInput] = Field(min_length=1)
 
     def texts(self) -> list[str]:
@@ -79,24 +83,28 @@ class PromptGroup(Prompted):
 
 class Group(PromptGroup):
     quality: list[Score] | None = Field(
-        None, description="A column, instead of a number in each rollout."
+        None, description="Quality of every rollout, instead of a number in each of them."
     )
     reference: str | None = Field(
-        None, description="Right answer: rollouts without quality get 1 if `answer` equals it."
+        None,
+        description="Right answer. Without quality, a rollout gets 1 if its `answer` equals it, "
+        "else 0.",
     )
 
 
 class PartitionOptions(Strict):
-    linkage: Linkage | None = Field(None, description="Default: the model's own.")
+    linkage: Linkage | None = Field(
+        None, description="Algorithm that makes classes of pairs. Default: the model's own."
+    )
     threshold: Threshold | None = Field(None, description=THRESHOLD)
     short_answer_rule: bool = Field(
-        False, description="Judge pairs of at most 5 words by word overlap, as published."
+        False, description="Decide pairs of at most 5 words by the words they share, as published."
     )
 
 
 class Run(Strict):
-    name: str
-    step: int | None = Field(None, ge=0, lt=2**63)
+    name: str = Field(description="Name of the training run.")
+    step: int | None = Field(None, ge=0, lt=2**63, description="Training step.")
 
 
 RunOrName = Annotated[
@@ -105,17 +113,21 @@ RunOrName = Annotated[
 
 
 class Request(Strict):
-    model: str | None = Field(None, description="A name from /v1/models; default: the first.")
+    model: str | None = Field(
+        None, description="A name from /v1/models. Default: the first of them."
+    )
 
 
 class GroupsRequest(Request):
     partition: PartitionOptions = PartitionOptions()
-    return_probabilities: bool = Field(False, description="Add the n x n matrix to each group.")
+    return_probabilities: bool = Field(
+        False, description="Add the (n, n) matrix of P(equivalent) to each group."
+    )
     run: Run | None = Field(None, description="The training run and step this belongs to.")
 
 
 class Rewarded(Strict):
-    """How rewards are asked for, in every request that asks for them."""
+    """What every request that asks for rewards may choose."""
 
     partition: PartitionOptions = PartitionOptions()
     reward: RewardOptions = RewardOptions()
@@ -130,6 +142,18 @@ class Rewarded(Strict):
             )
         return self
 
+    def resolved(self) -> Self:
+        """The request with what `parity` stands for written out."""
+        if self.reward.parity is None:
+            return self
+        fixed = {"linkage": "single", "short_answer_rule": True}
+        return self.model_copy(
+            update={
+                "reward": self.reward.resolved(),
+                "partition": self.partition.model_copy(update=fixed),
+            }
+        )
+
 
 class RewardRequest(Rewarded, GroupsRequest):
     groups: list[Group] = Field(min_length=1)
@@ -139,24 +163,28 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
     """One rollout of a group whose siblings come in requests of their own."""
 
     run: RunOrName | None = Field(None, description="The training run this belongs to.")
-    group_id: Id = Field(description="The same for all rollouts of the group.")
-    attempt: int = Field(0, ge=0, lt=2**63, description="Of the group, when it is sampled anew.")
+    group_id: Id = Field(description="Name of the group, the same in all requests of its rollouts.")
+    attempt: int = Field(
+        0, ge=0, lt=2**63, description="Sampling attempt; raise it when the group is sampled again."
+    )
     member_id: Id | None = Field(
         None,
-        description="Of the rollout in its group, kept in a retry. Without it, a retry is known by "
-        "its text, and only once its first caller has gone.",
+        description="Name of the rollout in its group, kept in a retry. Without it, a retry is "
+        "known by its text, and only once its first caller has gone.",
     )
-    group_size: int | None = Field(None, ge=1, description="Rollouts to wait for.")
+    group_size: int | None = Field(None, ge=1, description="Number of rollouts in the group.")
     reference: str | None = Field(
-        None, description="Right answer: without quality, 1 if `answer` equals it."
+        None,
+        description="Right answer. Without quality, the rollout gets 1 if its `answer` equals it, "
+        "else 0.",
     )
     deadline_s: Wait | None = Field(
-        None, description="Seconds to wait for siblings; then those present are the group."
+        None, description="Seconds to wait for siblings; then those that have come are the group."
     )
     idle_timeout_s: Wait | None = Field(
         None,
-        description="Seconds without a new sibling after which those present are the group. "
-        "Default: never where the group's size is known.",
+        description="Seconds without a new sibling after which those that have come are the group. "
+        "Default: no limit where the group's size is known, else `cohort_idle_timeout_s`.",
     )
 
     def group(self, rollouts: list[Rollout]) -> RewardRequest:
@@ -193,19 +221,22 @@ class PartitionRequest(GroupsRequest):
 
 class PreferenceRequest(GroupsRequest):
     groups: list[Group] = Field(min_length=1)
-    diversity: Measure = Field("partition", description="How distinctness is measured.")
+    diversity: RankingName = Field(
+        "partition", description="Measure of how distinct a rollout is from its group."
+    )
     share: float = Field(
         0.2,
         gt=0,
         lt=0.5,
-        description="Of the range of quality: so far from the best is good, from the worst bad.",
+        description="Fraction of the group's quality range. Rollouts within it of the best count "
+        "as good, within it of the worst as bad.",
     )
 
 
 class Pair(Prompted):
-    prompt: Prompt = ""
-    a: str
-    b: str
+    prompt: Prompt = Field("", description="The prompt that both texts answer.")
+    a: str = Field(description="One text.")
+    b: str = Field(description="The other text; the order does not matter.")
 
 
 class EquivalenceRequest(Request):

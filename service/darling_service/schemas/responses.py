@@ -1,4 +1,4 @@
-"""What a request is answered with: plain dataclasses, serialised as they stand."""
+"""What responses say: plain dataclasses, serialised as they stand."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class ModelUsed:
     linkage: str | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What the answer cost."""
 
@@ -22,10 +22,10 @@ class Usage:
     classified: int = 0
     """Pairs for which something went through the classifier."""
     cached: int = 0
-    """Pairs judged from what the classifier had made of earlier requests."""
+    """Pairs decided from what the classifier computed for earlier requests."""
     skipped: int = 0
-    """Pairs that needed no judgement: identical text, copies of other pairs, short-answer rule,
-    connected already under single linkage."""
+    """Pairs that needed no classifier: identical texts, copies of other pairs, pairs decided by the
+    short-answer rule, and pairs whose texts single linkage had connected already."""
     truncated: int = 0
     """Model inputs that did not fit the model and were cut."""
     tokens: int = 0
@@ -33,43 +33,31 @@ class Usage:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionedGroup:
     id: str | int | None
     partition: list[int]
     """Class of each rollout, numbered by first occurrence."""
     num_classes: int
     diversity: list[float]
-    """d_i = (n - |C(i)|) / (n - 1)."""
+    """How distinct each rollout is: what entered the reward, after exponent and floor."""
     probabilities: list[list[float]] | None
+    """P(equivalent) of every two rollouts, (n, n), on request."""
 
 
-@dataclass(frozen=True, slots=True)
-class RewardedGroup:
-    id: str | int | None
-    partition: list[int]
-    """Class of each rollout, numbered by first occurrence."""
-    num_classes: int
-    diversity: list[float]
-    """The diversity that entered the reward, after exponent and floor."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardedGroup(PartitionedGroup):
     quality: list[float] | None
     rewards: list[float]
     advantages: list[float] | None
-    probabilities: list[list[float]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class PreferredGroup:
-    id: str | int | None
-    partition: list[int]
-    """Class of each rollout, numbered by first occurrence."""
-    num_classes: int
-    diversity: list[float]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferredGroup(PartitionedGroup):
     chosen: int | None
     """Index of the rollout to prefer; null where all are equally good."""
     rejected: int | None
     """Index of the rollout that it is preferred to."""
-    probabilities: list[list[float]] | None
 
 
 @dataclass(frozen=True, slots=True)

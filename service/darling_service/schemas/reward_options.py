@@ -1,162 +1,257 @@
-"""How rewards and advantages are made from quality and diversity: the options of a request."""
+"""How rewards and advantages are made from quality and diversity: the options of a request.
 
-from typing import Any, Literal, Self
+What a choice needs and which options mean something beside it is declared by its term
+(`rewards.registry`); any other option that is set is refused by name.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from darling_service.rewards.advantages import Estimator
-from darling_service.rewards.diversity import Measure
-from darling_service.rewards.objectives import Objective
-from darling_service.rewards.pass_at_k import Attempts
+from darling_service.rewards.pass_at_k import POSITIVE_WEIGHT
 from darling_service.rewards.rarity import UNLIKELINESS
+from darling_service.rewards.registry import (
+    ADVANTAGES,
+    DIVERSITIES,
+    EXPLORATIONS,
+    OBJECTIVES,
+    OPTIONS,
+    readers,
+)
 from darling_service.rewards.shaping import Negative
+from darling_service.rewards.terms import Diversity, Term
 from darling_service.schemas.fields import Number, Strict
+
+if TYPE_CHECKING:
+    ObjectiveName: TypeAlias = str
+    DiversityName: TypeAlias = str
+    RankingName: TypeAlias = str
+    AdvantageName: TypeAlias = str
+    ExplorationName: TypeAlias = str
+else:
+    # The registry's names, so that an unknown one is refused with those that exist.
+    ObjectiveName = Literal[tuple(OBJECTIVES)]
+    DiversityName = Literal[tuple(DIVERSITIES)]
+    RankingName = Literal[tuple(name for name, measure in DIVERSITIES.items() if measure.factor)]
+    AdvantageName = Literal[tuple(ADVANTAGES)]
+    ExplorationName = Literal[("none", *EXPLORATIONS)]
 
 
 class Weights(Strict):
-    quality: Number = Field(1.0, ge=-1e6, le=1e6)
-    diversity: Number = Field(1.0, ge=-1e6, le=1e6)
+    quality: Number = Field(1.0, ge=-1e6, le=1e6, description="Factor of the quality.")
+    diversity: Number = Field(1.0, ge=-1e6, le=1e6, description="Factor of the diversity.")
 
 
 class RewardOptions(Strict):
-    objective: Objective = "darling"
-    diversity: Literal[Measure, "volume"] = Field(
-        "partition", description="How distinctness is measured."
+    objective: ObjectiveName = Field(
+        "darling", description="How rewards are made; docs/objectives.md gives each formula."
     )
-    soft: bool = Field(False, description="Pairwise: use probabilities instead of decisions.")
-    floor: float = Field(0.0, ge=0, le=1, description="Least diversity multiplier.")
-    exponent: float = Field(1.0, gt=0, le=100, description="d ** exponent, before the floor.")
-    weights: Weights = Field(Weights(), description="Of the additive objective.")
+    diversity: DiversityName = Field(
+        "partition", description="Measure of how distinct a rollout is from its group."
+    )
+    soft: bool = Field(
+        False, description="Pairwise diversity from probabilities instead of decisions."
+    )
+    floor: float = Field(0.0, ge=0, le=1, description="Least value of the shaped diversity.")
+    exponent: float = Field(
+        1.0, gt=0, le=100, description="Power to which diversity is raised, before the floor."
+    )
+    weights: Weights = Field(Weights(), description="Weights of the additive objective.")
     normalize: Literal["none", "zscore"] = Field(
-        "none", description="Additive: z-score quality and diversity in the group first."
+        "none",
+        description="The additive objective standardises quality and diversity within the group "
+        "before it adds them, if this is zscore.",
     )
     among: Literal["all", "correct", "quality"] = Field(
         "all",
-        description="Count diversity only among correct rollouts, or those of at least "
-        "`min_quality`; the others get diversity 0 and keep their quality.",
+        description="Rollouts among which diversity counts: all, the correct ones, or those of at "
+        "least `min_quality`. The others get diversity 0 and keep their quality.",
     )
-    min_quality: Number | None = Field(None, description="Required by among = quality.")
+    min_quality: Number | None = Field(
+        None, description="Least quality that counts; required by among = quality."
+    )
     negative: Negative | Literal["refuse"] = Field(
-        "sign_aware", description="Policy for negative quality."
+        "sign_aware",
+        description="Policy of the product (objective = darling) for negative quality.",
     )
     outcome: Literal["answer", "class"] = Field(
         "answer",
-        description="What gapo, evol and exploration count as one outcome: equal `answer`s, or the "
-        "classes of the partition.",
+        description="What gapo, evol and exploration count as one outcome: equal `answer`s, or one "
+        "class of the partition.",
     )
     support: int | None = Field(
-        None, ge=1, description="GAPO: how many valid outcomes the prompt has."
+        None, ge=1, description="Number of valid outcomes that the prompt has, for gapo."
     )
-    rank_weight: float = Field(UNLIKELINESS, ge=0, le=1, description="Of unlikeliness.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Of the vector objective's random weights.")
-    advantage: Estimator | Attempts | None = Field(None, description="Also return advantages.")
-    k: int | None = Field(None, ge=1, description="Tries, for pass_at_k and pkpo.")
+    rank_weight: float = Field(
+        UNLIKELINESS, ge=0, le=1, description="Weight of the rank by likelihood, for unlikeliness."
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Seed of the vector objective's random weights."
+    )
+    advantage: AdvantageName | None = Field(
+        None,
+        description="Estimator of advantages, to return beside the rewards. Estimators that look "
+        "at correctness only (pass_at_k, psr, nsr, w_reinforce) leave the rewards as they are.",
+    )
+    k: int | None = Field(None, ge=1, description="Number of tries, for pass_at_k and pkpo.")
     positive_weight: float = Field(
-        0.1, ge=0, le=1e6, description="W-REINFORCE: advantage of a correct rollout."
+        POSITIVE_WEIGHT, ge=0, le=1e6, description="Advantage of a correct rollout in w_reinforce."
     )
     uniqueness: float | None = Field(
-        None, ge=0, le=10, description="Advantages times class size to minus this power."
+        None,
+        ge=0,
+        le=10,
+        description="Power by which advantages shrink with class size: A * |C(i)| ** -uniqueness.",
     )
     uniqueness_of: Literal["positive", "all"] = Field(
         "positive", description="Advantages that uniqueness scales; all is as published."
     )
-    exploration: Literal["none", "batch", "visits"] = Field(
+    exploration: ExplorationName = Field(
         "none", description="Bonus for rare outcomes, added to advantages."
     )
-    exploration_weight: Number = Field(0.2, ge=0, le=1e6, description="Of that bonus.")
+    exploration_weight: Number = Field(
+        0.2, ge=0, le=1e6, description="Factor of the exploration bonus."
+    )
     exploration_baseline: Number | None = Field(
-        None, ge=0, le=1, description="Taken off the bonus by visits; default 0.5."
+        None,
+        ge=0,
+        le=1,
+        description="Constant taken off the bonus of exploration by visits. Default: 0.5.",
     )
     parity: Literal["darling"] | None = Field(
-        None, description="Exactly the published reward code; no other option may stand beside it."
+        None,
+        description="The published reward code, exactly; only `advantage` and its `k` may stand "
+        "beside it.",
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for check in (
+            self._refuse_beside_parity,
+            self._refuse_unread,
+            self._require_given,
+            self._refuse_contradictions,
+        ):
+            check()
+        return self
+
+    @property
+    def terms(self) -> dict[str, Term]:
+        """The terms that make this request's rewards and advantages, by the choosing option."""
+        objective = OBJECTIVES[self.objective]
+        terms: dict[str, Term] = {"objective": objective, "diversity": self.measure}
+        if self.advantage is not None:
+            terms["advantage"] = ADVANTAGES[self.advantage]
+        if self.exploration != "none":
+            terms["exploration"] = EXPLORATIONS[self.exploration]
+        return terms
+
+    @property
+    def measure(self) -> Diversity:
+        """The measure of diversity: the objective's own, or the chosen one."""
+        return OBJECTIVES[self.objective].own_diversity or DIVERSITIES[self.diversity]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What must be known of a group (`rewards.terms.COLUMNS`)."""
+        return frozenset().union(*(term.needs for term in self.terms.values()))
+
+    def choice_that_needs(self, column: str) -> str:
+        """The option whose choice needs a column that is among `needs`."""
+        own = OBJECTIVES[self.objective].own_diversity
+        terms = self.terms if own is None else {"objective": own, **self.terms}
+        return next(choice for choice, term in terms.items() if column in term.needs)
+
+    def resolved(self) -> "RewardOptions":
+        """These options, with what `parity` stands for written out."""
+        if self.parity is None:
+            return self
+        return PUBLISHED.model_copy(update={"advantage": self.advantage, "k": self.k})
+
+    def within(self, tries: int) -> "RewardOptions":
+        """These options for a group of `tries` rollouts: without an advantage over more of them."""
+        if self.k is None or self.k <= tries:
+            return self
+        return self.model_copy(update={"advantage": None, "k": None})
+
+    def _changed(self) -> Iterator[str]:
+        for name, field in type(self).model_fields.items():
+            if getattr(self, name) != field.default:
+                yield name
+
+    def _refuse_beside_parity(self) -> None:
+        if self.parity is None:
+            return
+        extra = self.model_fields_set - {"parity", "advantage", "objective", "k"}
+        if self.objective != "darling":
+            extra |= {"objective"}
+        if extra:
+            raise ValueError(
+                f"parity fixes every option but advantage; drop {', '.join(sorted(extra))}"
+            )
+
+    def _refuse_unread(self) -> None:
+        """Refuses the options that mean nothing beside the chosen terms."""
+        read = frozenset().union(*(term.options for term in self.terms.values()))
+        for name in self._changed():
+            if name in OPTIONS - read:
+                places = " or ".join(
+                    f"{choice} = {' or '.join(map(repr, names))}" for choice, names in readers(name)
+                )
+                raise ValueError(f"{name} belongs to {places}; set that or drop {name}")
+
+    def _require_given(self) -> None:
+        for choice, term in self.terms.items():
+            for name in sorted(term.required):
+                if getattr(self, name) is None:
+                    meaning = type(self).model_fields[name].description
+                    raise ValueError(
+                        f"{choice} = {getattr(self, choice)!r} needs {name}; add it ({meaning})"
+                    )
+
+    def _refuse_contradictions(self) -> None:
         if self.among == "quality" and self.min_quality is None:
             raise ValueError("among = 'quality' needs min_quality; add it")
         if self.among != "quality" and self.min_quality is not None:
             raise ValueError("min_quality needs among = 'quality'; add it or drop min_quality")
-        if self.normalize != "none" and self.objective != "additive":
+        if OBJECTIVES[self.objective].multiplies and not self.measure.factor:
             raise ValueError(
-                "normalize belongs to the additive objective: a z-score makes half the group "
-                "negative and a product meaningless; set objective = 'additive' or drop normalize"
+                f"{self.diversity} is a term to add, not a factor; set objective = 'additive', "
+                "with its weight as weights.diversity"
             )
-        if self.soft and self.diversity != "pairwise":
-            raise ValueError("soft needs diversity = 'pairwise'; set it or drop soft")
-        if self.diversity == "volume" and self.objective == "darling":
-            raise ValueError(
-                "volume is a term to add, not a factor; set objective = 'additive', with alpha as "
-                "weights.diversity"
-            )
-        if self.objective == "gapo" and self.support is None:
-            raise ValueError("objective = 'gapo' needs support, the number of valid outcomes")
-        if self.advantage in ("pass_at_k", "pkpo") and self.k is None:
-            raise ValueError(f"advantage = {self.advantage!r} needs k, the number of tries; add it")
         if self.exploration == "visits" and self.outcome == "class":
             raise ValueError(
                 "exploration = 'visits' counts over steps, and classes are numbered anew in each "
                 "group; give every rollout an `answer` and drop outcome"
             )
-        for name, (chooser, choices) in BELONGS.items():
-            changed = getattr(self, name) != type(self).model_fields[name].default
-            if changed and getattr(self, chooser) not in choices:
-                raise ValueError(
-                    f"{name} belongs to {chooser} = {' or '.join(map(repr, choices))}; set that or "
-                    f"drop {name}"
-                )
-        if self.outcome == "class" and not self.needs_outcomes:
-            raise ValueError(
-                "outcome belongs to objective = 'gapo' or 'evol', or to exploration; set one of "
-                "them or drop outcome"
-            )
+        if self.advantage is None:
+            for name, is_set in (
+                ("uniqueness", self.uniqueness is not None),
+                ("exploration", self.exploration != "none"),
+            ):
+                if is_set:
+                    raise ValueError(f"{name} changes advantages; set advantage or drop {name}")
+        else:
+            self._refuse_beside_advantage(self.advantage)
         if self.uniqueness_of == "all" and self.uniqueness is None:
             raise ValueError("uniqueness_of needs uniqueness; set it or drop uniqueness_of")
-        if self.advantage is None and (self.uniqueness is not None or self.exploration != "none"):
-            name = "exploration" if self.uniqueness is None else "uniqueness"
-            raise ValueError(f"{name} changes advantages; set advantage or drop {name}")
-        extra = self.model_fields_set - {"parity", "advantage", "objective", "k"}
-        if self.parity and (extra or self.objective != "darling"):
+
+    def _refuse_beside_advantage(self, name: str) -> None:
+        advantage = ADVANTAGES[name]
+        if advantage.objectives is not None and self.objective not in advantage.objectives:
+            places = " or ".join(map(repr, sorted(advantage.objectives)))
             raise ValueError(
-                "parity fixes every option but advantage; drop "
-                + ", ".join(sorted(extra) or ["objective"])
+                f"advantage = {name!r} belongs to objective = {places}; set that or choose another "
+                "advantage"
             )
-        return self
+        scaled = self.uniqueness is not None and self.uniqueness_of == "positive"
+        if scaled and not advantage.positive:
+            raise ValueError(
+                f"uniqueness scales advantages above 0, and advantage = {name!r} has none; set "
+                "uniqueness_of = 'all' or drop uniqueness"
+            )
 
-    @property
-    def needs_quality(self) -> bool:
-        """Whether the reward is made of the rollouts' quality."""
-        return self.objective in ("darling", "additive", "quality", "unlikeliness")
-
-    @property
-    def needs_outcomes(self) -> bool:
-        return self.objective in ("gapo", "evol") or self.exploration != "none"
-
-    @property
-    def needs_correctness(self) -> bool:
-        of_advantage = self.advantage in ("pass_at_k", "psr", "nsr", "w_reinforce")
-        return of_advantage or self.objective == "gapo"
-
-    @property
-    def needs_vectors(self) -> bool:
-        """Whether the classifier must give cosines of the texts beside probabilities."""
-        return self.diversity == "volume" or self.objective == "evol"
-
-
-SHAPED = ("darling", "additive", "diversity")
-BELONGS: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "floor": ("objective", SHAPED),
-    "exponent": ("objective", SHAPED),
-    "weights": ("objective", ("additive",)),
-    "support": ("objective", ("gapo",)),
-    "rank_weight": ("objective", ("unlikeliness",)),
-    "seed": ("objective", ("vector",)),
-    "k": ("advantage", ("pass_at_k", "pkpo")),
-    "positive_weight": ("advantage", ("w_reinforce",)),
-    "exploration_weight": ("exploration", ("batch", "visits")),
-    "exploration_baseline": ("exploration", ("visits",)),
-}
-"""Options that mean something only beside a certain choice."""
 
 PUBLISHED = RewardOptions(floor=0.1, negative="as_published")
 """What `parity: darling` stands for, with single linkage and the short-answer rule."""

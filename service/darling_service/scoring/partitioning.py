@@ -6,6 +6,7 @@ for `greedy` linkage, which follows the given order by definition).
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
 from darling_service.errors import Unavailable
 from darling_service.rewards.exact import BoolArray
+from darling_service.schemas.requests import PromptGroup
 from darling_service.schemas.responses import Usage
 
 
@@ -41,7 +43,7 @@ class PartitionRule:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedGroup:
+class ClassifiedGroup:
     partition: IntArray
     """Class of each rollout, shape (n,)."""
     probabilities: FloatArray
@@ -54,6 +56,14 @@ class JudgedGroup:
     @property
     def num_classes(self) -> int:
         return int(self.partition.max()) + 1
+
+    def as_fields(self, with_probabilities: bool) -> dict[str, Any]:
+        """The fields of a `PartitionedGroup` that say how the texts were classified."""
+        return {
+            "partition": self.partition.tolist(),
+            "num_classes": self.num_classes,
+            "probabilities": self.probabilities.tolist() if with_probabilities else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class _Distinct:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Answers:
     """What a job's pairs were found to be, and by which calls of the engine."""
 
     values: FloatArray
@@ -79,32 +89,39 @@ class _Asked:
     calls: list[tuple[Job, Verdict]]
 
 
-Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Asked]]
+Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Answers]]
 
 
-async def judge_groups(
-    engine: Engine, groups: Sequence[tuple[str, Sequence[str]]], rule: PartitionRule, usage: Usage
-) -> list[JudgedGroup]:
-    """Judges (prompt, texts) groups, all in the queue at once; adds what it cost to `usage`."""
-    distinct = [_distinct(texts, rule) for _, texts in groups]
-    usage.pairs += sum(len(texts) * (len(texts) - 1) // 2 for _, texts in groups)
+async def classify_groups(
+    engine: Engine, groups: Sequence[PromptGroup], rule: PartitionRule
+) -> tuple[list[ClassifiedGroup], Usage]:
+    """Classifies the groups' texts, all in the queue at once; also returns what that cost.
+
+    Raises `Overloaded` before any model runs, `Unavailable` if the model fails.
+    """
+    distinct = [_distinct(group.texts(), rule) for group in groups]
     jobs = [
-        engine.plan(prompt, group.texts, group.pairs)
-        for (prompt, _), group in zip(groups, distinct, strict=True)
+        engine.plan(group.prompt_text(), texts.texts, texts.pairs)
+        for group, texts in zip(groups, distinct, strict=True)
     ]
     skips = rule.partition_only and rule.linkage == "single"
     in_rounds = skips and isinstance(engine.classifier, Pairwise)
     ask = _until_connected(rule.threshold) if in_rounds else partial(_at_once, rule.with_cosines)
-    answers = await _run(engine, jobs, ask, usage)
-    return [
-        _partitioned(group, answer, rule) for group, answer in zip(distinct, answers, strict=True)
+    answers = await _run(engine, jobs, ask)
+    classified = [
+        _partitioned(texts, answer, rule) for texts, answer in zip(distinct, answers, strict=True)
     ]
+    pairs = sum(math.comb(len(group.rollouts), 2) for group in groups)
+    return classified, _usage(pairs, answers)
 
 
-async def judge_pairs(
-    engine: Engine, pairs: Sequence[tuple[str, str, str]], usage: Usage
-) -> FloatArray:
-    """P(equivalent) of (prompt, a, b) pairs, shape (m,); identical texts are 1."""
+async def classify_pairs(
+    engine: Engine, pairs: Sequence[tuple[str, str, str]]
+) -> tuple[FloatArray, Usage]:
+    """P(equivalent) of (prompt, a, b) pairs, shape (m,), 1 for identical texts; and what it cost.
+
+    Raises `Overloaded` before any model runs, `Unavailable` if the model fails.
+    """
     places: dict[str, list[int]] = {}
     values = np.ones(len(pairs), dtype=np.float64)
     for index, (prompt, a, b) in enumerate(pairs):
@@ -116,14 +133,13 @@ async def judge_pairs(
         number = {text: k for k, text in enumerate(texts)}
         numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
         jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
-    usage.pairs += len(pairs)
-    found = await _run(engine, jobs, partial(_at_once, False), usage)
-    for indices, answer in zip(places.values(), found, strict=True):
+    answers = await _run(engine, jobs, partial(_at_once, False))
+    for indices, answer in zip(places.values(), answers, strict=True):
         values[indices] = answer.values
-    return values
+    return values, _usage(len(pairs), answers)
 
 
-async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> list[_Asked]:
+async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask) -> list[_Answers]:
     """The jobs' answers; the room they need is reserved for all of them or for none."""
     with engine.reserve(sum(job.tokens for job in jobs)):
         try:
@@ -131,28 +147,34 @@ async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask, usage: Usage) -> l
                 running = [tasks.create_task(ask(engine, job)) for job in jobs]
         except* Unavailable as failures:
             raise failures.exceptions[0] from None
-    asked = [task.result() for task in running]
-    calls = [call for answer in asked for call in answer.calls]
-    judged = sum(len(job.pairs) for job, _ in calls)
+    return [task.result() for task in running]
+
+
+def _usage(pairs: int, answers: Sequence[_Answers]) -> Usage:
+    """What the answers about so many pairs of rollouts cost."""
+    calls = [call for answer in answers for call in answer.calls]
+    asked = sum(len(job.pairs) for job, _ in calls)
     cached = sum(job.cached_pairs + verdict.shared for job, verdict in calls)
     fresh = [result for _, verdict in calls for result in verdict.fresh]
-    usage.cached += cached
-    usage.classified += judged - cached
-    usage.skipped += usage.pairs - judged
-    usage.tokens += sum(result.tokens for result in fresh)
-    usage.truncated += sum(result.truncated for result in fresh)
-    return asked
+    return Usage(
+        pairs=pairs,
+        classified=asked - cached,
+        cached=cached,
+        skipped=pairs - asked,
+        truncated=sum(result.truncated for result in fresh),
+        tokens=sum(result.tokens for result in fresh),
+    )
 
 
-async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Asked:
+async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Answers:
     verdict = await engine.judge(job, with_cosines)
-    return _Asked(verdict.probabilities, verdict.cosines, [(job, verdict)])
+    return _Answers(verdict.probabilities, verdict.cosines, [(job, verdict)])
 
 
 def _until_connected(threshold: float) -> Ask:
     """Asks about pairs, the likeliest first, until the connected components are settled."""
 
-    async def ask(engine: Engine, job: Job) -> _Asked:
+    async def ask(engine: Engine, job: Job) -> _Answers:
         likeness = await asyncio.to_thread(
             Unigram().probabilities, job.prompt, job.texts, job.pairs, {}
         )
@@ -166,7 +188,7 @@ def _until_connected(threshold: float) -> Ask:
             values[[place[i, j] for i, j in pairs.tolist()]] = verdict.probabilities
             components.join(pairs[verdict.probabilities > threshold])
             calls.append((part, verdict))
-        return _Asked(values, None, calls)
+        return _Answers(values, None, calls)
 
     return ask
 
@@ -186,7 +208,7 @@ def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
     return _Distinct(distinct, member, matrix, pairs)
 
 
-def _partitioned(group: _Distinct, answer: _Asked, rule: PartitionRule) -> JudgedGroup:
+def _partitioned(group: _Distinct, answer: _Answers, rule: PartitionRule) -> ClassifiedGroup:
     _fill(group.matrix, group.pairs, answer.values)
     everyone = np.ix_(group.member, group.member)
     full = group.matrix[everyone]
@@ -197,7 +219,7 @@ def _partitioned(group: _Distinct, answer: _Asked, rule: PartitionRule) -> Judge
         cosines = np.eye(len(group.texts), dtype=np.float64)
         _fill(cosines, group.pairs, answer.cosines)
         cosines = cosines[everyone]
-    return JudgedGroup(classes, full, (full > rule.threshold) | same, cosines)
+    return ClassifiedGroup(classes, full, (full > rule.threshold) | same, cosines)
 
 
 def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:

@@ -1,1 +1,1 @@
-"""Adapters: one module for each trainer, which imports it only where it has to."""
+"""Adapters: one module for each trainer. None imports a trainer before it has to."""

@@ -1,4 +1,4 @@
-"""Rows of a trainer's batch to groups, and the answers back to rows."""
+"""From the rows of a trainer's batch to groups, and from their rewards back to rows."""
 
 from __future__ import annotations
 
@@ -14,39 +14,45 @@ from darling_client._types import Group, GroupRewards, Prompt
 
 @dataclass(frozen=True)
 class Row:
+    """One rollout of the batch."""
+
     prompt: Prompt
     text: str
     quality: float | None
-    """None, or not finite: it cannot be judged and takes no part in its group."""
+    """The task's own reward; a row where it is None or not finite takes no part in its group."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a row gets."""
+    """The rewards of one row."""
 
     reward: float
+    """Quality shaped by diversity."""
     quality: float
     diversity: float
     num_classes: int
-    """Of the row's group."""
+    """The number of classes in the row's group."""
 
 
-ADVANTAGE = (
-    "reward.advantage is asked for, but trainers make advantages of their own from rewards; drop "
-    "it, or use Client.rewards where you can put advantages in"
+ADVANTAGE_REFUSED = (
+    "reward.advantage is set, but this trainer computes advantages of its own from the rewards; "
+    "remove it, or call Client.rewards where your code can use advantages"
 )
 
 
 class Batch:
-    """`groups` to ask for, and `scores` to read the answers by."""
+    """The `groups` of the rows, to be sent, and the `scores` of the rows from what comes back."""
 
     def __init__(self, rows: Sequence[Row], grouping: Grouping) -> None:
         self._rows = rows
-        judged = [[row for row in group if _finite(rows[row].quality)] for group in grouping.rows]
-        self._kept = Grouping([group for group in judged if group])
+        with_quality = (
+            [row for row in group if _finite(rows[row].quality)] for group in grouping.rows
+        )
+        self._kept = Grouping([group for group in with_quality if group])
 
     @property
     def groups(self) -> list[Group]:
+        """The groups of rows with a finite quality."""
         return [
             Group(
                 prompt=group[0].prompt,
@@ -56,25 +62,29 @@ class Batch:
             for group in self._kept.split(self._rows)
         ]
 
-    def scores(self, answers: Sequence[GroupRewards | Unavailable]) -> list[Score | None]:
-        """One for each row; None for rows without quality, or whose group got no answer in time,
-        which is logged: a made-up number would train the policy on nothing."""
+    def scores(self, outcomes: Sequence[GroupRewards | Unavailable]) -> list[Score | None]:
+        """The score of each row, from the outcome of each of the `groups`.
+
+        None for a row without quality, and for the rows of a group that is `Unavailable`, which is
+        logged: a made-up number would train the policy on nothing. Raises `ValueError` when
+        advantages were asked for.
+        """
         scores: list[Score | None] = [None] * len(self._rows)
-        failed = [answer for answer in answers if isinstance(answer, Unavailable)]
-        if failed:
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        if failures:
             log.warning(
                 "no reward for %d of %d groups, which give no signal in this step: %s",
-                *(len(failed), len(answers), failed[0]),
+                *(len(failures), len(outcomes), failures[0]),
             )
-        for rows, answer in zip(self._kept.rows, answers, strict=True):
-            if isinstance(answer, Unavailable):
+        for rows, outcome in zip(self._kept.rows, outcomes, strict=True):
+            if isinstance(outcome, Unavailable):
                 continue
-            assert answer.quality is not None
-            if answer.advantages is not None:
-                raise ValueError(ADVANTAGE)
-            each = zip(rows, answer.rewards, answer.quality, answer.diversity, strict=True)
-            for row, reward, quality, diversity in each:
-                scores[row] = Score(reward, quality, diversity, answer.num_classes)
+            assert outcome.quality is not None
+            if outcome.advantages is not None:
+                raise ValueError(ADVANTAGE_REFUSED)
+            columns = zip(rows, outcome.rewards, outcome.quality, outcome.diversity, strict=True)
+            for row, reward, quality, diversity in columns:
+                scores[row] = Score(reward, quality, diversity, outcome.num_classes)
         return scores
 
 

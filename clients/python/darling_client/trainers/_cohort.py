@@ -1,4 +1,4 @@
-"""Siblings that meet in this process: each arrives alone, and all are scored together."""
+"""Siblings that arrive one by one in this process and are scored together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ S = TypeVar("S")
 
 
 class Cohort(Generic[R, S]):
-    """The siblings that joined before any of them had to wait, as tasks started together do."""
+    """Siblings that are scored when all who joined have arrived or left."""
 
     def __init__(self, score: Callable[[list[R]], Awaitable[list[S]]]) -> None:
         self._score = score
@@ -20,19 +20,20 @@ class Cohort(Generic[R, S]):
         self._scores: asyncio.Future[list[S]] = asyncio.get_running_loop().create_future()
 
     def join(self) -> None:
+        """Announces a member, for whom the others wait until it arrives or leaves."""
         self._members += 1
 
     def leave(self) -> None:
-        """A member gives up; the others do not wait for it."""
+        """Takes a member that has joined out again, so that the others do not wait for it."""
         self._members -= 1
         self._check()
 
     async def arrive(self, row: R) -> S:
-        """The score of `row` among its siblings, once the last of them has arrived."""
-        place = len(self._arrived)
+        """Returns the score of `row` among its siblings, once the last of them has arrived."""
+        index = len(self._arrived)
         self._arrived.append(row)
         self._check()
-        return (await asyncio.shield(self._scores))[place]
+        return (await asyncio.shield(self._scores))[index]
 
     def _check(self) -> None:
         if self._members and len(self._arrived) == self._members:
@@ -46,14 +47,18 @@ class Cohort(Generic[R, S]):
 
 
 class Cohorts(Generic[R, S]):
-    """Cohorts by key, each open to join until the event loop comes round again."""
+    """The cohorts that can be joined now, by key.
+
+    Tasks that are started together all run until their first await before the event loop comes
+    round again, so those that join until then are siblings.
+    """
 
     def __init__(self, score: Callable[[list[R]], Awaitable[list[S]]]) -> None:
         self._score = score
         self._open: dict[Hashable, Cohort[R, S]] = {}
 
     def join(self, key: Hashable) -> Cohort[R, S]:
-        """Call it before the first await."""
+        """Joins the cohort of the key. Call it before the task's first await."""
         cohort = self._open.get(key)
         if cohort is None:
             cohort = self._open[key] = Cohort(self._score)

@@ -1,4 +1,4 @@
-"""The task's own reward, from a function of one rollout that may have to be awaited."""
+"""The task's own reward, from a function of one rollout, blocking or async."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
-async def quality_of(
-    quality: Callable[..., Any], rollouts: Sequence[tuple[Any, ...]]
+async def qualities_of(
+    rollouts: Sequence[tuple[Any, ...]], quality: Callable[..., Any]
 ) -> list[float | None]:
-    """`quality(*rollout)` of each; those to await run at the same time."""
+    """`quality(*rollout)` for each of the rollouts. Awaitables it returns run concurrently."""
 
     async def one(rollout: tuple[Any, ...]) -> float | None:
         value = quality(*rollout)

@@ -1,4 +1,4 @@
-"""Groups that straddle ranks: rows of all ranks are scored together, on rank 0."""
+"""Scores the rows of all ranks together on rank 0, as a group may straddle ranks."""
 
 from __future__ import annotations
 
@@ -14,44 +14,46 @@ R = TypeVar("R")
 
 
 def together(local: Callable[[], list[T]], score: Callable[[list[T]], list[R]]) -> list[R]:
-    """This rank's part of `score(the rows of all ranks, in rank order)`.
+    """Returns this rank's part of `score(rows of all ranks, in rank order)`.
 
-    `local` gives this rank's rows and runs on every rank, `score` on rank 0. Collective: all ranks
-    must call it. What either raises on any rank is raised on all, so that none is left waiting.
+    `local` returns this rank's rows and runs on every rank; `score` runs on rank 0 and returns one
+    value per row. Collective: all ranks must call it. What either function raises on one rank is
+    raised on all ranks, so that none is left waiting.
     """
     distributed = _distributed()
     if distributed is None:
         return score(local())
     rank = distributed.get_rank()
-    everyone: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(everyone, _caught(local))
-    for rows in everyone:
+    rows_by_rank: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(rows_by_rank, _result_or_error(local))
+    for rows in rows_by_rank:
         if isinstance(rows, Exception):
-            _raise(distributed, rows)
-    scored = [None]
+            _raise_on_all(distributed, rows)
+    message: list[Any] = [None]
     if rank == 0:
-        scored = [_caught(lambda: score([row for rows in everyone for row in rows]))]
-    distributed.broadcast_object_list(scored, src=0)
-    if isinstance(scored[0], Exception):
-        _raise(distributed, scored[0])
-    assert scored[0] is not None
-    start = sum(len(rows) for rows in everyone[:rank])
-    return scored[0][start : start + len(everyone[rank])]
+        message = [_result_or_error(lambda: score([row for rows in rows_by_rank for row in rows]))]
+    distributed.broadcast_object_list(message, src=0)
+    (scores,) = message
+    if isinstance(scores, Exception):
+        _raise_on_all(distributed, scores)
+    start = sum(len(rows) for rows in rows_by_rank[:rank])
+    own_scores: list[R] = scores[start : start + len(rows_by_rank[rank])]
+    return own_scores
 
 
-def _raise(distributed: Any, error: Exception) -> NoReturn:
-    """Raises it on every rank, on none before all have heard of it.
+def _raise_on_all(distributed: Any, error: Exception) -> NoReturn:
+    """Raises the error on every rank, and on none before all have received it.
 
-    A rank that ends at once may take its last message with it; then another would tell of a lost
-    connection instead.
+    The messages of a rank that ends at once may be lost; then another rank would report a broken
+    connection instead of the error.
     """
     with suppress(Exception):
         distributed.barrier()
     raise error
 
 
-def _caught(work: Callable[[], Any]) -> Any:
-    """What it returns, or what it raises in a form that can travel."""
+def _result_or_error(work: Callable[[], Any]) -> Any:
+    """Returns what `work` returns, or the error it raises, in a form that can be pickled."""
     try:
         return work()
     except DarlingError as error:

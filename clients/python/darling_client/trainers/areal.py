@@ -1,16 +1,19 @@
-"""AReaL: for a workflow that draws the n samples of a prompt itself.
+"""AReaL: a reward for workflows that sample all n completions of a prompt themselves.
 
-from darling_client.trainers.areal import group_reward
+The lines for your workflow:
 
-reward = group_reward(quality)                     # once, in the workflow's __init__
-rewards = await reward(prompt, completions, data)  # in arun_episode, with all n completions
-if rewards is None:
-    return None                                    # AReaL then rejects the trajectory
+    from darling_client.trainers.areal import group_reward
+
+    reward = group_reward(quality)                     # once, in the workflow's __init__
+    rewards = await reward(prompt, completions, data)  # in arun_episode, with all n completions
+    if rewards is None:
+        return None                                    # AReaL then rejects the trajectory
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient, Unavailable
@@ -18,7 +21,7 @@ from darling_client._grouping import Grouping
 from darling_client._outages import log
 from darling_client._types import Prompt
 from darling_client.trainers._batch import Batch, Row
-from darling_client.trainers._quality import quality_of
+from darling_client.trainers._quality import qualities_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,27 +37,30 @@ def group_reward(
     client: AsyncClient | None = None,
     **params: Unpack[RewardParams],
 ) -> Reward:
-    """An async function of (prompt, completions, dataset row): quality times diversity, or None.
+    """Returns an async function of (prompt, completions, dataset row) that returns the rewards.
+
+    They are quality shaped by diversity, one per completion; None when the service has not answered
+    within `patience_s` or a completion has no finite quality. Raises any other `DarlingError`.
 
     `quality(prompt, completion, prompt_ids, completion_ids, **row)`: an AReaL reward function or
-    its `AsyncRewardWrapper`; the ids are empty lists. None when the service has not answered
-    within `patience_s`, or a completion has no finite quality.
+    its `AsyncRewardWrapper`; it gets empty lists of ids. `client`: by default one for the
+    environment's `DARLING_URL`. `params`: options of the request, as for `Client.rewards`.
     """
     client = client or AsyncClient()
 
     async def reward(
         prompt: Prompt, completions: Sequence[str], row: Mapping[str, Any]
     ) -> list[float] | None:
-        def judge(completion: str) -> Any:
-            return quality(prompt, completion, [], [], **row)
-
-        judged = await quality_of(judge, [(completion,) for completion in completions])
-        rows = [Row(prompt, text, value) for text, value in zip(completions, judged, strict=True)]
+        rollouts: list[tuple[Any, ...]] = [(prompt, text, [], []) for text in completions]
+        qualities = await qualities_of(rollouts, partial(quality, **row))
+        rows = [
+            Row(prompt, text, value) for text, value in zip(completions, qualities, strict=True)
+        ]
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
         try:
             scores = batch.scores(await client.rewards(batch.groups, **params))
         except Unavailable as failure:
-            log.warning("a group is rejected, as there is no reward for it: %s", failure)
+            log.warning("AReaL rejects a trajectory, as there is no reward for it: %s", failure)
             return None
         rewards = [score.reward for score in scores if score is not None]
         return rewards if len(rewards) == len(scores) else None

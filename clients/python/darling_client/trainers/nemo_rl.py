@@ -1,10 +1,12 @@
-"""NeMo-RL: an environment for synchronous rollouts, which step whole batches.
+"""NeMo-RL: an environment for synchronous rollouts, which step a whole batch at once.
 
-import ray
-from darling_client.trainers.nemo_rl import environment
+my_module.py, which holds the two environments:
 
-Darling = ray.remote(environment(quality))   # register_env("darling", "my_module.Darling")
-Validation = ray.remote(environment(quality, validation=True))
+    import ray
+    from darling_client.trainers.nemo_rl import environment
+
+    Darling = ray.remote(environment(quality))   # register_env("darling", "my_module.Darling")
+    Validation = ray.remote(environment(quality, validation=True))
 """
 
 from __future__ import annotations
@@ -33,13 +35,15 @@ def environment(
     client: Client | None = None,
     **params: Unpack[RewardParams],
 ) -> type:
-    """An `EnvironmentInterface` for one turn; wrap it with `ray.remote`.
+    """Returns an `EnvironmentInterface` class for one turn; wrap it with `ray.remote`.
 
-    `quality(messages, metadata)`: of one conversation. Rollouts with equal messages before the
-    answer are a group. A group of one is refused: asynchronous rollouts step every rollout by
-    itself, where no diversity can be seen. Validation does the same, with one rollout a prompt;
-    give it an environment with `validation`, which rewards the quality alone. Raises `DarlingError`
-    when there is no answer within `patience_s`.
+    `quality(messages, metadata)` is the quality of one conversation. Rollouts with equal messages
+    before the last one are a group. `validation`: reward the quality alone, as validation has one
+    rollout per prompt. `client`: by default one for the environment's `DARLING_URL`. `params`:
+    options of the request, as for `Client.rewards`.
+
+    Its `step` raises `DarlingError` when there is no answer within `patience_s`, and `ValueError`
+    for a group of one, which has no diversity: asynchronous rollouts step each rollout alone.
     """
     import torch
     from nemo_rl.environments.interfaces import EnvironmentInterface, EnvironmentReturn
@@ -49,36 +53,39 @@ def environment(
             self._client = client or Client()
 
         def step(self, message_log_batch: Sequence[Messages], metadata: Sequence[Any]) -> Any:
-            judged = list(zip(message_log_batch, metadata, strict=True))
-            values = [float(quality(messages, about)) for messages, about in judged]
-            rewards = values if validation else self._rewards(message_log_batch, values)
+            qualities = [
+                float(quality(messages, about))
+                for messages, about in zip(message_log_batch, metadata, strict=True)
+            ]
+            rewards = qualities if validation else self._rewards(message_log_batch, qualities)
             return EnvironmentReturn(
                 observations=[{"role": "environment", "content": ""} for _ in rewards],
                 metadata=list(metadata),
                 next_stop_strings=[None] * len(rewards),
-                # One tensor: NeMo-RL adds up a dict of them.
+                # One tensor, as NeMo-RL adds up the tensors of a dict.
                 rewards=torch.tensor(rewards),
                 terminateds=torch.ones(len(rewards)),
                 answers=[None] * len(rewards),
             )
 
-        def _rewards(self, logs: Sequence[Messages], values: Sequence[float]) -> list[float]:
+        def _rewards(self, logs: Sequence[Messages], qualities: Sequence[float]) -> list[float]:
             rows = [
                 Row(_prompt(messages), content_text(messages[-1]["content"]), value)
-                for messages, value in zip(logs, values, strict=True)
+                for messages, value in zip(logs, qualities, strict=True)
             ]
             grouping = regroup(json.dumps(row.prompt) for row in rows)
             if any(len(group) == 1 for group in grouping.rows):
                 raise ValueError(
-                    "a prompt has one rollout in this batch: use synchronous rollouts and several "
-                    "generations per prompt, an environment of its own for validation, or the "
-                    "service's /trainers/nemo-gym/verify"
+                    "a prompt has one rollout in this batch, so there is no diversity: use "
+                    "synchronous rollouts with several generations per prompt, "
+                    "environment(quality, validation=True) for validation, or the service's "
+                    "/trainers/nemo-gym/verify"
                 )
             batch = Batch(rows, grouping)
             scores = batch.scores(self._client.rewards(batch.groups, **params))
             rewards = [score.reward for score in scores if score is not None]
             if len(rewards) < len(scores):
-                raise ValueError("quality returned no finite number; give one")
+                raise ValueError("quality returned NaN or infinity; return a finite number")
             return rewards
 
         def global_post_process_and_metrics(self, batch: Any) -> Any:

@@ -4,8 +4,8 @@
 
     AgentExecutor = agent_executor(quality)
 
-All siblings of a prompt run on one actor, so they meet there; their number need not be said, and
-evaluation with another number works alike.
+All rollouts of a prompt run on one actor, which scores them together. It finds their number by
+itself, so evaluation may have another one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from darling_client import AsyncClient
 from darling_client._grouping import Grouping
 from darling_client.trainers._batch import Batch, Row, Score
 from darling_client.trainers._cohort import Cohorts
-from darling_client.trainers._quality import quality_of
+from darling_client.trainers._quality import qualities_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,27 +34,31 @@ def agent_executor(
     client: AsyncClient | None = None,
     **params: Unpack[RewardParams],
 ) -> type:
-    """The class that OpenRLHF looks for; one of the two sources of quality has to be given.
+    """Returns the class that OpenRLHF looks for. Give one of the two sources of quality.
 
-    `quality(prompt, response, label)`: a number, or something to await. `remote_rm_url`: a reward
-    server or file as `--reward.remote_url` takes it, whose reward is then the quality. Raises
-    `DarlingError` when there is no answer within `patience_s`, which ends the run: OpenRLHF has no
-    way to say "no signal", and a reward of None breaks it at a less telling place.
+    `quality(prompt, response, label)` returns a number, or an awaitable of one. `remote_rm_url` is
+    a reward server or file, as `--reward.remote_url` takes it, whose reward becomes the quality.
+    `client`: by default one for the environment's `DARLING_URL`. `params`: options of the request,
+    as for `Client.rewards`.
+
+    Its `execute` raises `DarlingError` when there is no answer within `patience_s`, which ends the
+    run: OpenRLHF cannot express "no signal", and would break on a reward of None with an error that
+    explains less.
     """
     from openrlhf.utils.agent import SingleTurnAgentExecutor
 
     if (quality is None) == (remote_rm_url is None):
-        raise ValueError("give agent_executor either quality or remote_rm_url")
+        raise ValueError("agent_executor needs one source of quality: quality or remote_rm_url")
     client = client or AsyncClient()
 
-    async def score(rows: list[Row]) -> list[Score | None]:
+    async def scores(rows: list[Row]) -> list[Score | None]:
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
         return batch.scores(await client.rewards(batch.groups, **params))
 
     class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(remote_rm_url)
-            self._cohorts: Cohorts[Row, Score | None] = Cohorts(score)
+            self._cohorts: Cohorts[Row, Score | None] = Cohorts(scores)
 
         async def execute(
             self,
@@ -79,24 +83,27 @@ def agent_executor(
                 if quality is None:
                     value = None if output["reward"] is None else float(output["reward"])
                 else:
-                    (value,) = await quality_of(quality, [(prompt, response, label)])
+                    (value,) = await qualities_of([(prompt, response, label)], quality)
                 if value is None:
-                    raise ValueError("a rollout has no quality: its source gave None or no answer")
+                    raise ValueError(
+                        "a rollout has no quality: quality or the server at remote_rm_url returned "
+                        "None; return a finite number"
+                    )
             except BaseException:
                 cohort.leave()
                 raise
-            scored = await cohort.arrive(Row(prompt, response, value))
-            if scored is None:
-                raise ValueError(f"a rollout's quality is {value}; give a finite number")
+            score = await cohort.arrive(Row(prompt, response, value))
+            if score is None:
+                raise ValueError(f"a rollout's quality is {value}; return a finite number")
             return {
                 **output,
-                "reward": scored.reward,
-                "scores": scored.quality,
+                "reward": score.reward,
+                "scores": score.quality,
                 "extra_logs": {
                     **output["extra_logs"],
-                    "quality": scored.quality,
-                    "diversity": scored.diversity,
-                    "num_classes": float(scored.num_classes),
+                    "quality": score.quality,
+                    "diversity": score.diversity,
+                    "num_classes": float(score.num_classes),
                 },
             }
 

@@ -1,11 +1,12 @@
-"""SkyRL: a generator whose groups get quality times diversity.
+"""SkyRL: a generator that rewards its groups with quality shaped by diversity.
 
     from darling_client.trainers.skyrl import DarlingGenerator
 
     class Generator(DarlingGenerator, SkyRLGymGenerator):
         pass
 
-Return it from `get_generator` of your `BasePPOExp`. The environment's own reward is the quality.
+Return an instance from `get_generator` of your `BasePPOExp`. The reward of the environment is the
+quality.
 """
 
 from __future__ import annotations
@@ -19,33 +20,35 @@ from darling_client.trainers._batch import Batch, Row
 
 
 class DarlingGenerator:
-    """Stands before the generator class that it extends.
-
-    Evaluation keeps its rewards. With step-wise trajectories the last step of each is scored.
-    Raises `DarlingError` when there is no answer within the client's `patience_s`.
-    """
+    """A base class to name before the generator class that it extends."""
 
     darling_client: AsyncClient | None = None
-    """Default: one by `DARLING_URL`."""
-    darling_asked: RewardParams | None = None
-    """reward, partition, run, model."""
+    """The client to use; by default one for the environment's `DARLING_URL`."""
+    darling_params: RewardParams | None = None
+    """Options of the request, as for `Client.rewards`."""
 
     async def generate(self, input_batch: Any, **more: Any) -> Any:
+        """Returns the generator's output, with rewards of quality shaped by diversity.
+
+        Evaluation keeps the rewards of the environment. Of step-wise trajectories the last step is
+        scored. Raises `DarlingError` when there is no answer within the client's `patience_s`, and
+        `ValueError` when the environment's reward is not finite.
+        """
         output = await super().generate(input_batch, **more)  # type: ignore[misc]
         metadata = input_batch.get("batch_metadata")
         if getattr(metadata, "training_phase", "train") == "eval":
             return output
         if self.darling_client is None:
             self.darling_client = AsyncClient()
-        last = output.get("is_last_step") or [True] * len(output["rewards"])
+        is_last_step = output.get("is_last_step") or [True] * len(output["rewards"])
         ids = output.get("trajectory_ids") or input_batch["trajectory_ids"]
         prompts = {
-            one.instance_id: prompt
-            for one, prompt in zip(
+            trajectory.instance_id: prompt
+            for trajectory, prompt in zip(
                 input_batch["trajectory_ids"], input_batch["prompts"], strict=True
             )
         }
-        at = [index for index, is_last in enumerate(last) if is_last]
+        last_steps = [index for index, is_last in enumerate(is_last_step) if is_last]
         rows = [
             Row(
                 prompt=prompts[ids[index].instance_id],
@@ -54,16 +57,18 @@ class DarlingGenerator:
                 ),
                 quality=_total(output["rewards"][index]),
             )
-            for index in at
+            for index in last_steps
         ]
-        batch = Batch(rows, regroup(ids[index].instance_id for index in at))
+        batch = Batch(rows, regroup(ids[index].instance_id for index in last_steps))
         scores = batch.scores(
-            await self.darling_client.rewards(batch.groups, **(self.darling_asked or {}))
+            await self.darling_client.rewards(batch.groups, **(self.darling_params or {}))
         )
         rewards = list(output["rewards"])
-        for index, score in zip(at, scores, strict=True):
+        for index, score in zip(last_steps, scores, strict=True):
             if score is None:
-                raise ValueError(f"the environment's reward is {rewards[index]}, no finite number")
+                raise ValueError(
+                    f"the environment's reward is {rewards[index]}; return a finite number"
+                )
             rewards[index] = _shaped_like(rewards[index], score.reward)
         output["rewards"] = rewards
         return output
@@ -74,5 +79,5 @@ def _total(reward: Any) -> float:
 
 
 def _shaped_like(reward: Any, value: float) -> Any:
-    """A number, or one per token, of which the last carries it."""
+    """The value as `reward` has it: a number, or one per token, with the value on the last."""
     return [0.0] * (len(reward) - 1) + [value] if isinstance(reward, list) else value

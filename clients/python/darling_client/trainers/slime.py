@@ -1,8 +1,10 @@
-"""slime (and miles): `--group-rm --custom-rm-path my_rewards.darling`, where my_rewards.py says
+"""slime and miles: a group reward for `--group-rm --custom-rm-path my_rewards.darling`.
 
-from darling_client.trainers.slime import group_reward
+my_rewards.py:
 
-darling = group_reward(quality)
+    from darling_client.trainers.slime import group_reward
+
+    darling = group_reward(quality)
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from darling_client import AsyncClient
 from darling_client._grouping import Grouping
 from darling_client.trainers._batch import Batch, Row
-from darling_client.trainers._quality import quality_of
+from darling_client.trainers._quality import qualities_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,20 +31,23 @@ def group_reward(
     client: AsyncClient | None = None,
     **params: Unpack[RewardParams],
 ) -> GroupReward:
-    """A function for `--custom-rm-path` with `--group-rm`: quality times diversity.
+    """Returns a function for `--custom-rm-path` with `--group-rm`, which rewards a group.
 
-    `quality(sample)`: a number, or something to await. Samples get `metadata["darling"]`, with
-    quality, diversity and the number of classes. With `--reward-key K` the rewards are objects that
-    have the reward under K. Raises `DarlingError` when there is no answer within `patience_s`, and
-    `ValueError` when a sample has no quality: slime has no way to say "no signal".
+    It returns quality shaped by diversity for each sample, or with `--reward-key K` a dict with the
+    reward under K, and sets `metadata["darling"]` to quality, diversity and the number of classes.
+    slime cannot express "no signal", so it raises `DarlingError` when there is no answer within
+    `patience_s`, and `ValueError` when a sample has no finite quality.
+
+    `quality(sample)` returns a number, or an awaitable of one. `client`: by default one for the
+    environment's `DARLING_URL`. `params`: options of the request, as for `Client.rewards`.
     """
     client = client or AsyncClient()
 
     async def darling(args: Any, samples: Sequence[Any]) -> list[Any]:
-        judged = await quality_of(quality, [(sample,) for sample in samples])
+        qualities = await qualities_of([(sample,) for sample in samples], quality)
         rows = [
             Row(sample.prompt, sample.response, value)
-            for sample, value in zip(samples, judged, strict=True)
+            for sample, value in zip(samples, qualities, strict=True)
         ]
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
         scores = batch.scores(await client.rewards(batch.groups, **params))
@@ -50,7 +55,7 @@ def group_reward(
         rewards: list[Any] = []
         for sample, score in zip(samples, scores, strict=True):
             if score is None:
-                raise ValueError("quality returned None or no finite number; give one")
+                raise ValueError("quality returned None, NaN or infinity; return a finite number")
             parts = {
                 "quality": score.quality,
                 "diversity": score.diversity,

@@ -1,9 +1,11 @@
-"""ms-swift: a plugin file for `--external_plugins`.
+"""ms-swift: a reward function for a plugin file, which `--external_plugins` loads.
 
-from swift.rewards import orms
-from darling_client.trainers.swift import darling_orm
+The plugin file:
 
-orms["darling"] = darling_orm(quality)
+    from swift.rewards import orms
+    from darling_client.trainers.swift import darling_orm
+
+    orms["darling"] = darling_orm(quality)
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ def darling_orm(
     gather: bool = True,
     **params: Unpack[RewardParams],
 ) -> type:
-    """An ORM class that returns quality times diversity.
+    """Returns an ORM class that rewards quality shaped by diversity.
 
-    `quality(completions, **columns)`: as an ORM is called. `num_generations`: default that of the
-    trainer's arguments, and `num_generations_eval` likewise. `gather`: see `DarlingReward`.
+    `quality(completions, **columns)` is called as an ORM is. `num_generations`: by default that of
+    the trainer's arguments, where `num_generations_eval` always comes from. `client`, `gather` and
+    `params`: see `DarlingReward`, which says what the ORM returns and raises.
     """
     from swift.rewards import ORM
 
@@ -40,7 +43,9 @@ def darling_orm(
             super().__init__(args)
             size = num_generations or getattr(args, "num_generations", None)
             if size is None:
-                raise ValueError("the arguments have no num_generations; give it to darling_orm")
+                raise ValueError(
+                    "num_generations is missing in the trainer's arguments; give it to darling_orm"
+                )
             self._reward = DarlingReward(
                 lambda prompts, completions, **columns: quality(completions, **columns),
                 size,
@@ -53,7 +58,7 @@ def darling_orm(
         def __call__(
             self, completions: Sequence[str], messages: Sequence[Any] = (), **columns: Any
         ) -> list[float | None]:
-            # `messages` are whole conversations; without the answer they are the prompt.
+            # `messages` are whole conversations, of which the completion is the last message.
             return self._reward(
                 prompts=[conversation[:-1] for conversation in messages],
                 completions=completions,

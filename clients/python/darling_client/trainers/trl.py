@@ -1,15 +1,17 @@
-"""TRL's GRPOTrainer and RLOOTrainer, and what is built on them (axolotl, unsloth).
+"""TRL: a reward function for GRPOTrainer and RLOOTrainer, and for axolotl and unsloth.
 
-from darling_client.trainers.trl import DarlingReward
+Give it to the trainer:
 
-GRPOTrainer(reward_funcs=DarlingReward(quality, num_generations=8), ...)
+    from darling_client.trainers.trl import DarlingReward
+
+    GRPOTrainer(reward_funcs=DarlingReward(quality, num_generations=8), ...)
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import Client
@@ -24,16 +26,16 @@ if TYPE_CHECKING:
     from darling_client._calls import RewardParams
 
 Quality = Callable[..., Any]
-"""A TRL reward function: `quality(prompts=..., completions=..., **columns) -> list[float | None]`,
-or one to await."""
+"""A TRL reward function, blocking or async:
+`quality(prompts=..., completions=..., **columns) -> list[float | None]`."""
 
 
 class DarlingReward:
-    """One reward function that returns quality times diversity.
+    """A TRL reward function that returns quality shaped by diversity.
 
-    TRL adds up what several reward functions return, so the product has to be made in one. A row
-    whose quality is None gets None. So do the rows of a group that the service has not answered
-    within the client's `patience_s`: TRL gives them advantage 0. A refused request raises.
+    TRL adds up several reward functions, so one function has to return the product. A row whose
+    quality is None gets None, and so do the rows of a group that the service has not answered
+    within the client's `patience_s`: TRL gives them advantage 0. Raises any other `DarlingError`.
     """
 
     __name__ = "darling"
@@ -48,11 +50,12 @@ class DarlingReward:
         gather: bool = True,
         **params: Unpack[RewardParams],
     ) -> None:
-        """`num_generations`, `num_generations_eval`: as in GRPOConfig, which does not tell.
+        """`num_generations`, `num_generations_eval`: the same as in GRPOConfig, which TRL does not
+        pass to reward functions. `client`: by default one for the environment's `DARLING_URL`.
 
-        `gather`: score the rows of all ranks together, as groups may straddle them. False where
-        `per_device_train_batch_size * steps_per_generation` is a multiple of `num_generations`
-        saves the exchange. `params`: reward, partition, run, model, as in `Client.rewards`.
+        `gather`: score the rows of all ranks together, as a group may straddle ranks. Set it to
+        False to save the exchange where `per_device_train_batch_size * steps_per_generation` is a
+        multiple of `num_generations`. `params`: options of the request, as for `Client.rewards`.
         """
         self.quality = quality
         self.sizes = list(dict.fromkeys([num_generations, num_generations_eval or num_generations]))
@@ -69,12 +72,13 @@ class DarlingReward:
     ) -> list[float | None]:
         def local() -> list[Row]:
             more = columns if log_metric is None else {**columns, "log_metric": log_metric}
-            given = self.quality(prompts=prompts, completions=completions, **more)
-            quality = asyncio.run(_awaited(given)) if inspect.isawaitable(given) else given
+            qualities = self.quality(prompts=prompts, completions=completions, **more)
+            if inspect.isawaitable(qualities):
+                qualities = asyncio.run(_result_of(qualities))
             texts = map(completion_text, completions)
             return [
                 Row(prompt, text, None if value is None else float(value))
-                for prompt, text, value in zip(prompts, texts, quality, strict=True)
+                for prompt, text, value in zip(prompts, texts, qualities, strict=True)
             ]
 
         scores = together(local, self._score) if self.gather else self._score(local())
@@ -88,33 +92,34 @@ class DarlingReward:
 
 
 def group_rows(prompts: Sequence[Prompt], sizes: Sequence[int]) -> Grouping:
-    """Runs of consecutive rows, of the first size by which each run has one prompt.
+    """Groups of consecutive rows, of the first of the `sizes` for which each has one prompt.
 
-    By position, as two dataset rows may have the same prompt. Nothing tells evaluation from
-    training, so its size is recognised. Raises `ValueError` when none fits.
+    Position decides and not the prompt alone, as two rows of the dataset may have the same prompt.
+    TRL does not say whether it trains or evaluates, so the size has to be recognised. Raises
+    `ValueError` when no size fits.
     """
     for size in sizes:
         if len(prompts) % size == 0:
             grouping = consecutive(len(prompts), size)
-            runs = grouping.split(prompts)
-            if all(prompt == run[0] for run in runs for prompt in run):
+            groups = grouping.split(prompts)
+            if all(prompt == group[0] for group in groups for prompt in group):
                 return grouping
     raise ValueError(
-        f"{len(prompts)} rows are no groups of {' or '.join(map(str, sizes))} equal prompts; give "
-        "DarlingReward the trainer's num_generations and num_generations_eval, and leave gather on "
-        "where groups straddle ranks"
+        f"{len(prompts)} rows do not divide into groups of {' or '.join(map(str, sizes))} equal "
+        "prompts; give DarlingReward the trainer's num_generations and num_generations_eval, and "
+        "leave gather on where groups straddle ranks"
     )
 
 
 def _log(scores: Sequence[Score | None], log_metric: Callable[[str, float], None]) -> None:
-    """Means over the rows of this rank; nothing where there are none."""
-    found = [score for score in scores if score is not None]
-    if found:
-        log_metric("darling/quality", sum(score.quality for score in found) / len(found))
-        log_metric("darling/diversity", sum(score.diversity for score in found) / len(found))
-        log_metric("darling/num_classes", sum(score.num_classes for score in found) / len(found))
-    log_metric("darling/unanswered", 1 - len(found) / len(scores) if scores else 0.0)
+    """Logs means over the scored rows of this rank, and the share of rows without a score."""
+    scored = [score for score in scores if score is not None]
+    if scored:
+        log_metric("darling/quality", sum(score.quality for score in scored) / len(scored))
+        log_metric("darling/diversity", sum(score.diversity for score in scored) / len(scored))
+        log_metric("darling/num_classes", sum(score.num_classes for score in scored) / len(scored))
+    log_metric("darling/unanswered", 1 - len(scored) / len(scores) if scores else 0.0)
 
 
-async def _awaited(given: Any) -> Any:
-    return await given
+async def _result_of(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable

@@ -1,8 +1,10 @@
 """verifiers up to 0.3: a group reward function for a Rubric.
 
-from darling_client.trainers.verifiers import group_reward
+Give it to the environment's rubric:
 
-vf.Rubric(funcs=[group_reward(quality)], weights=[1.0])
+    from darling_client.trainers.verifiers import group_reward
+
+    vf.Rubric(funcs=[group_reward(quality)], weights=[1.0])
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from darling_client import AsyncClient
 from darling_client._grouping import Grouping
 from darling_client._types import completion_text
 from darling_client.trainers._batch import Batch, Row
-from darling_client.trainers._quality import quality_of
+from darling_client.trainers._quality import qualities_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,19 +31,23 @@ def group_reward(
     client: AsyncClient | None = None,
     **params: Unpack[RewardParams],
 ) -> Callable[..., Awaitable[list[float]]]:
-    """A function of whole groups, which verifiers knows by its plural parameters.
+    """Returns a reward function of whole groups, as verifiers tells by its plural parameters.
 
-    `quality`: a reward function of one rollout, with any of the parameters prompt, completion,
-    answer, state, task and info. It has to be called in here, as group functions do not see what
-    others return. Raises `DarlingError` when there is no answer within `patience_s`: verifiers logs
-    it and gives the whole group the same 0, which is no signal.
+    It returns quality shaped by diversity for each rollout. It raises `DarlingError` when there is
+    no answer within `patience_s`, and `ValueError` when a rollout has no finite quality: verifiers
+    logs the error and gives the whole group the same 0, which is no signal.
+
+    `quality` is a reward function of one rollout, blocking or async, with any of the parameters
+    prompt, completion, answer, state, task and info. Give it here and not to the rubric, as group
+    functions do not see what other functions return. `client`: by default one for the environment's
+    `DARLING_URL`. `params`: options of the request, as for `Client.rewards`.
     """
     client = client or AsyncClient()
     parameters = inspect.signature(quality).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
-    def judge(about: dict[str, Any]) -> Any:
-        return quality(**{k: v for k, v in about.items() if takes_all or k in parameters})
+    def quality_of(rollout: dict[str, Any]) -> Any:
+        return quality(**{k: v for k, v in rollout.items() if takes_all or k in parameters})
 
     async def darling(
         prompts: Sequence[Any],
@@ -53,15 +59,16 @@ def group_reward(
     ) -> list[float]:
         names = ("prompt", "completion", "answer", "state", "task", "info")
         columns = zip(prompts, completions, answers, states, tasks, infos, strict=True)
-        judged = await quality_of(judge, [(dict(zip(names, row, strict=True)),) for row in columns])
+        rollouts = [(dict(zip(names, values, strict=True)),) for values in columns]
+        qualities = await qualities_of(rollouts, quality_of)
         rows = [
             Row(prompt, completion_text(completion), value)
-            for prompt, completion, value in zip(prompts, completions, judged, strict=True)
+            for prompt, completion, value in zip(prompts, completions, qualities, strict=True)
         ]
         batch = Batch(rows, Grouping([list(range(len(rows)))]))
         scores = batch.scores(await client.rewards(batch.groups, **params))
         if None in scores:
-            raise ValueError("quality returned None or no finite number; give one")
+            raise ValueError("quality returned None, NaN or infinity; return a finite number")
         return [score.reward for score in scores if score is not None]
 
     return darling

@@ -1,11 +1,11 @@
-"""verl from 0.7.1 on, whose reward managers see one rollout at a time.
+"""verl from 0.7.1 on: a reward manager, which gets one rollout at a time.
 
     reward.reward_manager.source=importlib
     reward.reward_manager.name=DarlingRewardManager
     reward.reward_manager.module.path=pkg://darling_client.trainers.verl
     +reward.darling.url=http://reward:8000
 
-The siblings of a prompt reach different workers on different nodes; they meet in the service.
+The rollouts of a prompt reach different workers on different nodes, so the service collects them.
 """
 
 from __future__ import annotations
@@ -17,85 +17,94 @@ from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 
 from darling_client import AsyncClient, CohortRollout, Rollout
-from darling_client.trainers._batch import ADVANTAGE
+from darling_client.trainers._batch import ADVANTAGE_REFUSED
 
-CLIENT_OPTIONS = ("token", "patience_s", "timeout_s")
-ASKED = ("reward", "partition", "model")
-VALIDATION = ("test", "val", "eval", "dev")
-"""What the names of validation splits begin with."""
+CLIENT_PARAMS = ("token", "patience_s", "timeout_s")
+ROLLOUT_PARAMS = ("reward", "partition", "model")
+VALIDATION_PREFIXES = ("test", "val", "eval", "dev")
+"""How the names of validation splits begin."""
 
 
 class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
-    """Quality times diversity; the quality is what the naive manager returns, by `compute_score`.
+    """Rewards quality shaped by diversity. The quality is the score of verl's naive manager, which
+    calls `compute_score`.
 
-    `reward.darling` may hold `url`, `token`, `patience_s`, `timeout_s`, `deadline_s`, and `reward`,
-    `partition`, `model` as in a request. Raises `DarlingError`, by which verl marks the prompt as
-    failed.
+    The configuration `reward.darling` may hold `url`, `token`, `patience_s` and `timeout_s` of the
+    client, `deadline_s` of `CohortRollout`, and `reward`, `partition` and `model` of the request.
+    Raises `ValueError` that names any other.
     """
 
     def __init__(self, config: Any, tokenizer: Any, compute_score: Any, **more: Any) -> None:
         super().__init__(config, tokenizer, compute_score, **more)
-        given: Any = OmegaConf.to_container(
+        params: Any = OmegaConf.to_container(
             config.reward.get("darling") or OmegaConf.create(), resolve=True
         )
-        if unknown := sorted(set(given) - {"url", "deadline_s", *CLIENT_OPTIONS, *ASKED}):
+        known = {"url", "deadline_s", *CLIENT_PARAMS, *ROLLOUT_PARAMS}
+        if unknown := sorted(set(params) - known):
             raise ValueError(
-                f"reward.darling has unknown {', '.join(unknown)}; options of the reward itself "
-                "belong into reward.darling.reward"
+                f"reward.darling has unknown options {', '.join(unknown)}; it takes "
+                f"{', '.join(sorted(known))}, and options of the reward go to reward.darling.reward"
             )
-        if (given.get("reward") or {}).get("advantage") is not None:
-            raise ValueError(ADVANTAGE)
+        if (params.get("reward") or {}).get("advantage") is not None:
+            raise ValueError(ADVANTAGE_REFUSED)
         self._client = AsyncClient(
-            given.get("url"), **{name: given[name] for name in CLIENT_OPTIONS if name in given}
+            params.get("url"), **{name: params[name] for name in CLIENT_PARAMS if name in params}
         )
-        self._deadline_s = given.get("deadline_s")
-        self._asked = {name: given[name] for name in ASKED if name in given}
+        self._deadline_s = params.get("deadline_s")
+        self._params = {name: params[name] for name in ROLLOUT_PARAMS if name in params}
         self._run = str(config.trainer.get("experiment_name") or "verl")
 
     async def run_single(self, data: Any) -> dict[str, Any]:
-        judged = await super().run_single(data)
+        """Returns the reward of one rollout, once its siblings have reached the service.
+
+        Raises `DarlingError`, on which verl marks the prompt as failed, and `ValueError` for a
+        rollout without `uid`.
+        """
+        scored = await super().run_single(data)
         item = data[-1]
-        about = item.non_tensor_batch
-        if about.get("uid") is None:
+        columns = item.non_tensor_batch
+        if columns.get("uid") is None:
             raise ValueError(
-                "the rollout has no uid, so its siblings cannot be found; a colocated reward model "
-                "(reward.reward_model.enable without a pool of its own) does not pass it on"
+                "the rollout has no uid, which names its group; a colocated reward model does not "
+                "pass it on, so give reward.reward_model a resource pool of its own or switch it "
+                "off"
             )
-        member = about.get("session_id")
-        answer = await self._client.rollout(
+        session_id = columns.get("session_id")
+        result = await self._client.rollout(
             CohortRollout(
-                group_id=str(about["uid"]),
-                # Before the V1 trainer siblings have no number; a retry of ours keeps this one.
-                member_id=uuid.uuid4().hex if member is None else int(member),
-                group_size=self._group_size(about),
+                group_id=str(columns["uid"]),
+                # Before verl's V1 trainer siblings have no number. The client's retries keep this.
+                member_id=uuid.uuid4().hex if session_id is None else int(session_id),
+                group_size=self._group_size(columns),
                 prompt=self._prompt(item),
-                rollout=Rollout(self._response(item), quality=float(judged["reward_score"])),
+                rollout=Rollout(self._response(item), quality=float(scored["reward_score"])),
                 deadline_s=self._deadline_s,
             ),
             run=self._run,
-            **self._asked,
+            **self._params,
         )
         parts = {
-            "quality": answer.quality,
-            "diversity": answer.diversity,
-            "num_classes": answer.num_classes,
-            "group_complete": float(answer.group_complete),
+            "quality": result.quality,
+            "diversity": result.diversity,
+            "num_classes": result.num_classes,
+            "group_complete": float(result.group_complete),
         }
         return {
-            "reward_score": answer.reward,
-            "reward_extra_info": {**judged["reward_extra_info"], **parts},
+            "reward_score": result.reward,
+            "reward_extra_info": {**scored["reward_extra_info"], **parts},
         }
 
-    def _group_size(self, about: Any) -> int:
-        """Validation calls the same manager with another n, and only the data can tell.
+    def _group_size(self, columns: Any) -> int:
+        """The number of rollouts per prompt. Validation calls the same manager with another one,
+        and only the name of the data's split tells.
 
-        An unknown split is taken for training: were it validation, its groups would be answered at
-        the deadline and flagged, while training groups of `val_kwargs.n` would lose their diversity
-        without a word.
+        An unknown split counts as training. If it is validation, its groups are answered at the
+        deadline and flagged; the other mistake would cut training groups to `val_kwargs.n` and
+        lose their diversity in silence.
         """
         rollout = self.config.actor_rollout_ref.rollout
-        split = str((about.get("extra_info") or {}).get("split", "train"))
-        validation = split.lower().startswith(VALIDATION)
+        split = str((columns.get("extra_info") or {}).get("split", "train"))
+        validation = split.lower().startswith(VALIDATION_PREFIXES)
         return int(rollout.val_kwargs.n if validation else rollout.n)
 
     def _prompt(self, item: Any) -> Any:
@@ -103,8 +112,8 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
         if messages is not None:
             return list(messages)
         prompt = item.batch["prompts"]
-        given = item.batch["attention_mask"][: prompt.shape[-1]].bool()
-        return self.tokenizer.decode(prompt[given], skip_special_tokens=True)
+        is_text = item.batch["attention_mask"][: prompt.shape[-1]].bool()
+        return self.tokenizer.decode(prompt[is_text], skip_special_tokens=True)
 
     def _response(self, item: Any) -> str:
         response = item.batch["responses"]

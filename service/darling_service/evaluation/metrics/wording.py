@@ -55,7 +55,7 @@ def self_bleu(texts: Sequence[str]) -> float:
 
 def ngram_novelty(texts: Sequence[str], size: int = 4) -> float:
     """Mean share of a text's n-grams that no other has: DARLING's n-gram diversity."""
-    return float(np.mean(ngram_diversity(texts, size)))
+    return float(np.mean(ngram_diversity(texts, size=size)))
 
 
 def _ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:

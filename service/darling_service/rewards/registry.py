@@ -1,0 +1,91 @@
+"""The names under which a request chooses how rewards are made.
+
+A new objective, diversity or advantage is a function in a module of this package, a line here and a
+row in `docs/objectives.md`; what it needs and which options it reads follow from its signature
+(`terms`). `CONTRIBUTING.md` shows one being added.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from darling_service.rewards.advantages import centered, grpo, rloo
+from darling_service.rewards.diversity import (
+    ngram_diversity,
+    pairwise,
+    partition_diversity,
+    unlikelihood_diversity,
+)
+from darling_service.rewards.embedding_space import evol, evol_diversity, volume_diversity
+from darling_service.rewards.objectives import additive, darling, diversity_alone, quality_alone
+from darling_service.rewards.pass_at_k import (
+    nsr,
+    pass_at_k_advantages,
+    pkpo_advantages,
+    psr,
+    w_reinforce,
+)
+from darling_service.rewards.rarity import (
+    batch_exploration,
+    gapo_rewards,
+    unlikeliness_rewards,
+    visit_exploration,
+)
+from darling_service.rewards.terms import Advantage, Diversity, Exploration, Objective, Term
+from darling_service.rewards.vector_policy import vector_advantages, vector_rewards
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "darling": Objective(darling, multiplies=True),
+    "additive": Objective(additive),
+    "quality": Objective(quality_alone),
+    "diversity": Objective(diversity_alone),
+    "unlikeliness": Objective(unlikeliness_rewards),
+    "gapo": Objective(gapo_rewards),
+    "evol": Objective(evol, own_diversity=Diversity(evol_diversity)),
+    "vector": Objective(vector_rewards),
+}
+
+DIVERSITIES: Mapping[str, Diversity] = {
+    "partition": Diversity(partition_diversity),
+    "pairwise": Diversity(pairwise),
+    "ngram": Diversity(ngram_diversity),
+    "unlikelihood": Diversity(unlikelihood_diversity),
+    "volume": Diversity(volume_diversity, factor=False),
+}
+
+ADVANTAGES: Mapping[str, Advantage] = {
+    "centered": Advantage(centered),
+    "grpo": Advantage(grpo),
+    "rloo": Advantage(rloo),
+    "pass_at_k": Advantage(pass_at_k_advantages),
+    "pkpo": Advantage(pkpo_advantages),
+    "psr": Advantage(psr),
+    "nsr": Advantage(nsr, positive=False),
+    "w_reinforce": Advantage(w_reinforce),
+    "vpo": Advantage(vector_advantages, objectives=frozenset({"vector"})),
+}
+
+EXPLORATIONS: Mapping[str, Exploration] = {
+    "batch": Exploration(batch_exploration),
+    "visits": Exploration(visit_exploration),
+}
+
+CHOICES: Mapping[str, Mapping[str, Term]] = {
+    "objective": OBJECTIVES,
+    "diversity": DIVERSITIES,
+    "advantage": ADVANTAGES,
+    "exploration": EXPLORATIONS,
+}
+"""The terms, by the option that chooses one of them and by name."""
+
+OPTIONS = frozenset(
+    chain.from_iterable(term.options for terms in CHOICES.values() for term in terms.values())
+)
+"""Every option that means something beside some terms only."""
+
+
+def readers(option: str) -> Iterator[tuple[str, list[str]]]:
+    """(choosing option, names) of the terms beside which an option means something."""
+    for choice, terms in CHOICES.items():
+        names = [name for name, term in terms.items() if option in term.options]
+        if names:
+            yield choice, names

@@ -1,0 +1,50 @@
+"""Reading a group: the columns that a request's options need, checked before any model runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from darling_service.rewards.exact import FloatArray
+from darling_service.schemas.requests import Group
+from darling_service.schemas.reward_options import RewardOptions
+from darling_service.scoring import inputs
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInputs:
+    """A group's own columns, by the names of `rewards.terms.COLUMNS`."""
+
+    id: str | int | None
+    columns: Mapping[str, Any]
+    """`quality` is None where nothing needs it and the group gives none."""
+
+
+READERS: Mapping[str, Callable[[Group, FloatArray | None], Any]] = {
+    "correct": inputs.verdicts_of,
+    "logprobs": lambda group, _: inputs.logprobs_of(group),
+    "solutions": lambda group, _: inputs.solutions_of(group),
+}
+"""How the columns are read that stand beside quality and answers: (group, quality) to a column."""
+
+
+def read_group(group: Group, options: RewardOptions, complete: bool = True) -> GroupInputs:
+    """Raises `Invalid` naming what the options need and the group does not give.
+
+    `complete`: whether these are all of its rollouts.
+    """
+    needs = options.needs
+    quality = inputs.quality_of(group, required="quality" in needs)
+    if options.negative == "refuse" and quality is not None:
+        inputs.refuse_negative(quality, group.quality is not None)
+    if complete and options.k is not None:
+        inputs.require_tries(group, options.k)
+    columns = {
+        "prompt": group.prompt_text(),
+        "texts": group.texts(),
+        "quality": quality,
+        "among": inputs.members_of(group, quality, options),
+    }
+    columns |= {name: read(group, quality) for name, read in READERS.items() if name in needs}
+    if "outcomes" in needs and options.outcome == "answer":
+        columns["outcomes"] = inputs.answers_of(group, required=complete)
+    return GroupInputs(group.id, columns)
