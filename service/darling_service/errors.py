@@ -1,16 +1,17 @@
-"""Everything a caller can be told went wrong, as one tree.
+"""Every fault that a caller is told of, as one tree.
 
     Problem
     +-- BadRequest           400  the body is not JSON
     +-- Unauthorized         401  the API key is missing or wrong
     +-- Conflict             409  the rollout contradicts what its cohort knows
-    +-- TooLarge             413  the body is over its limit
+    +-- TooLarge             413  the body exceeds its limit
     +-- UnsupportedType      415  the body is not declared as JSON
-    +-- Invalid              422  fields are wrong; each is named with its cure
-    +-- Overloaded           429  no room; Retry-After says when to come back
+    +-- Invalid              422  fields are wrong; each is named with its fault and its cure
+    +-- Overloaded           429  queue or memory is full; Retry-After says when to come back
     +-- Unavailable          503  the model failed, is not ready, or the service is stopping
 
-Each is answered as RFC 9457 `application/problem+json`. Nothing in here knows the web framework.
+`http.problems` answers each as RFC 9457 `application/problem+json`; nothing in this module knows
+the web framework.
 """
 
 from collections.abc import Sequence
@@ -24,12 +25,14 @@ Loc = tuple[str | int, ...]
 @dataclass(frozen=True, slots=True)
 class FieldError:
     loc: Loc
-    """Where: ("groups", 0, "rollouts", 3, "quality")."""
+    """Path of the field, such as ("groups", 0, "rollouts", 3, "quality")."""
     msg: str
-    """What is wrong and what to do."""
+    """What is wrong with the field, and what to do."""
 
 
 class Problem(Exception):
+    """A fault with its HTTP status, and the seconds after which a retry makes sense."""
+
     status: ClassVar[int]
     title: ClassVar[str]
 
@@ -74,6 +77,7 @@ class Invalid(Problem):
     status, title = 422, "Invalid request"
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
+        """`errors` must not be empty; the first one becomes the detail."""
         first = errors[0]
         more = f" (and {len(errors) - 1} more, see errors)" if len(errors) > 1 else ""
         super().__init__(f"{_path(first.loc)}: {first.msg}{more}")
@@ -93,6 +97,7 @@ class Unavailable(Problem):
 
 
 def problem_body(status: int, title: str, detail: str) -> dict[str, Any]:
+    """The members of an RFC 9457 problem."""
     name = title.lower().replace(" ", "-")
     return {
         "type": f"urn:darling-reward:problem:{name}",

@@ -1,8 +1,8 @@
-"""`darling-reward score`: JSON lines of groups through the same pipeline, without HTTP.
+"""Groups from a JSON lines file through the same pipeline, without HTTP: `darling-reward score`.
 
-One line in, one line out, in order. Each answer carries the number of its input line, so that an
-interrupted run picks up behind the last complete answer: nothing is lost and nothing repeated. A
-line that cannot be scored is answered with its problem, and the run goes on.
+Every line of input gives one line of output, in order. Each answer carries the number of its input
+line, so that an interrupted run goes on after the last complete answer: nothing is lost and nothing
+repeated. A line that cannot be scored is answered with its problem, and the run continues.
 """
 
 import asyncio
@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import orjson
-from darling_models.options import ModelError
 from darling_models.progress import progress
 
 from darling_service.errors import BadRequest, Invalid, Problem
-from darling_service.http.body import parse
 from darling_service.pipeline import Pipeline
+from darling_service.schemas.parse import parse
 from darling_service.schemas.requests import RewardRequest
 from darling_service.settings import Settings
 
@@ -30,28 +29,25 @@ WINDOW = 64
 """Groups in flight at a time: enough to fill batches, few enough to hold in memory."""
 
 
-class ScoreError(Exception):
+class ScoreError(ValueError):
     """The run cannot start or go on. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a line keeps its rollouts and its quality column."""
+    """Fields of a line that hold its rollouts and its quality column."""
 
     rollouts: str = "rollouts"
     quality: str = "quality"
 
 
 def score_file(source: str, target: str, settings: Settings, columns: Columns, options: str) -> int:
-    """Scores `source` into `target` (paths, or - for the standard streams); the exit status."""
-    try:
-        return asyncio.run(_score(source, target, settings.unbounded(), columns, _options(options)))
-    except (ScoreError, ModelError, OSError) as error:
-        print(f"darling-reward score: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        return 130
+    """Scores `source` into `target`: paths, or - for the standard streams.
+
+    `options` is a JSON object of request fields beside `groups`. Returns the exit status: 1 if a
+    line could not be scored, else 0. Raises `ScoreError`, `ModelError` or `OSError`.
+    """
+    return asyncio.run(_score(source, target, settings.unbounded(), columns, _options(options)))
 
 
 async def _score(
@@ -85,7 +81,7 @@ async def _score(
 async def _answers(
     pipeline: Pipeline, lines: IO[bytes], done: int, columns: Columns, options: dict[str, Any]
 ) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    """(line number, answer) of each line behind `done`, in order, `WINDOW` at a time."""
+    """Yields (line number, answer) of each line after line `done`, in order."""
     running: deque[tuple[int, asyncio.Task[dict[str, Any]]]] = deque()
     try:
         for number, line in enumerate(lines, start=1):
@@ -108,7 +104,7 @@ async def _answer(
     pipeline: Pipeline, line: bytes, columns: Columns, options: dict[str, Any]
 ) -> dict[str, Any]:
     try:
-        # Not by orjson: of what it cannot write, the parser says where it stands.
+        # json writes what orjson refuses, such as a lone surrogate; `parse` then names the field.
         body = json.dumps({**options, "groups": [_group(line, columns)]}).encode()
         request = parse(body, RewardRequest)
         answer = await pipeline.rewards(request)
@@ -120,13 +116,13 @@ async def _answer(
 
 
 def _group(line: bytes, columns: Columns) -> dict[str, Any]:
-    """The fields of a line that make a group; data files have other columns, left alone."""
+    """The fields of a line that make a group; other columns are ignored."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the line is not valid JSON: {error}") from None
     if not isinstance(record, dict):
-        raise BadRequest("the line is not a JSON object")
+        raise BadRequest("the line is not a JSON object; write one group per line")
     sources = {
         "id": "id",
         "prompt": "prompt",
@@ -143,7 +139,10 @@ def _options(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise ScoreError(f"--options is not valid JSON: {error}") from None
     if not isinstance(options, dict) or "groups" in options:
-        raise ScoreError("--options is an object of request fields other than groups")
+        raise ScoreError(
+            "--options is not a JSON object of request fields other than groups; write it as "
+            '{"reward": {...}}'
+        )
     probe = {**options, "groups": [{"prompt": "", "rollouts": [""]}]}
     try:
         parse(orjson.dumps(probe), RewardRequest)
@@ -170,7 +169,11 @@ def _count(source: str) -> int:
 
 
 def _resume(target: Path, stamp: str) -> int:
-    """Input lines already answered in `target`, whose incomplete last line is cut off."""
+    """The number of the last input line answered in `target`, 0 if there is none.
+
+    Cuts off an incomplete last line. Raises `ScoreError` if another command or another model wrote
+    the file.
+    """
     if not target.exists():
         return 0
     complete, last = 0, b""
@@ -188,8 +191,8 @@ def _resume(target: Path, stamp: str) -> int:
         raise ScoreError(f"{target} was not written by this command; choose another OUT") from None
     if written_by != stamp:
         raise ScoreError(
-            f"{target} was begun with {written_by} and the model is now {stamp}; choose another "
-            "OUT, or load that model"
+            f"{target} was begun with the model {written_by}, and the model is now {stamp}; choose "
+            "another OUT, or load that model"
         )
     return number
 

@@ -1,4 +1,4 @@
-"""`darling-reward serve`: the app under uvicorn, with a stop that answers what is in flight."""
+"""The app under uvicorn; a stop signal lets requests in flight finish first."""
 
 import asyncio
 import gc
@@ -10,31 +10,33 @@ from types import FrameType
 import uvicorn
 from darling_models.options import ModelError
 
-from darling_service.app import create_app, drain
+from darling_service.app import create_app
+from darling_service.http.state import Service
 from darling_service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 65_535
-"""Connections that may wait to be accepted when a whole batch of rollouts comes at once; the kernel
-allows net.core.somaxconn of them."""
+"""Connections that may wait to be accepted, so that none is refused when a whole batch of rollouts
+arrives at once; the kernel lowers the number to net.core.somaxconn."""
 KEEP_ALIVE_S = 120
-"""Longer than clients keep an idle connection (httpx 5 s, aiohttp 15 s), so that it is they who
-close it: a request that crosses the server's closing is reset."""
+"""Seconds that an idle connection stays open: longer than clients keep one (httpx 5 s, aiohttp
+15 s), so that the client closes it; a request that crosses a close by the server is reset."""
 YOUNG_OBJECTS = 50_000
-"""Allocations between two looks for garbage. A waiting rollout is some hundred objects: with
-Python's 700, the service would look through those of thousands again and again."""
+"""Allocations between two runs of the garbage collector. A waiting rollout holds some hundred
+objects: with Python's default of 700, the collector would go through those of thousands of waiting
+rollouts again and again."""
 
 
 class Server(uvicorn.Server):
-    """On the first signal, drains the pipeline; uvicorn then closes as the answers go out."""
+    """A server that drains the service on the first stop signal, while uvicorn closes down."""
 
     def __init__(self, settings: Settings) -> None:
-        self._app = create_app(settings, on_failed_start=self._give_up)
-        self.failed = False
+        self._service = Service(settings)
+        self.failure: ModelError | None = None
         super().__init__(
             uvicorn.Config(
-                self._app,
+                create_app(self._service, on_failed_start=self._give_up),
                 host=settings.host,
                 port=settings.port,
                 backlog=BACKLOG,
@@ -54,35 +56,38 @@ class Server(uvicorn.Server):
                 log.info("listening on http://%s:%d, docs at /docs", host, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Not uvicorn's own, which raises the signal again at the end: a stop asked for is no
-        failure. A second interrupt ends at once.
+        """Begins the stop; a second signal ends the process at once.
+
+        uvicorn's own handler would raise the signal again at the end, which makes a regular stop
+        look like a failure.
         """
         if self.should_exit:
             self.force_exit = True
             return
         log.info("stopping; requests in flight are answered first")
-        self._draining = asyncio.get_running_loop().create_task(drain(self._app))
+        self._draining = asyncio.get_running_loop().create_task(self._service.drain())
         self.should_exit = True
 
     def _give_up(self, error: ModelError) -> None:
-        self.failed = True
+        self.failure = error
         self.should_exit = True
 
 
-def run(settings: Settings) -> int:
-    """Serves until stopped; returns the process's exit status."""
+def run(settings: Settings) -> None:
+    """Serves until a stop signal. Raises `ModelError` if the models cannot be loaded."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)
     server = Server(settings)
     server.run()
-    return 1 if server.failed else 0
+    if server.failure is not None:
+        raise server.failure
 
 
 def _allow_open_files() -> None:
-    """As many connections as the system allows: each waiting rollout holds one."""
+    """Raises the limit of open files to the system's maximum: each waiting rollout holds one."""
     if sys.platform != "win32":
         import resource
 
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))

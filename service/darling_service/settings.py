@@ -1,4 +1,4 @@
-"""Settings: every choice of a running service, from `DARLING_*` variables or `serve` flags."""
+"""Settings of a running service, from flags or from `DARLING_*` environment variables."""
 
 from pathlib import Path
 from typing import Annotated, Self, get_args
@@ -12,80 +12,103 @@ Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 UNBOUNDED = 2**62
+"""A limit that nothing reaches, in whatever unit; it fits a 64-bit integer."""
 
 Threshold = Annotated[float, Field(ge=0, le=1)] | OperatingPoint
 
 
-def _threshold(given: object) -> object:
-    """One message for both forms, where pydantic would give one of each."""
-    if isinstance(given, str) and given not in get_args(OperatingPoint):
+def _number_or_name(value: object) -> object:
+    """Text as a number unless it names an operating point, so that a fault gets one message."""
+    if isinstance(value, str) and value not in get_args(OperatingPoint):
         try:
-            return float(given)
+            return float(value)
         except ValueError:
             names = ", ".join(get_args(OperatingPoint))
             raise ValueError(f"give a number from 0 to 1, or one of {names}") from None
-    return given
+    return value
 
 
 SERVER_ONLY = frozenset(
     {
-        *("host", "port", "api_key", "max_body_bytes", "max_queue_tokens"),
-        *(
-            "quality",
-            "cohort_size",
-            "cohort_deadline_s",
-            "cohort_idle_timeout_s",
-            "cohort_ttl_s",
-            "cohort_bytes",
-        ),
-        *("request_timeout_s", "shutdown_grace_s"),
+        *("host", "port", "api_key", "quality"),
+        *("max_body_bytes", "max_queue_tokens", "request_timeout_s", "shutdown_grace_s"),
+        *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
+        "cohort_bytes",
     }
 )
-"""Settings that mean nothing to `darling-reward score`."""
+"""Settings that have no effect on `score` and `evaluate`, which serve nobody."""
 
 
 class Settings(BaseSettings):
-    """Precedence: `serve` flag, then environment, then the default here."""
+    """A flag beats the environment, which beats the default here."""
 
     model_config = SettingsConfigDict(
         env_prefix="DARLING_", env_ignore_empty=True, frozen=True, extra="forbid"
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on; 0.0.0.0 accepts callers from other machines.",
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     api_key: str | None = Field(
-        None, min_length=1, description="Token that every route but health then requires."
+        None,
+        min_length=1,
+        description="API key that every route but /health then requires; set it when others can "
+        "reach the port.",
     )
 
-    model: str = Field("embedded", description="Default classifier; `darling-reward models` lists.")
-    threshold: Annotated[Threshold | None, BeforeValidator(_threshold)] = Field(
-        None,
-        description="Probability above which two texts are equivalent, or the name of one: "
-        "balanced, precision, recall.",
+    model: str = Field(
+        "embedded",
+        description="Default classifier, such as embedded or cross-encoder:PATH_OR_ID; "
+        "`darling-reward models` lists the names.",
     )
-    linkage: Linkage | None = Field(None, description="Default partition algorithm.")
+    threshold: Annotated[Threshold | None, BeforeValidator(_number_or_name)] = Field(
+        None,
+        description="Probability above which two texts are equivalent, or an operating point "
+        "(balanced, precision, recall). Unset: the model's own; raise it if different texts are "
+        "merged.",
+    )
+    linkage: Linkage | None = Field(
+        None,
+        description="Default partition algorithm: single, average, complete or greedy. Unset: the "
+        "model's own; single reproduces the published partition.",
+    )
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
     runtime: Runtime = Field(
         "auto",
-        description="How an encoder or cross-encoder computes: auto, bfloat16, float32 or tiles.",
+        description="Precision and batching of an encoder or cross-encoder: auto, bfloat16, "
+        "float32 or tiles. Set float32 when unlike machines must answer alike.",
     )
     max_length: Positive | None = Field(
-        None, description="Tokens of a pair that a cross-encoder reads."
+        None,
+        description="Tokens of a pair that a cross-encoder reads; the rest is cut. Unset: what its "
+        "checkpoint was made for.",
     )
     max_tokens_per_text: Positive | None = Field(
-        None, description="Tokens of each text that a cross-encoder reads."
+        None,
+        description="Tokens of each text that a cross-encoder reads; the rest is cut. Unset: what "
+        "its checkpoint was made for.",
     )
     pair_template: str | None = Field(
-        None, description="A pair as a pairwise model is given it, such as [CLS]{a}[SEP]{b}[SEP]."
+        None,
+        description="Input that a pairwise model reads for a pair, such as [CLS]{a}[SEP]{b}[SEP]. "
+        "Unset: what its checkpoint or tokenizer says.",
     )
     similar_label: int | None = Field(
-        None, ge=0, description='Index of a cross-encoder\'s "equivalent" label.'
+        None,
+        ge=0,
+        description='Index of a cross-encoder\'s "equivalent" label, such as 1. Unset: read from '
+        "its config.",
     )
     judge_domain: Domain = Field(
-        "general", description="What an LLM judge compares: general, creative or math."
+        "general",
+        description="Kind of texts that an LLM judge compares: general, creative or math.",
     )
     judge_verdict: VerdictForm = Field(
-        "logprobs", description="How an LLM judge answers: logprobs, json, or group (one call)."
+        "logprobs",
+        description="Form of an LLM judge's answer: logprobs, json (for servers without "
+        "log-probabilities) or group (one call per group).",
     )
     judge_api_key: str | None = Field(
         None, min_length=1, description="Bearer token for the LLM judge's server."
@@ -93,58 +116,99 @@ class Settings(BaseSettings):
 
     quality: str = Field(
         "constant",
-        description="Quality for trainers that cannot send one: constant (1), label-match, "
-        "math-verify, reward-model:PATH_OR_ID, or the URL of an OpenRLHF-style reward server.",
+        description="Quality source for trainers that cannot send quality: constant (1), "
+        "label-match, math-verify, reward-model:PATH_OR_ID, or the URL of an OpenRLHF-style reward "
+        "server.",
     )
 
-    max_groups: Positive = Field(1024, description="Groups in one request.")
-    max_rollouts: Positive = Field(512, description="Rollouts in one group.")
-    max_pairs: Positive = Field(65_536, description="Pairs in one /v1/equivalence request.")
-    max_chars: Positive = Field(
-        200_000, description="Characters in one text: some 50,000 tokens, 8 s on two cores."
+    max_groups: Positive = Field(
+        1024, description="Limit of groups in one request; raise it for trainers with big batches."
     )
-    max_body_bytes: Positive = Field(64 * 2**20, description="Bytes in one request body.")
+    max_rollouts: Positive = Field(
+        512,
+        description="Limit of rollouts in one group; pairs grow with its square, so 512 mean "
+        "130,816.",
+    )
+    max_pairs: Positive = Field(
+        65_536, description="Limit of pairs in one /v1/equivalence request."
+    )
+    max_chars: Positive = Field(
+        200_000,
+        description="Limit of characters in one text: about 50,000 tokens, 8 s on two cores.",
+    )
+    max_body_bytes: Positive = Field(
+        64 * 2**20,
+        description="Limit of bytes in one request body, decompressed; raise it with max_groups.",
+    )
 
     max_batch_tokens: Positive = Field(
-        2048, description="Tokens in one model batch: 0.3 s on two cores."
+        2048,
+        description="Limit of tokens in one model batch: 0.3 s on two cores. Raise it on a GPU, or "
+        "with remote models, say to 65536.",
     )
     max_queue_tokens: Positive = Field(
-        2_000_000, description="Tokens that may wait for the model; beyond it, 429."
+        2_000_000,
+        description="Limit of tokens that wait for the model; a request beyond it gets 429. Lower "
+        "it to refuse earlier.",
     )
     cache_bytes: int = Field(
-        256 * 2**20, ge=0, description="Memory for results of texts or pairs seen before."
+        256 * 2**20,
+        ge=0,
+        description="Memory in bytes for results of texts or pairs seen before; 0 keeps none.",
     )
     cache_url: str | None = Field(
-        None, description="Redis through which replicas share results of pairs."
+        None,
+        description="URL of a Redis through which replicas share results of pairs, such as "
+        "redis://cache:6379/0. Unset: not shared.",
     )
     cohort_size: Positive | None = Field(
-        None, description="Rollouts of a cohort whose callers do not say it."
+        None,
+        description="Number of rollouts in a cohort whose callers do not send group_size; set it "
+        "for NeMo-Gym.",
     )
     cohort_deadline_s: Seconds = Field(
-        150, description="Seconds that a rollout waits for its siblings at most."
+        150,
+        description="Seconds that a rollout waits for its siblings unless its caller sends "
+        "deadline_s; keep it below the trainer's time-out.",
     )
     cohort_idle_timeout_s: Seconds = Field(
-        30, description="Seconds without a new sibling that end a cohort of unknown size."
+        30,
+        description="Seconds without a new sibling after which a cohort of unknown size is scored; "
+        "raise it if rollouts take longer.",
     )
     cohort_ttl_s: Seconds = Field(
-        300, description="Seconds that a finished cohort still answers retries and late siblings."
+        300,
+        description="Seconds that a scored cohort is kept to answer retries and late siblings; "
+        "keep it above the trainer's retry time.",
     )
     cohort_bytes: Positive = Field(
-        2 * 2**30, description="Memory for cohorts, waiting and finished; beyond it, 429."
+        2 * 2**30,
+        description="Memory in bytes for waiting and scored cohorts; a rollout beyond it gets 429. "
+        "A waiting rollout takes about 48 KiB and its texts.",
     )
     visits_file: Path | None = Field(
-        None, description="Where exploration by visits keeps its counts; default: in memory."
+        None,
+        description="File of the counts for exploration by visits, so that they survive a restart. "
+        "Unset: kept in memory.",
     )
     max_visits: Positive = Field(
-        2_000_000, description="Counts of (step, prompt, answer) kept, the newest; 200 bytes each."
+        2_000_000,
+        description="Limit of visit counts (step, prompt, answer), about 200 bytes each; the "
+        "oldest are dropped.",
     )
-    request_timeout_s: Seconds = Field(600, description="Seconds after which a request gets 503.")
+    request_timeout_s: Seconds = Field(
+        600,
+        description="Seconds after which a request gets 503; keep it below the time-outs of "
+        "proxies.",
+    )
     shutdown_grace_s: Seconds = Field(
-        3, description="Seconds that requests in flight have to finish after a stop signal."
+        3,
+        description="Seconds that requests in flight have to finish after a stop signal; those "
+        "left get 503.",
     )
 
     def unbounded(self) -> Self:
-        """For work offline, which nobody else waits behind: no limit of queue or time."""
+        """These settings without limits of queue and time, for offline work."""
         return self.model_copy(
             update={"max_queue_tokens": UNBOUNDED, "request_timeout_s": float(UNBOUNDED)}
         )
@@ -165,7 +229,7 @@ class Settings(BaseSettings):
         )
 
     def limits(self) -> dict[str, int]:
-        """The limits a caller has to keep, by the names that error messages use."""
+        """Limits on a request, by the names that error messages use."""
         return {
             "max_groups": self.max_groups,
             "max_rollouts": self.max_rollouts,

@@ -1,4 +1,4 @@
-"""Prometheus metrics, in a registry of the app's own. `docs/operations.md` lists each one."""
+"""Prometheus metrics, in a registry of the app's own; `docs/operations.md` lists them all."""
 
 from collections.abc import Callable
 
@@ -14,106 +14,129 @@ from prometheus_client import (
 from darling_service.schemas.responses import Usage
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+"""Upper bounds of the buckets of durations: from a cached group (2 ms) to `request_timeout_s`."""
 
-# Creation times double the series and nothing reads them.
+# Creation times would double the number of series, and nothing reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Telemetry:
+    """The metrics of one process."""
+
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
         self.requests = Counter(
-            "darling_requests_total", "HTTP answers.", ["route", "status"], registry=r
+            "darling_requests_total",
+            "HTTP requests answered, by route and status.",
+            ["route", "status"],
+            registry=r,
         )
         self.seconds = Histogram(
             "darling_request_seconds",
-            "Seconds from request to answer.",
+            "Seconds from an HTTP request to its answer, by route.",
             ["route"],
             buckets=SECONDS,
             registry=r,
         )
-        self.in_flight = Gauge("darling_requests_in_flight", "Requests being answered.", registry=r)
-        self.groups = Counter("darling_groups_total", "Groups answered.", registry=r)
-        self.rollouts = Counter("darling_rollouts_total", "Rollouts answered.", registry=r)
+        self.in_flight = Gauge(
+            "darling_requests_in_flight", "HTTP requests being answered now.", registry=r
+        )
+        self.groups = Counter("darling_groups_total", "Groups partitioned.", registry=r)
+        self.rollouts = Counter("darling_rollouts_total", "Rollouts in those groups.", registry=r)
         self.pairs = Counter(
             "darling_pairs_total",
-            "Pairs: classified by the model, cached among these, or skipped without the model.",
+            "Pairs by outcome: classified by the model, cached (answered from earlier results), or "
+            "skipped (no judgement needed).",
             ["outcome"],
             registry=r,
         )
         self.truncated = Counter(
-            "darling_truncated_total", "Model inputs that did not fit and were cut.", registry=r
+            "darling_truncated_total",
+            "Model inputs that were cut because they exceeded the model's window.",
+            registry=r,
         )
         self.diversity = Histogram(
             "darling_group_diversity",
-            "Mean diversity of a group.",
+            "Mean diversity of each group, from 0 to 1.",
             buckets=[i / 10 for i in range(11)],
             registry=r,
         )
         self.classes = Histogram(
             "darling_group_classes",
-            "Number of classes of a group.",
+            "Number of classes in each group.",
             buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64),
             registry=r,
         )
         self.queue_tokens = Gauge(
-            "darling_queue_tokens", "Tokens waiting for or in the model.", registry=r
+            "darling_queue_tokens", "Tokens that wait for the model or are in it.", registry=r
         )
         self.refused = Counter(
-            "darling_refused_total", "Requests refused because the queue was full.", registry=r
+            "darling_refused_total",
+            "Requests refused with 429 because the queue was full.",
+            registry=r,
         )
         self.batch_tokens = Histogram(
             "darling_batch_tokens",
-            "Tokens in a model batch.",
+            "Number of tokens in each model batch.",
             buckets=[2**i for i in range(4, 17)],
             registry=r,
         )
         self.batch_seconds = Histogram(
-            "darling_batch_seconds", "Seconds of a model batch.", buckets=SECONDS, registry=r
+            "darling_batch_seconds",
+            "Seconds that each model batch took.",
+            buckets=SECONDS,
+            registry=r,
         )
         self.model_failures = Counter(
-            "darling_model_failures_total", "Model batches that raised.", registry=r
+            "darling_model_failures_total", "Model batches that failed.", registry=r
         )
         self.dropped = Counter(
-            "darling_dropped_units_total", "Model work dropped: its caller had gone.", registry=r
+            "darling_dropped_units_total",
+            "Units of model work dropped because their callers had gone.",
+            registry=r,
         )
 
         self.waiting = Gauge(
-            "darling_waiting_rollouts", "Callers waiting at the cohort door.", registry=r
+            "darling_waiting_rollouts",
+            "Callers that wait for the other rollouts of their group.",
+            registry=r,
         )
         self.cohort_bytes = Gauge(
-            "darling_cohort_bytes", "Memory held by cohorts, waiting and finished.", registry=r
+            "darling_cohort_bytes",
+            "Memory in bytes held by waiting and scored cohorts.",
+            registry=r,
         )
         self.cohorts = Counter(
             "darling_cohorts_total",
-            "Cohorts by end: complete, partial (flagged), or failed.",
+            "Cohorts by end: complete, partial (flagged in the answer), or failed.",
             ["end"],
             registry=r,
         )
         self.cohort_events = Counter(
             "darling_cohort_events_total",
-            "Rollouts at the cohort door: joined, duplicate, replaced, left, late (after the "
-            "end), repeated (a retry answered again), refused (no room).",
+            "Rollouts sent to cohorts, by event: joined, duplicate, replaced, left, late (after "
+            "the end), repeated (a retry answered again), refused (no memory left).",
             ["event"],
             registry=r,
         )
         self.cohort_seconds = Histogram(
             "darling_cohort_seconds",
-            "Seconds from a cohort's first rollout to its end.",
+            "Seconds from a cohort's first rollout until it is scored.",
             buckets=SECONDS,
             registry=r,
         )
 
         self.unmatched = Counter(
             "darling_unmatched_prompts_total",
-            "Rollouts sent with their prompt that do not start with it: judged prompt and all.",
+            "Rollouts of OpenRLHF whose query does not start with its prompt, scored with the "
+            "prompt included.",
             registry=r,
         )
 
     def observe_cache(self, size: Callable[[], int]) -> None:
         gauge = Gauge(
-            "darling_cache_bytes", "Memory held by cached results.", registry=self.registry
+            "darling_cache_bytes", "Memory in bytes held by cached results.", registry=self.registry
         )
         gauge.set_function(size)
 

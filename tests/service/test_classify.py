@@ -92,7 +92,7 @@ def test_the_special_tokens_of_the_published_backbones(written: str) -> None:
 
 @pytest.mark.parametrize("text", ["a and b", "", "[CLS]", "[CLS] a [SEP]", "a [SEP] b [SEP]"])
 def test_what_is_no_pair_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="is no pair"):
+    with pytest.raises(Invalid, match="is not a pair"):
         pair_in(text)
 
 

@@ -19,7 +19,8 @@ from darling_models.protocol import (
     content_key,
 )
 from darling_service.engine.cache import ResultCache
-from darling_service.engine.engine import TURN_BATCHES, Engine
+from darling_service.engine.engine import Engine
+from darling_service.engine.queue import TURN_BATCHES
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.telemetry import Telemetry
 

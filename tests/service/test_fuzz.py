@@ -107,7 +107,7 @@ def test_no_request_is_a_fault(http: httpx.Client) -> None:
 
 
 @pytest.mark.slow
-def test_no_request_to_the_cohort_door_is_a_fault(tmp_path: Path) -> None:
+def test_no_request_to_the_cohort_endpoint_is_a_fault(tmp_path: Path) -> None:
     source = random.Random(11)
     seen = set()
     arguments = (

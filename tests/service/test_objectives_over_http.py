@@ -370,7 +370,7 @@ def test_a_locked_file_of_visits_is_an_outage_that_passes(tmp_path: Path) -> Non
         assert http.post("/v1/rewards", json=body).status_code == 200
 
 
-def test_the_cohort_door_takes_them_too(http: httpx.Client) -> None:
+def test_the_cohort_endpoint_takes_them_too(http: httpx.Client) -> None:
     def member(i: int) -> dict[str, Any]:
         return {
             **{"run": {"name": "beyond", "step": 1}, "group_id": "g", "member_id": i},

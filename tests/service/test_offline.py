@@ -159,7 +159,7 @@ def test_a_file_of_another_model_or_of_another_kind_is_not_mixed_with(tmp_path: 
     assert score("--model", "exact", str(tmp_path / "in.jsonl"), str(out)).returncode == 0
     other = score("--model", "ngram", str(tmp_path / "in.jsonl"), str(out))
     assert other.returncode == 2
-    assert b"begun with exact@1" in other.stderr
+    assert b"begun with the model exact@1" in other.stderr
     out.write_text('{"hello": 1}\n')
     foreign = score("--model", "exact", str(tmp_path / "in.jsonl"), str(out))
     assert foreign.returncode == 2

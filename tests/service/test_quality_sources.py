@@ -140,7 +140,7 @@ def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: st
     run = subprocess.run(
         [*command, "--quality", quality], capture_output=True, text=True, timeout=60
     )
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert words in run.stderr
     assert "Traceback" not in run.stderr
 

@@ -94,8 +94,8 @@ def test_json_is_all_that_stdout_holds(files: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"prompt": "p"}, "line 1: a list of rollouts is needed, in one of rollouts"),
-        ({"prompt": "p", "rollouts": [1]}, "a rollout is a text, or an object with a text"),
+        ({"prompt": "p"}, "line 1: has no list of rollouts; add one in one of rollouts"),
+        ({"prompt": "p", "rollouts": [1]}, "neither a text nor an object with a text"),
         ({"rollouts": ["a", "b"], "quality": [1]}, "quality must hold one value for each of the 2"),
         ({"rollouts": ["a"], "quality": ["x"]}, "could not convert"),
     ],
@@ -115,7 +115,16 @@ def test_what_cannot_be_asked_is_told(files: tuple[Path, Path]) -> None:
     assert "3 files; give one, or two to compare" in many.stderr
     large = evaluate(files[0], "--size", "9", "--model", "exact")
     assert large.returncode == 2
-    assert "--size 9, but a record has only 4 rollouts" in large.stderr
+    assert "--size is 9, and the smallest record has 4 rollouts" in large.stderr
+
+
+def test_a_quality_threshold_needs_quality(files: tuple[Path, Path], tmp_path: Path) -> None:
+    bare = write(tmp_path / "bare.jsonl", [{"prompt": "p", "rollouts": ["a", "b"]}])
+    run = evaluate(files[0], bare, "--quality-threshold", "0.5", "--model", "exact")
+    assert run.returncode == 2
+    assert f"--quality-threshold needs the quality of every rollout, and record 1 of {bare}" in (
+        run.stderr
+    )
 
 
 def test_spellings_of_columns_are_understood(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_wrong_model_ends_the_process_with_a_clear_error() -> None:
         "gpt",
     ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "unknown model 'gpt'; choose one of: embedded" in run.stderr
     assert "Traceback" not in run.stderr
 

@@ -112,5 +112,5 @@ def test_a_redis_that_hangs_or_is_gone_fails_no_request(
 
 
 def test_a_url_that_is_none_is_refused(checkpoint: str) -> None:
-    with pytest.raises(ModelError, match="cache_url is no Redis URL"):
+    with pytest.raises(ModelError, match="cache_url is not a Redis URL"):
         answers(checkpoint, "somewhere:6379")

@@ -91,7 +91,7 @@ def test_openrlhf_lists_of_any_length(shims: Service) -> None:
     del batch["labels"]
     assert ok(posted(shims.url, path, batch))[0]["rewards"] == found["rewards"]
     batch["prompts"].pop()
-    assert "7 for 8" in problem(posted(shims.url, path, batch)[0], 422)["detail"]
+    assert "7 values for 8 queries" in problem(posted(shims.url, path, batch)[0], 422)["detail"]
 
 
 def test_openrlhf_is_answered_at_the_deadline(shims: Service) -> None:

@@ -1,1 +1,1 @@
-"""The command `darling-reward`, a file for each of its commands."""
+"""The command `darling-reward`: a module for each of its commands, and `main`, which runs them."""

@@ -1,11 +1,16 @@
-"""The flags of `darling-reward evaluate`; what it does is in `darling_service.evaluation`."""
+"""`darling-reward evaluate`; `darling_service.evaluation` does the work."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from darling_service.settings import Settings
+from darling_service.cli.numbers import integer, integers, number
+from darling_service.cli.settings_flags import add_settings, read_settings
+
+NAME = "evaluate"
+SUMMARY = "measure quality and variety of rollouts, or compare two files of them"
+EXAMPLE = "darling-reward evaluate before.jsonl after.jsonl --out figures"
+EXTRA = "evaluate"
+RESUMES = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,70 +19,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="one or two files of JSON lines, .gz or plain: prompt and rollouts (or generations, "
+        help="one or two JSON lines files, .gz or plain: prompt and rollouts (or generations, "
         "responses), and quality, correct, answers or partition columns where there are any",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="for evaluation.json and plots")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write evaluation.json and plots to"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
         "--k",
-        type=_numbers,
+        type=integers(1),
         metavar="K,K",
-        help="of pass@k, maj@k and cov@k; default: powers of two up to the smallest group",
+        help="numbers of tries in pass@k, maj@k and cov@k, each at least 1; default: powers of two "
+        "up to the smallest group",
     )
     parser.add_argument(
         "--size",
-        type=int,
+        type=integer(1),
         metavar="K",
-        help="rollouts that distinct_K and utility_K look at; default: the smallest group's",
+        help="number of rollouts that distinct_K and utility_K look at, at least 1; default: the "
+        "size of the smallest group",
     )
     parser.add_argument(
         "--quality-threshold",
-        type=float,
+        type=number(),
         metavar="Q",
-        help="quality from which a rollout counts for effective diversity; default: if correct",
+        help="quality from which a rollout is valid in effective diversity; default: correct "
+        "rollouts are valid, or all where correctness is unknown",
     )
     parser.add_argument(
-        "--patience", type=float, default=0.8, metavar="P", help="of utility_K; default 0.8"
+        "--patience",
+        type=number(0, 1, above=True),
+        default=0.8,
+        metavar="P",
+        help="probability, above 0 and at most 1, that a user asks for another answer in utility_K "
+        "(NoveltyBench); default: 0.8",
     )
     parser.add_argument(
         "--encoder",
         nargs="?",
         const="embeddings",
         metavar="NAME",
-        help="also the Vendi score and cosine distances, by this encoder; default: embeddings",
+        help="sentence encoder that adds the Vendi score and cosine distances; embeddings if no "
+        "NAME is given; default: leave them out",
     )
     parser.add_argument(
-        "--vendi-order", type=float, default=1.0, metavar="Q", help="default 1; inf is allowed"
+        "--vendi-order",
+        type=number(0, infinite=True),
+        default=1.0,
+        metavar="Q",
+        help="order of the Vendi score, from 0 to inf; default: 1",
     )
     parser.add_argument(
-        "--repartition", action="store_true", help="judge records that carry a partition too"
+        "--repartition",
+        action="store_true",
+        help="partition all records, also those that have a partition",
     )
+    add_settings(parser, server=False)
 
 
-def evaluate(given: argparse.Namespace, settings: "Settings") -> int:
+def run(arguments: argparse.Namespace) -> int:
     from darling_service.evaluation.command import Request, evaluate
 
-    if len(given.files) > 2:
-        raise ValueError(f"{len(given.files)} files; give one, or two to compare")
-    request = Request(
-        files=given.files,
-        ks=given.k,
-        size=given.size,
-        quality_threshold=given.quality_threshold,
-        patience=given.patience,
-        encoder=given.encoder,
-        vendi_order=given.vendi_order,
-        repartition=given.repartition,
-    )
+    if len(arguments.files) > 2:
+        raise ValueError(f"{len(arguments.files)} files; give one, or two to compare")
+    settings = read_settings(arguments)
     # NoveltyBench's classes are by first exemplar, and its figures are what people compare with.
-    chosen = settings if settings.linkage else settings.model_copy(update={"linkage": "greedy"})
-    evaluate(request, chosen, given.out, given.json)
+    if settings.linkage is None:
+        settings = settings.model_copy(update={"linkage": "greedy"})
+    request = Request(
+        files=arguments.files,
+        ks=arguments.k,
+        size=arguments.size,
+        quality_threshold=arguments.quality_threshold,
+        patience=arguments.patience,
+        encoder=arguments.encoder,
+        vendi_order=arguments.vendi_order,
+        repartition=arguments.repartition,
+    )
+    evaluate(request, settings, arguments.out, arguments.json)
     return 0
-
-
-def _numbers(given: str) -> list[int]:
-    numbers = [int(part) for part in given.split(",")]
-    if min(numbers) < 1:
-        raise argparse.ArgumentTypeError("k is at least 1")
-    return numbers

@@ -1,1 +1,1 @@
-"""Model serving: the models of this process, their queue, batches and caches."""
+"""Model serving: the models of this process, the fair queue, batches and caches."""

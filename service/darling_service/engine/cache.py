@@ -1,13 +1,14 @@
-"""Results of model units seen before, bounded in bytes, least recently used out first."""
+"""Results of earlier model units, bounded in bytes; the least recently used are dropped first."""
 
 from cachetools import LRUCache
 from darling_models.protocol import Result
 
-ENTRY_BYTES = 300  # key, dict slots and object headers around one result
+ENTRY_BYTES = 300
+"""Bytes that an entry takes beside its result: key, slots of the dict, object headers."""
 
 
 class ResultCache:
-    """Keys must carry the model's fingerprint; values are never changed after they are put."""
+    """Keys must contain the model's fingerprint; results must not change after they are put."""
 
     def __init__(self, max_bytes: int) -> None:
         self._entries: LRUCache[bytes, Result] = LRUCache(max_bytes, getsizeof=_size)

@@ -1,9 +1,7 @@
 """The batching engine: units of many requests through one model, off the event loop.
 
-One thread runs the model. Groups wait in line, first come first served; a batch takes units from
-the front until its token budget is used. A group that has had its turn (`TURN_BATCHES` batches'
-worth) goes to the back of the line, so that a giant delays each of the others by one turn at most.
-Equal units of different requests run once. A unit whose callers have all gone is dropped.
+One thread runs the model, batch by batch, in the order of the fair queue (`queue`). Equal units of
+different requests run once. A unit whose callers have all gone is dropped.
 
 Everything but the two executor calls happens on the event loop, so there are no locks.
 """
@@ -11,11 +9,9 @@ Everything but the two executor calls happens on the event loop, so there are no
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 from darling_models.options import ModelUnavailable
@@ -32,6 +28,8 @@ from darling_models.protocol import (
 )
 
 from darling_service.engine.cache import ResultCache
+from darling_service.engine.job import Job, Verdict, Work
+from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.telemetry import Telemetry
@@ -39,54 +37,16 @@ from darling_service.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_FAILURE_S = 5.0
-TURN_BATCHES = 4
+"""Seconds that a caller is told to wait after the model has failed: as long as a remote host that
+failed rests before it is asked again."""
+RETRY_AFTER_STOP_S = 1.0
+"""Seconds that a caller is told to wait when this process stops; another replica answers sooner."""
+INITIAL_TOKENS_PER_SECOND = 5_000.0
+"""Assumed speed of the model until batches have been timed: the embedded default on two cores."""
+SPEED_SMOOTHING = 0.1
+"""Weight of the newest batch in the running mean of the model's speed."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
-
-
-@dataclass(slots=True)
-class Work:
-    """A unit in the queue or in the model, shared by every job that waits for it."""
-
-    unit: Unit
-    done: asyncio.Future[Result]
-    waiters: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The pairs of one group, and what their answer needs from the model."""
-
-    prompt: str
-    texts: Sequence[str]
-    pairs: IntArray
-    known: dict[bytes, Result]
-    missing: dict[bytes, Unit]
-    cached_pairs: int
-
-    @property
-    def tokens(self) -> int:
-        return sum(unit.tokens for unit in self.missing.values())
-
-
-@dataclass(slots=True)
-class Turn:
-    """A group's work in line."""
-
-    works: deque[Work]
-    spent: int = 0
-    """Tokens it has taken since it last came to the front."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    probabilities: FloatArray
-    """P(equivalent) of the job's pairs, shape (m,)."""
-    cosines: FloatArray | None
-    """Of the same pairs, where they are wanted."""
-    fresh: Sequence[Result]
-    """What the model was asked for: it was in no cache."""
-    shared: int = 0
-    """Units found in the shared cache."""
+"""Prompt, texts and pairs of the question that tells whether the model answers."""
 
 
 class Engine:
@@ -106,12 +66,11 @@ class Engine:
         self._cache = cache
         self._shared = shared if isinstance(classifier, Pairwise) else None
         self._telemetry = telemetry
-        self._max_batch_tokens = max_batch_tokens
         self._max_queue_tokens = max_queue_tokens
         self._fingerprint = f"{classifier.info.id}@{classifier.info.revision}:".encode()
         self._reserved = 0
-        self._tokens_per_second = 5_000.0  # until batches have been timed
-        self._line: deque[Turn] = deque()
+        self._tokens_per_second = INITIAL_TOKENS_PER_SECOND
+        self._queue: FairQueue[Work] = FairQueue(max_batch_tokens)
         self._work: dict[bytes, Work] = {}
         self._wake = asyncio.Event()
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -127,7 +86,9 @@ class Engine:
             self._dispatcher.cancel()
             await asyncio.gather(self._dispatcher, return_exceptions=True)
         for work in list(self._work.values()):
-            self._fail(work, Unavailable("the service is stopping", retry_after_s=1))
+            self._fail(
+                work, Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+            )
         self._model.shutdown(wait=False)
         self._compare.shutdown(wait=False)
 
@@ -145,7 +106,7 @@ class Engine:
         return self.healthy
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
-        """What `judge` will need for these pairs; no model runs."""
+        """The job that `judge` takes for these pairs, shape (m, 2); no model runs."""
         plan = self.classifier.plan(prompt, texts, pairs)
         known: dict[bytes, Result] = {}
         missing: dict[bytes, Unit] = {}
@@ -160,17 +121,18 @@ class Engine:
 
     @contextmanager
     def reserve(self, tokens: int) -> Iterator[None]:
-        """Room in the queue for a whole request, or `Overloaded` before any of it is run.
+        """Reserves room in the queue for a whole request of `tokens`.
 
-        A request bigger than the queue is let in when nothing else waits, so that none is refused
-        for ever.
+        Raises `Overloaded` before any of the request is run. A request bigger than the queue is let
+        in when nothing else waits, so that none is refused for ever.
         """
         if self._reserved and self._reserved + tokens > self._max_queue_tokens:
             self._telemetry.refused.inc()
             wait = self._reserved / self._tokens_per_second
             raise Overloaded(
-                f"{self._reserved} tokens wait for the model and max_queue_tokens is "
-                f"{self._max_queue_tokens}; send this again later, or smaller",
+                f"the queue is full: {self._reserved} tokens wait for the model and "
+                f"max_queue_tokens is {self._max_queue_tokens}; send the request again later, or "
+                "in smaller parts",
                 retry_after_s=wait,
             )
         self._reserve(tokens)
@@ -180,17 +142,16 @@ class Engine:
             self._reserve(-tokens)
 
     async def judge(self, job: Job, with_cosines: bool = False) -> Verdict:
-        """The job's probabilities. Raises `Unavailable` if the model fails on its units.
+        """The job's verdict. Raises `Unavailable` if the model fails on one of its units.
 
-        `with_cosines` takes a classifier that is an `Embedder`.
+        `with_cosines` needs a classifier that is an `Embedder`.
         """
-        shared = await self._found_elsewhere(job)
+        shared = await self._from_shared_cache(job)
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
         works = [self._join(unit) for unit in missing.values()]
-        # A work with other waiters already stands in line.
-        if own := deque(work for work in works if work.waiters == 1):
-            self._line.append(Turn(own))
-            self._wake.set()
+        # Work with other waiters is in the queue already.
+        self._queue.add(work for work in works if work.waiters == 1)
+        self._wake.set()
         try:
             fresh = [await asyncio.shield(work.done) for work in works]
         finally:
@@ -205,21 +166,21 @@ class Engine:
     def _answers(
         self, job: Job, results: Mapping[bytes, Result], with_cosines: bool
     ) -> tuple[FloatArray, FloatArray | None]:
-        found = self.classifier.probabilities(job.prompt, job.texts, job.pairs, results)
+        probabilities = self.classifier.probabilities(job.prompt, job.texts, job.pairs, results)
         if not with_cosines:
-            return found, None
+            return probabilities, None
         assert isinstance(self.classifier, Embedder), "the rule was checked against the model"
-        return found, self.classifier.cosines(job.texts, job.pairs, results)
+        return probabilities, self.classifier.cosines(job.texts, job.pairs, results)
 
-    async def _found_elsewhere(self, job: Job) -> dict[bytes, Result]:
+    async def _from_shared_cache(self, job: Job) -> dict[bytes, Result]:
         """Results of the job's missing units that another replica has left in the shared cache."""
         if self._shared is None:
             return {}
-        found = await self._shared.get([self._fingerprint + key for key in job.missing])
-        for key, result in found.items():
+        results = await self._shared.get([self._fingerprint + key for key in job.missing])
+        for key, result in results.items():
             self._cache.put(key, result)
         start = len(self._fingerprint)
-        return {key[start:]: result for key, result in found.items()}
+        return {key[start:]: result for key, result in results.items()}
 
     def _reserve(self, tokens: int) -> None:
         self._reserved += tokens
@@ -229,7 +190,7 @@ class Engine:
         work = self._work.get(unit.key)
         if work is None or work.waiters == 0:
             work = Work(unit, asyncio.get_running_loop().create_future())
-            # A failure is told to the waiters; with none left there is nobody to tell.
+            # The waiters get a failure; with none left, asyncio must not complain that nobody did.
             work.done.add_done_callback(lambda future: future.cancelled() or future.exception())
             self._work[unit.key] = work
         work.waiters += 1
@@ -237,40 +198,20 @@ class Engine:
 
     async def _dispatch(self) -> None:
         while True:
-            if not (batch := self._next_batch()):
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            await self._run(batch)
-
-    def _next_batch(self) -> list[Work]:
-        batch: list[Work] = []
-        room = self._max_batch_tokens
-        while self._line:
-            turn = self._line[0]
-            if not turn.works:
-                self._line.popleft()
-                continue
-            work = turn.works[0]
-            if work.waiters == 0:
+            batch = self._queue.next_batch()
+            for work in batch.dropped:
                 self._telemetry.dropped.inc()
                 self._forget(work)
-                turn.works.popleft()
-                continue
-            if batch and work.unit.tokens > room:
-                break
-            batch.append(turn.works.popleft())
-            room -= work.unit.tokens
-            turn.spent += work.unit.tokens
-            if turn.spent >= TURN_BATCHES * self._max_batch_tokens:
-                turn.spent = 0
-                self._line.rotate(-1)
-        return batch
+            if batch.works:
+                await self._run(batch.works)
+            else:
+                self._wake.clear()
+                await self._wake.wait()
 
     async def _run(self, batch: Sequence[Work]) -> None:
-        """One pass of the model; if it raises, each unit alone, so that only the bad ones fail.
+        """Runs the model once; if it raises, on each unit alone, so that only the bad ones fail.
 
-        `ModelUnavailable` is not about any unit: it fails them all at once.
+        `ModelUnavailable` does not depend on the units: it fails them all at once.
         """
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
@@ -282,7 +223,8 @@ class Engine:
             log.warning("the model is unavailable: %s", error)
             self.healthy = False
             problem = Unavailable(
-                "the model cannot be reached or makes no sense; see the service's log",
+                "the model server is unreachable or returned an unreadable answer; send the "
+                "request again later (the service's log has the cause)",
                 retry_after_s=RETRY_AFTER_FAILURE_S,
             )
             for work in batch:
@@ -300,7 +242,8 @@ class Engine:
             self._fail(
                 batch[0],
                 Unavailable(
-                    "the model failed on this request; see the service's log",
+                    "the model failed on this request; send it again later (the service's log has "
+                    "the cause)",
                     retry_after_s=RETRY_AFTER_FAILURE_S,
                 ),
             )
@@ -327,5 +270,5 @@ class Engine:
     def _observe(self, tokens: int, seconds: float) -> None:
         self._telemetry.batch_tokens.observe(tokens)
         self._telemetry.batch_seconds.observe(seconds)
-        rate = tokens / max(seconds, 1e-6)
-        self._tokens_per_second += 0.1 * (rate - self._tokens_per_second)
+        speed = tokens / max(seconds, 1e-6)
+        self._tokens_per_second += SPEED_SMOOTHING * (speed - self._tokens_per_second)

@@ -17,10 +17,11 @@ from darling_service.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_LOADING_S = 2.0
+"""Seconds that a caller is told to wait while the models load, which takes a few seconds."""
 
 
 class Engines:
-    """The default model and the lexical baselines, by name."""
+    """An engine for the default model and for each lexical baseline, by name."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings = settings
@@ -50,13 +51,16 @@ class Engines:
             await engine.start()
             self._engines[name] = engine
         if not await self._engines[default].probe():
-            raise ModelError(f"the model {default!r} loaded but fails; see the log above")
+            raise ModelError(
+                f"the model {default!r} has been loaded but does not answer; the log above has the "
+                "cause"
+            )
         self._warm = True
         info = self._engines[default].classifier.info
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
 
     async def ready(self) -> bool:
-        """Whether the default model answers; once it has failed, it is asked again."""
+        """Whether the default model answers. After it has failed, each call asks it once more."""
         if not self._warm:
             return False
         engine = self._engines[self._settings.model]
@@ -76,8 +80,8 @@ class Engines:
         self._require_warm()
         engine = self._engines.get(self._settings.model if name is None else name)
         if engine is None:
-            known = ", ".join(self._engines)
-            raise Invalid([FieldError(("model",), f"no model {name!r}; one of: {known}")])
+            message = f"there is no model {name!r}; choose one of {', '.join(self._engines)}"
+            raise Invalid([FieldError(("model",), message)])
         return engine
 
     def infos(self) -> list[ModelInfo]:

@@ -1,9 +1,9 @@
-"""The second level of the cache: pair results that replicas share through Redis.
+"""The second level of the cache: results of pairs, which replicas share through Redis.
 
-Only pairs: they are what is dear (a cross-encoder, a remote model, a judge), thirteen bytes each.
-Redis is a help and never a need: a look-up takes `READ_S` at most, and after a failure Redis is
-left alone for `REST_S`; results are written in the background, and dropped when they cannot be.
-What is read is checked for its form; whoever can write to that Redis can still change rewards.
+Only results of pairs are shared: they are expensive (a cross-encoder, a remote model, an LLM judge)
+and take thirteen bytes each. The service never depends on Redis: a look-up takes `READ_S` at most,
+after a failure Redis is left alone for `REST_S`, and results are written in the background or
+dropped. Values are checked for their form, but whoever can write to that Redis can change rewards.
 """
 
 import asyncio
@@ -19,37 +19,44 @@ from darling_models.pairs import PairResult
 log = logging.getLogger(__name__)
 
 READ_S = 0.1
+"""Seconds by which a look-up may delay a request."""
 WRITE_S = 1.0
+"""Seconds that a write may take; it runs in the background."""
 REST_S = 5.0
-KEEP_S = 7 * 24 * 3600
+"""Seconds without a look-up or write after Redis has failed."""
+TTL_S = 7 * 24 * 3600
+"""Seconds that a result is kept: a week."""
 MAX_WAITING = 20_000
-"""Results that wait to be written; more are dropped."""
+"""Results that may wait to be written; more are dropped."""
 PREFIX = b"darling:"
+"""Start of our keys, so that the Redis may hold other things."""
 PACKED = struct.Struct("<dI?")
-"""Probability, tokens, truncated."""
+"""A result in thirteen bytes: probability, tokens, truncated."""
 
 
 class SharedCache:
-    """For one event loop. Keys must carry the model's fingerprint."""
+    """A Redis client for one event loop. Keys must contain the model's fingerprint."""
 
     def __init__(self, url: str) -> None:
-        """Raises `ModelError` without the package or with a URL that is none. Does not connect."""
+        """Does not connect. Raises `ModelError` if redis is not installed or the URL is wrong."""
         try:
             from redis.asyncio import Redis
         except ImportError as error:
             raise ModelError(
-                "cache_url needs redis; pip install 'darling-reward[redis]'"
+                "cache_url needs the package redis; pip install 'darling-reward[redis]'"
             ) from error
         try:
             self._redis: Any = Redis.from_url(url, socket_connect_timeout=READ_S)
         except ValueError as error:
-            raise ModelError(f"cache_url is no Redis URL: {error}") from error
+            raise ModelError(
+                f"cache_url is not a Redis URL ({error}); write it as redis://HOST:PORT/DB"
+            ) from error
         self._waiting: dict[bytes, bytes] = {}
         self._writing: asyncio.Task[None] | None = None
         self._resting_until = 0.0
 
     async def get(self, keys: Sequence[bytes]) -> dict[bytes, PairResult]:
-        """What is known of these keys; nothing when Redis cannot tell in time."""
+        """The results of those keys that Redis has; empty if it does not answer in time."""
         if not keys or self._resting():
             return {}
         try:
@@ -58,11 +65,11 @@ class SharedCache:
         except Exception as error:
             self._rest(error)
             return {}
-        found = {key: _read(value) for key, value in zip(keys, values, strict=True)}
-        return {key: result for key, result in found.items() if result is not None}
+        results = {key: _read(value) for key, value in zip(keys, values, strict=True)}
+        return {key: result for key, result in results.items() if result is not None}
 
     def put(self, key: bytes, result: PairResult) -> None:
-        """Writes it soon, or never."""
+        """Writes the result soon, or drops it."""
         if self._resting() or len(self._waiting) >= MAX_WAITING:
             return
         packed = PACKED.pack(result.probability, result.tokens, result.truncated)
@@ -71,7 +78,7 @@ class SharedCache:
             self._writing = asyncio.create_task(self._write())
 
     async def close(self) -> None:
-        """Once what waits has been written, or given up."""
+        """Closes the connection once the waiting results are written or dropped."""
         if self._writing is not None:
             await self._writing
         await self._redis.aclose()
@@ -82,7 +89,7 @@ class SharedCache:
             try:
                 async with asyncio.timeout(WRITE_S), self._redis.pipeline(False) as pipe:
                     for key, packed in batch.items():
-                        pipe.set(key, packed, ex=KEEP_S)
+                        pipe.set(key, packed, ex=TTL_S)
                     await pipe.execute()
             except Exception as error:
                 self._waiting.clear()

@@ -1,7 +1,7 @@
-"""`darling-reward evaluate`: what a file of rollouts is worth, and whether another is better."""
+"""`darling-reward evaluate`: measures a file of rollouts, and tells whether another is better."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,70 +14,79 @@ from darling_service.evaluation.report import Report, Run, report
 from darling_service.settings import Settings
 
 MAX_TRIES = 1024
+"""Largest k of pass@k by default: powers of two up to it give a curve of eleven points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command was asked for; None: chosen from the data."""
+    """The arguments of the command; None: chosen from the data."""
 
     files: Sequence[Path]
     ks: Sequence[int] | None = None
+    """Numbers of tries in pass@k and its kin."""
     size: int | None = None
+    """Rollouts that distinct_k and utility_k look at."""
     quality_threshold: float | None = None
+    """Quality from which a rollout is valid; None: `correct` decides, else all are valid."""
     patience: float = 0.8
     encoder: str | None = None
     """A sentence encoder, such as `embeddings`, for the Vendi score and cosine distances."""
     vendi_order: float = 1.0
     repartition: bool = False
-    """Judge records that carry a partition all the same."""
+    """Partition all records, also those that have a partition."""
 
 
 def evaluate(request: Request, settings: Settings, out: Path | None, as_json: bool) -> None:
     """Prints the figures; writes them and the plots into `out`.
 
-    Raises `ValueError` if a file cannot be read as records, `ModelError` if the model fails.
+    Raises `ValueError` if a file cannot be read as records or does not hold what the request needs,
+    `ModelError` if the model fails.
     """
-    found = _evaluate(request, settings)
-    document = json.dumps(found.as_dict(), indent=2)
-    print(document if as_json else found.table())
+    figures = _evaluate(request, settings)
+    document = json.dumps(figures.as_dict(), indent=2)
+    print(document if as_json else figures.table())
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "evaluation.json").write_text(document + "\n")
-        draw(out, found)
+        draw(out, figures)
 
 
 def _evaluate(request: Request, settings: Settings) -> Report:
-    loaded = {path: read(path) for path in request.files}
-    everything = [record for records in loaded.values() for record in records]
-    choices = _choices(request, everything)
+    files = {path: read(path) for path in request.files}
+    if request.quality_threshold is not None:
+        _require_quality(files)
+    choices = _choices(request, [record for records in files.values() for record in records])
     runs = []
     notes = [f"the first {choices.size} rollouts of each record count for *_{choices.size}"]
-    for path, records in loaded.items():
-        given, judged = _partitions(records, settings, request.repartition)
-        where = f"{judged} of {len(records)} records of {path.name}"
-        notes.append(f"{where} partitioned by {settings.model}, the rest as they came")
+    for path, records in files.items():
+        classes, partitioned = _partitions(records, settings, request.repartition)
+        share = f"{partitioned} of {len(records)} records of {path.name}"
+        notes.append(f"{share} partitioned by {settings.model}, the others had a partition")
         cosines = (
             [None] * len(records)
             if request.encoder is None
             else similarities(records, request.encoder, settings)
         )
         rows = [
-            measure(record, classes, similarity, choices)
-            for record, classes, similarity in zip(records, given, cosines, strict=True)
+            measure(record, partition, similarity, choices)
+            for record, partition, similarity in zip(records, classes, cosines, strict=True)
         ]
         runs.append(Run(path.stem, [record.prompt for record in records], rows))
     return report(runs, notes)
 
 
 def _choices(request: Request, records: Sequence[Record]) -> Choices:
-    fewest = min(len(record.texts) for record in records)
-    size = request.size or fewest
-    if size > fewest:
-        raise ValueError(f"--size {size}, but a record has only {fewest} rollouts; ask for fewer")
-    doubled = [2**k for k in range(MAX_TRIES.bit_length()) if 2**k <= fewest]
+    smallest = min(len(record.texts) for record in records)
+    size = smallest if request.size is None else request.size
+    if not 1 <= size <= smallest:
+        raise ValueError(
+            f"--size is {size}, and the smallest record has {smallest} rollouts; choose a size "
+            f"from 1 to {smallest}"
+        )
+    powers_of_two = [2**k for k in range(MAX_TRIES.bit_length()) if 2**k <= smallest]
     return Choices(
         size=size,
-        ks=sorted(request.ks or doubled),
+        ks=sorted(request.ks or powers_of_two),
         threshold=request.quality_threshold,
         patience=request.patience,
         vendi_order=request.vendi_order,
@@ -85,13 +94,24 @@ def _choices(request: Request, records: Sequence[Record]) -> Choices:
     )
 
 
+def _require_quality(files: Mapping[Path, Sequence[Record]]) -> None:
+    for path, records in files.items():
+        for number, record in enumerate(records, start=1):
+            if record.quality is None:
+                raise ValueError(
+                    "--quality-threshold needs the quality of every rollout, and record "
+                    f"{number} of {path} has none; add it, or leave the flag out"
+                )
+
+
 def _partitions(
-    records: Sequence[Record], settings: Settings, again: bool
+    records: Sequence[Record], settings: Settings, repartition: bool
 ) -> tuple[list[list[int]], int]:
-    """Each record's classes, and how many records were judged for them."""
-    todo = [k for k, record in enumerate(records) if again or record.partition is None]
-    found = [record.partition or [] for record in records]
+    """The classes of each record's rollouts, and the number of records that a model partitioned."""
+    todo = [k for k, record in enumerate(records) if repartition or record.partition is None]
+    classes = [record.partition or [] for record in records]
     if todo:
-        for k, classes in zip(todo, partitions([records[k] for k in todo], settings), strict=True):
-            found[k] = classes
-    return found, len(todo)
+        fresh = partitions([records[k] for k in todo], settings)
+        for k, partition in zip(todo, fresh, strict=True):
+            classes[k] = partition
+    return classes, len(todo)

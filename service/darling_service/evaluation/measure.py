@@ -1,4 +1,4 @@
-"""The figures of one record, by name; NaN where it does not give what a figure needs."""
+"""The figures of one record, by name; NaN where the record lacks what a figure needs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,27 +11,35 @@ from darling_service.evaluation.records import Record
 from darling_service.rewards.exact import FloatArray
 
 NGRAMS = (1, 2, 4)
+"""Sizes n of distinct-n: words, pairs of words as in its paper, and 4-grams as in DARLING."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What is measured the same way on every record."""
+    """Parameters of the figures, the same for every record."""
 
     size: int
-    """Rollouts that `distinct_k`, `utility_k` and the like look at: the first so many."""
+    """Number of rollouts, from the first, that `distinct_k` and `utility_k` look at."""
     ks: Sequence[int]
-    """For pass@k and its kin."""
+    """Numbers of tries in pass@k and its kin, ascending."""
     threshold: float | None
-    """Quality from which a rollout is valid; None: `correct` decides, else all are."""
+    """Quality from which a rollout is valid; None: `correct` decides, else all are valid."""
     patience: float
+    """Chance that a user who has seen an answer asks for another, in `utility_k`."""
     vendi_order: float
+    """Order q of the Vendi score."""
     vocabulary: int
+    """Number of distinct words in all files, for expectation-adjusted distinct."""
 
 
 def measure(
     record: Record, partition: Sequence[int], similarity: FloatArray | None, choices: Choices
 ) -> dict[str, float]:
-    """`partition` (n,) of the record's rollouts; `similarity` (n, n) cosines where wanted."""
+    """The record's figures by name.
+
+    `partition` (n,) holds the class of each rollout, `similarity` (n, n) the cosines of the
+    rollouts, or None to leave out what needs them.
+    """
     values = {
         **_success(record, partition, choices),
         **_variety(record, partition, choices),

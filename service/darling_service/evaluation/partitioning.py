@@ -1,4 +1,4 @@
-"""Records through the service's own pipeline: their classes, and cosines of their embeddings."""
+"""The classes of records, and cosines of their embeddings, from the service's own pipeline."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,28 +16,31 @@ from darling_service.schemas.responses import PartitionedGroup
 from darling_service.settings import Settings
 
 WINDOW = 32
-"""Records in flight at a time: enough to fill batches."""
+"""Records in flight at a time: enough to fill the model's batches."""
 
 
 def partitions(records: Sequence[Record], settings: Settings) -> list[list[int]]:
-    """Classes of each record's rollouts. Raises `ModelError` or `ValueError`."""
-    return [group.partition for group in asyncio.run(_judge(records, settings, False))]
+    """The class of each rollout, record by record. Raises `ModelError` or `ValueError`."""
+    return [group.partition for group in asyncio.run(_partition(records, settings, False))]
 
 
 def similarities(records: Sequence[Record], encoder: str, settings: Settings) -> list[FloatArray]:
-    """(n, n) cosines of each record's rollouts by a sentence encoder, as of `--model`."""
-    chosen = settings.model_copy(update={"model": encoder, "threshold": None, "linkage": None})
-    groups = asyncio.run(_judge(records, chosen, True))
-    found = []
+    """Cosines (n, n) of each record's rollouts, by an encoder named as for `--model`.
+
+    Raises `ModelError` or `ValueError`.
+    """
+    changes = {"model": encoder, "threshold": None, "linkage": None}
+    groups = asyncio.run(_partition(records, settings.model_copy(update=changes), True))
+    matrices = []
     for group in groups:
-        assert group.probabilities is not None, "they were asked for"
+        assert group.probabilities is not None, "the request wants them"
         cosines = 2.0 * np.asarray(group.probabilities, dtype=np.float64) - 1.0
         np.fill_diagonal(cosines, 1.0)
-        found.append(cosines)
-    return found
+        matrices.append(cosines)
+    return matrices
 
 
-async def _judge(
+async def _partition(
     records: Sequence[Record], settings: Settings, with_probabilities: bool
 ) -> list[PartitionedGroup]:
     pipeline = Pipeline(settings.unbounded())
@@ -45,7 +48,7 @@ async def _judge(
     room = asyncio.Semaphore(WINDOW)
     with progress(total=len(records), unit="group") as bar:
 
-        async def judged(record: Record) -> PartitionedGroup:
+        async def partition(record: Record) -> PartitionedGroup:
             request = PartitionRequest(
                 groups=[PromptGroup(prompt=record.prompt, rollouts=list(record.texts))],
                 partition=PartitionOptions(linkage=settings.linkage),
@@ -58,7 +61,7 @@ async def _judge(
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(judged(record)) for record in records]
+                running = [tasks.create_task(partition(record)) for record in records]
         except* Problem as problems:
             raise ModelError(str(problems.exceptions[0])) from None
         finally:

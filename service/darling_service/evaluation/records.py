@@ -1,9 +1,9 @@
-"""Files of rollout groups, in the spellings that trainers and benchmarks write.
+"""Files of rollout groups, with the field names that trainers and benchmarks use.
 
-One JSON object a line. Rollouts stand in `rollouts`, `generations` or `responses` (texts, or
-objects as in /v1/rewards); beside them columns of one number each: `quality` (or
-`reward_model_scores`), `correct`, `answers`; and `partition` with `generation_scores` from
-NoveltyBench, taken as given.
+Each line is a JSON object. Its rollouts are in `rollouts`, `generations` or `responses` (texts, or
+objects as in /v1/rewards). Columns with one value per rollout may stand beside them: `quality` (or
+`reward_model_scores`), `correct`, `answers`, and NoveltyBench's `partition` and
+`generation_scores`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ REFERENCES = ("reference", "ground_truth")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One prompt's rollouts and what is known of each; a column is None where it is not given."""
+    """One prompt's rollouts and their columns; a column is None where a value is missing."""
 
     prompt: str
     texts: list[str]
@@ -32,31 +32,31 @@ class Record:
     answers: list[str] | None
     partition: list[int] | None
     generation_scores: list[float] | None
-    """Quality of the first rollout of each class, 0 for repeats: NoveltyBench's."""
+    """NoveltyBench's scores: the quality of the first rollout of each class, 0 for repeats."""
 
 
 def read(path: Path) -> list[Record]:
-    """Raises `ValueError` naming the line and the field."""
+    """The records of a file. Raises `ValueError` naming the line and the field."""
     rows = read_rows(path)
     if not rows:
-        raise ValueError(f"{path} holds no line")
-    found = []
+        raise ValueError(f"{path} is empty; write one record per line")
+    records = []
     for number, row in enumerate(rows, start=1):
         try:
-            found.append(_record(row))
+            records.append(_record(row))
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}, line {number}: {error}") from None
-    return found
+    return records
 
 
 def _record(row: Mapping[str, Any]) -> Record:
     rollouts = _first(row, TEXTS)
     if not isinstance(rollouts, list) or not rollouts:
-        raise ValueError(f"a list of rollouts is needed, in one of {', '.join(TEXTS)}")
+        raise ValueError(f"has no list of rollouts; add one in one of {', '.join(TEXTS)}")
     n = len(rollouts)
     objects = [r if isinstance(r, dict) else {"text": r} for r in rollouts]
     if not all(isinstance(r.get("text"), str) for r in objects):
-        raise ValueError("a rollout is a text, or an object with a text")
+        raise ValueError("has a rollout that is neither a text nor an object with a text")
     prompt = _first(row, PROMPTS)
     answers = _column(row, objects, ("answers",), "answer", n)
     correct = _column(row, objects, ("correct",), "correct", n)
@@ -85,7 +85,7 @@ def _column(
     own: str,
     n: int,
 ) -> list[Any] | None:
-    """A column of the row, or that field of every rollout."""
+    """A column of the row, or the field `own` of every rollout; None if a value is missing."""
     column = _first(row, names)
     if column is None:
         values = [rollout.get(own) for rollout in rollouts]
@@ -96,7 +96,7 @@ def _column(
 
 
 def _numbers(column: list[Any] | None) -> list[float] | None:
-    """Reward models of the published maths files gave each score in a list of one."""
+    """Numbers as floats. The published maths files hold each score in a list of one."""
     if column is None:
         return None
     return [float(v[0] if isinstance(v, list) and len(v) == 1 else v) for v in column]
@@ -107,7 +107,7 @@ def _partition(column: list[Any] | None) -> list[int] | None:
 
 
 def _prompt(prompt: Any) -> str:
-    """A text, or messages joined as the service joins them."""
+    """The prompt as one text; messages are joined as the service joins them."""
     if isinstance(prompt, str):
         return prompt
     if len(prompt) == 1:

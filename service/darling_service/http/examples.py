@@ -1,4 +1,4 @@
-"""The worked examples of the OpenAPI document; a test sends each one and compares the answer.
+"""Worked examples of the OpenAPI document; a test sends each one and compares the answer.
 
 Probabilities have two digits: the third may be another on another processor.
 """
@@ -22,18 +22,18 @@ GROUP: dict[str, Any] = {
 }
 REWARD_REQUESTS: dict[str, Any] = {
     "one group": {"groups": [GROUP]},
-    "with advantages, only good rollouts counted": {
+    "advantages, with diversity counted among good rollouts only": {
         "groups": [GROUP],
         "reward": {"among": "quality", "min_quality": 0.75, "advantage": "centered"},
         "run": {"name": "exp-7", "step": 120},
     },
-    "the published reward code, exactly": {
+    "the same rewards as the published code": {
         "groups": [GROUP],
         "reward": {"parity": "darling"},
     },
 }
 ROLLOUT_REQUESTS: dict[str, Any] = {
-    "the last of its group": {
+    "the only rollout of its group": {
         "run": "exp-7",
         "group_id": "capital-1",
         "member_id": 0,
@@ -44,7 +44,7 @@ ROLLOUT_REQUESTS: dict[str, Any] = {
     }
 }
 PARTITION_REQUESTS: dict[str, Any] = {
-    "with probabilities": {
+    "a group with its probabilities": {
         "groups": [{"prompt": "Name a colour.", "rollouts": ["Blue.", "blue", "Red."]}],
         "partition": {"linkage": "average"},
         "return_probabilities": True,
@@ -64,7 +64,7 @@ PREFERENCE_REQUESTS: dict[str, Any] = {
     }
 }
 EQUIVALENCE_REQUESTS: dict[str, Any] = {
-    "two answers": {
+    "one pair of texts": {
         "pairs": [
             {
                 "prompt": "What is the capital of France?",

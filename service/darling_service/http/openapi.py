@@ -1,4 +1,7 @@
-"""OpenAPI for routes that read their own bodies: schemas, worked examples and problem answers."""
+"""The OpenAPI document: schemas of request bodies, worked examples, and the shape of problems.
+
+The routes read their bodies themselves, so FastAPI does not know their schemas.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 _bodies: dict[str, type[BaseModel]] = {}
-"""The schemas of all request bodies, by name."""
+"""Schemas of all request bodies, by name; `accepts` adds them."""
 REFERENCE = "#/components/schemas/{model}"
 PROBLEM = {
-    "description": "A problem (RFC 9457): what is wrong, where, and what to do.",
+    "description": "A problem (RFC 9457) that says what is wrong, where, and what to do.",
     "content": {
         "application/problem+json": {
             "schema": {
@@ -49,12 +52,12 @@ def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, A
 
 def answers(example: Any) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: an example of its answer, and the shape of every problem."""
-    good = {"description": "OK", "content": {"application/json": {"example": example}}}
-    return {200: good, "4XX": PROBLEM, "5XX": PROBLEM}
+    success = {"description": "The answer.", "content": {"application/json": {"example": example}}}
+    return {200: success, "4XX": PROBLEM, "5XX": PROBLEM}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The app's OpenAPI document, with the request bodies' schemas, made once."""
+    """The app's OpenAPI document with the schemas of request bodies; it is made once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes

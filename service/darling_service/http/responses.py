@@ -1,4 +1,4 @@
-"""What every route does with a connection: answer in JSON, and give up when the caller goes."""
+"""The two things that every route does: answer in JSON, and give up when the caller has gone."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -16,7 +16,10 @@ def json_answer(content: Any, headers: Mapping[str, str] | None = None) -> Respo
 
 
 async def while_connected(request: Request, answer: Awaitable[Answer]) -> Answer:
-    """The answer, given up when the caller goes, so that its queued work is dropped."""
+    """Awaits `answer`, but cancels it when the caller goes, so that its queued work is dropped.
+
+    Raises `ClientDisconnect` then. The request's body must have been read before.
+    """
     answering = asyncio.ensure_future(answer)
     leaving = asyncio.ensure_future(_disconnected(request))
     try:
@@ -30,6 +33,6 @@ async def while_connected(request: Request, answer: Awaitable[Answer]) -> Answer
 
 
 async def _disconnected(request: Request) -> None:
-    """Returns when the caller closes the connection; its body has been read before."""
+    """Returns when the caller closes the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

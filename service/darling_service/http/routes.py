@@ -1,13 +1,18 @@
-"""The routes: each parses, calls the pipeline and answers."""
+"""The routes of version 1: each reads its body, calls the service and answers."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from darling_service.errors import Unavailable
 from darling_service.http import examples
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
-from darling_service.pipeline import Pipeline
+from darling_service.http.state import Service, service_of
 from darling_service.schemas.requests import (
     EquivalenceRequest,
     PartitionRequest,
@@ -23,108 +28,145 @@ from darling_service.schemas.responses import (
     RolloutAnswer,
 )
 
+RETRY_AFTER_LOADING_S = 1.0
+"""Seconds between two looks at `/health/ready`: models take a few seconds to load."""
+
 router = APIRouter()
+Body = TypeVar("Body", bound=BaseModel)
+Answer = TypeVar("Answer")
+Call = Callable[[Service, Body], Awaitable[Answer]]
 
 
-@router.post(
+def post(
+    path: str,
+    schema: type[Body],
+    answer: Any,
+    *,
+    summary: str,
+    requests: Mapping[str, Any],
+    example: Any,
+) -> Callable[[Call[Body, Answer]], Call[Body, Answer]]:
+    """Registers a function of (service, body) as the route that answers `schema` with `answer`.
+
+    The function's docstring is the route's description.
+    """
+
+    def register(call: Call[Body, Answer]) -> Call[Body, Answer]:
+        async def handle(request: Request) -> Response:
+            service = service_of(request)
+            body = await read_body(request, schema, service.settings.max_body_bytes)
+            return json_answer(await while_connected(request, call(service, body)))
+
+        router.add_api_route(
+            path,
+            handle,
+            methods=["POST"],
+            name=call.__name__,
+            summary=summary,
+            description=inspect.getdoc(call),
+            response_model=answer,
+            responses=answers(example),
+            openapi_extra=accepts(schema, requests),
+        )
+        return call
+
+    return register
+
+
+@post(
     "/v1/rewards",
-    summary="Diversity-scaled rewards",
-    response_model=RewardAnswer,
-    responses=answers(examples.REWARD_ANSWER),
-    openapi_extra=accepts(RewardRequest, examples.REWARD_REQUESTS),
+    RewardRequest,
+    RewardAnswer,
+    summary="Diversity-scaled rewards of whole groups",
+    requests=examples.REWARD_REQUESTS,
+    example=examples.REWARD_ANSWER,
 )
-async def rewards(request: Request) -> Response:
-    """Partitions each group by meaning and returns its quality shaped by diversity."""
-    pipeline = _pipeline(request)
-    body = await read_body(request, RewardRequest, pipeline.settings.max_body_bytes)
-    return json_answer(await while_connected(request, pipeline.rewards(body)))
+async def rewards(service: Service, body: RewardRequest) -> RewardAnswer:
+    """Partitions each group by meaning and returns its rollouts' quality, shaped by diversity."""
+    return await service.pipeline.rewards(body)
 
 
-@router.post(
+@post(
     "/v1/rollouts",
-    summary="One rollout's reward, once its group is there",
-    response_model=RolloutAnswer,
-    responses=answers(examples.ROLLOUT_ANSWER),
-    openapi_extra=accepts(RolloutRequest, examples.ROLLOUT_REQUESTS),
+    RolloutRequest,
+    RolloutAnswer,
+    summary="Cohort endpoint: the reward of one rollout, scored with its group",
+    requests=examples.ROLLOUT_REQUESTS,
+    example=examples.ROLLOUT_ANSWER,
 )
-async def rollouts(request: Request) -> Response:
-    """The cohort door: waits for the siblings, which come in requests of their own."""
-    pipeline = _pipeline(request)
-    body = await read_body(request, RolloutRequest, pipeline.settings.max_body_bytes)
-    return json_answer(await while_connected(request, request.app.state.cohorts.reward(body)))
+async def rollouts(service: Service, body: RolloutRequest) -> RolloutAnswer:
+    """Waits until the group's other rollouts have arrived, each in a request of its own, then
+    answers every request with its own rollout's reward."""
+    return await service.cohorts.reward(body)
 
 
-@router.post(
+@post(
     "/v1/partitions",
-    summary="Partitions by meaning",
-    response_model=PartitionAnswer,
-    responses=answers(examples.PARTITION_ANSWER),
-    openapi_extra=accepts(PartitionRequest, examples.PARTITION_REQUESTS),
+    PartitionRequest,
+    PartitionAnswer,
+    summary="Partitions of groups by meaning",
+    requests=examples.PARTITION_REQUESTS,
+    example=examples.PARTITION_ANSWER,
 )
-async def partitions(request: Request) -> Response:
-    """The same without quality: classes, diversity and, on request, probabilities."""
-    pipeline = _pipeline(request)
-    body = await read_body(request, PartitionRequest, pipeline.settings.max_body_bytes)
-    return json_answer(await while_connected(request, pipeline.partitions(body)))
+async def partitions(service: Service, body: PartitionRequest) -> PartitionAnswer:
+    """Returns the classes and the diversity of each group's rollouts and, on request, the matrix of
+    equivalence probabilities. Needs no quality."""
+    return await service.pipeline.partitions(body)
 
 
-@router.post(
+@post(
     "/v1/preferences",
-    summary="Pairs to prefer, good and distinct over bad and common",
-    response_model=PreferenceAnswer,
-    responses=answers(examples.PREFERENCE_ANSWER),
-    openapi_extra=accepts(PreferenceRequest, examples.PREFERENCE_REQUESTS),
+    PreferenceRequest,
+    PreferenceAnswer,
+    summary="Preference pairs for DPO, by DivPO",
+    requests=examples.PREFERENCE_REQUESTS,
+    example=examples.PREFERENCE_ANSWER,
 )
-async def preferences(request: Request) -> Response:
-    """DivPO: of each group the rollout to prefer and the one to prefer it to, for DPO."""
-    pipeline = _pipeline(request)
-    body = await read_body(request, PreferenceRequest, pipeline.settings.max_body_bytes)
-    return json_answer(await while_connected(request, pipeline.preferences(body)))
+async def preferences(service: Service, body: PreferenceRequest) -> PreferenceAnswer:
+    """Returns two rollouts of each group: the most distinct of the good ones to prefer, and the
+    least distinct of the bad ones to prefer it to (DivPO)."""
+    return await service.pipeline.preferences(body)
 
 
-@router.post(
+@post(
     "/v1/equivalence",
-    summary="Probabilities of pairs",
-    response_model=EquivalenceAnswer,
-    responses=answers(examples.EQUIVALENCE_ANSWER),
-    openapi_extra=accepts(EquivalenceRequest, examples.EQUIVALENCE_REQUESTS),
+    EquivalenceRequest,
+    EquivalenceAnswer,
+    summary="Equivalence probabilities of pairs of texts",
+    requests=examples.EQUIVALENCE_REQUESTS,
+    example=examples.EQUIVALENCE_ANSWER,
 )
-async def equivalence(request: Request) -> Response:
-    """Whether two texts are functionally equivalent; does not depend on their order."""
-    pipeline = _pipeline(request)
-    body = await read_body(request, EquivalenceRequest, pipeline.settings.max_body_bytes)
-    return json_answer(await while_connected(request, pipeline.equivalence(body)))
+async def equivalence(service: Service, body: EquivalenceRequest) -> EquivalenceAnswer:
+    """Returns the probability that the two texts of each pair are functionally equivalent. The
+    order of the two texts does not matter."""
+    return await service.pipeline.equivalence(body)
 
 
 @router.get("/v1/models", summary="Models and limits", responses=answers(examples.MODELS_ANSWER))
 async def models(request: Request) -> Response:
-    """The models a request may name, the default first, and the limits a request must keep."""
-    pipeline = _pipeline(request)
-    listed = [info.as_dict() for info in pipeline.models()]
-    return json_answer({"models": listed, "limits": pipeline.settings.limits()})
+    """Lists the models that a request may name, the default first, and the limits on a request."""
+    service = service_of(request)
+    infos = [info.as_dict() for info in service.pipeline.models()]
+    return json_answer({"models": infos, "limits": service.settings.limits()})
 
 
 @router.get("/health/live", summary="Liveness", responses=answers({"status": "live"}))
 async def live() -> Response:
-    """200 while the process answers at all."""
+    """Answers 200 as long as the process runs."""
     return json_answer({"status": "live"})
 
 
 @router.get("/health/ready", summary="Readiness", responses=answers({"status": "ready"}))
 async def ready(request: Request) -> Response:
-    """200 once the model has answered a warm-up; 503 while it loads, fails or drains."""
-    if not await request.app.state.pipeline.ready():
-        raise Unavailable("the model is not ready", retry_after_s=1)
+    """Answers 200 once the model has answered a warm-up question, and 503 while it loads, after it
+    has failed, and while the service stops."""
+    if not await service_of(request).pipeline.ready():
+        raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)
     return json_answer({"status": "ready"})
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Prometheus text format."""
-    exposition = request.app.state.pipeline.telemetry.exposition()
+    """Exposes the service's metrics in the Prometheus text format."""
+    exposition = service_of(request).telemetry.exposition()
     return Response(exposition, media_type="text/plain; version=1.0.0; charset=utf-8")
-
-
-def _pipeline(request: Request) -> Pipeline:
-    pipeline: Pipeline = request.app.state.pipeline
-    return pipeline

@@ -1,1 +1,1 @@
-"""Quality for rollouts whose callers cannot send it: the sources, by name."""
+"""Quality for rollouts whose callers cannot send it; `sources` lists where it comes from."""

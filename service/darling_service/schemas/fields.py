@@ -1,4 +1,4 @@
-"""Kinds of values that requests are made of."""
+"""Types of the values in requests."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from darling_models.protocol import OperatingPoint
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 MAX_SCORE = 1e30
-"""What a group's sums and squares stay finite with."""
+"""Largest magnitude of a score: squares, summed over a group, stay finite in float64."""
 
 
 class Strict(BaseModel):
@@ -16,18 +16,19 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-# Tags of the unions below; they show in pydantic's error paths and are dropped from ours.
+# Tags of the unions below. They occur in pydantic's error paths; `parse` drops them from ours.
 TEXT, MESSAGES, OBJECT, NUMBER = "#text", "#messages", "#object", "#number"
 TAGS = frozenset({TEXT, MESSAGES, OBJECT, NUMBER})
 
 
 def text_or(tag: str) -> Callable[[Any], str]:
+    """A discriminator of two alternatives: text, and whatever `tag` stands for."""
     return lambda value: TEXT if isinstance(value, str) else tag
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Id = Annotated[
-    # The JSON writer cannot give back an integer beyond 64 bits.
+    # The JSON writer cannot write an integer beyond 64 bits.
     Annotated[str, Tag(TEXT)] | Annotated[int, Field(ge=-(2**63), lt=2**63), Tag(NUMBER)],
     Discriminator(text_or(NUMBER)),
 ]
@@ -36,8 +37,9 @@ Threshold = Annotated[
     Discriminator(text_or(NUMBER)),
 ]
 THRESHOLD = (
-    "Equivalent above this: a number, or balanced, precision or recall where the model has them. "
-    "Default: the model's own."
+    "Probability above which two texts are equivalent: a number from 0 to 1, or balanced, "
+    "precision or recall if the model has operating points. Default: the model's own."
 )
 Wait = Annotated[Number, Field(gt=0, le=86_400)]
+"""Seconds to wait, at most a day."""
 Score = Annotated[Number, Field(ge=-MAX_SCORE, le=MAX_SCORE)]

@@ -19,7 +19,8 @@ from darling_models.partitions.linkage import partition
 from darling_models.partitions.single_linkage import Components
 from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
 
-from darling_service.engine.engine import Engine, Job, Verdict
+from darling_service.engine.engine import Engine
+from darling_service.engine.job import Job, Verdict
 from darling_service.errors import Unavailable
 from darling_service.rewards.exact import BoolArray
 from darling_service.schemas.requests import PromptGroup

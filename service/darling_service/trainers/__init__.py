@@ -1,8 +1,8 @@
 """The wire formats of trainers that call a reward over HTTP by themselves.
 
-Each is a thin shim: it reads what the trainer sends, takes the same way as `/v1/rollouts` (or
-`/v1/equivalence`), and answers as the trainer expects. What a trainer cannot say in its body, such
-as the size of a group, goes into the URL's query.
+Each is a thin shim: it reads what the trainer sends, calls what `/v1/rollouts` (or
+`/v1/equivalence`) calls, and answers as the trainer expects. What a trainer cannot say in its body,
+such as the size of a group, goes into the URL's query.
 """
 
 from fastapi import APIRouter

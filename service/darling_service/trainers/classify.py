@@ -1,4 +1,4 @@
-"""vLLM's `/classify`, for the published DARLING client: one pair of texts an input.
+"""vLLM's `/classify`, for the published DARLING client: each input is a pair of texts.
 
     {"model": "similarity_gpu_0", "input": ["[CLS] a [SEP] b [SEP]"]}
     -> {"data": [{"index": 0, "label": "LABEL_1", "probs": [0.1, 0.9], "num_classes": 2}], ...}
@@ -13,13 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
-from darling_service.pipeline import Pipeline
+from darling_service.http.state import service_of
 from darling_service.schemas.requests import EquivalenceRequest, Pair
 
 MARKS = (
@@ -28,14 +28,16 @@ MARKS = (
     ("<s>", "</s>"),  # RoBERTa
     ("<|im_start|>", "<|im_end|>"),  # Qwen, which has neither of the two
 )
-"""What stands before a pair, and after each of its texts."""
+"""Special tokens before a pair, and after each of its two texts."""
 
 router = APIRouter()
 
 
 class ClassifyRequest(BaseModel):
-    input: str | list[str]
-    model: str | None = None
+    input: str | list[str] = Field(description="One or more pairs, each as [CLS] a [SEP] b [SEP].")
+    model: str | None = Field(
+        None, description="A name from /v1/models; any other means the default model."
+    )
 
 
 EXAMPLE = {"model": "similarity_gpu_0", "input": ["[CLS] Lisbon. [SEP] Kyoto. [SEP]"]}
@@ -51,27 +53,28 @@ ANSWER: dict[str, Any] = {
 
 @router.post(
     "/classify",
-    summary="vLLM's classify, for pairs",
+    summary="vLLM's classify: equivalence probabilities of pairs",
     responses=answers(ANSWER),
     openapi_extra=accepts(ClassifyRequest, {"one pair": EXAMPLE}),
 )
 async def classify(request: Request) -> Response:
-    """The probability that the two texts of each input are equivalent, as vLLM would say it."""
-    pipeline: Pipeline = request.app.state.pipeline
-    body = await read_body(request, ClassifyRequest, pipeline.settings.max_body_bytes)
+    """Returns the probability that the two texts of each input are equivalent, as the last of the
+    two class probabilities of vLLM's format."""
+    service = service_of(request)
+    body = await read_body(request, ClassifyRequest, service.settings.max_body_bytes)
     inputs = [body.input] if isinstance(body.input, str) else body.input
     if not inputs:
         raise Invalid([FieldError(("input",), "must not be empty")])
     pairs = [pair_in(text, place) for place, text in enumerate(inputs)]
-    known = body.model in {info.id for info in pipeline.models()}
-    asked = EquivalenceRequest(pairs=pairs, model=body.model if known else None)
-    found = await while_connected(request, pipeline.equivalence(asked))
+    known = body.model in {info.id for info in service.pipeline.models()}
+    equivalence = EquivalenceRequest(pairs=pairs, model=body.model if known else None)
+    answer = await while_connected(request, service.pipeline.equivalence(equivalence))
     return json_answer(
         {
             "id": f"classify-{uuid4().hex}",
             "object": "list",
             "created": int(time.time()),
-            "model": body.model or found.model.id,
+            "model": body.model or answer.model.id,
             "data": [
                 {
                     "index": index,
@@ -79,11 +82,11 @@ async def classify(request: Request) -> Response:
                     "probs": [1.0 - result.probability, result.probability],
                     "num_classes": 2,
                 }
-                for index, result in enumerate(found.results)
+                for index, result in enumerate(answer.results)
             ],
             "usage": {
-                "prompt_tokens": found.usage.tokens,
-                "total_tokens": found.usage.tokens,
+                "prompt_tokens": answer.usage.tokens,
+                "total_tokens": answer.usage.tokens,
                 "completion_tokens": 0,
             },
         }
@@ -91,9 +94,9 @@ async def classify(request: Request) -> Response:
 
 
 def pair_in(text: str, place: int = 0) -> Pair:
-    """The pair in an input. Raises `Invalid` if it is none.
+    """The pair of texts in an input. Raises `Invalid` if the input is not written as a pair.
 
-    Where a text holds the separator itself, the one nearest to the middle is taken.
+    Where a text contains the separator itself, the separator nearest to the middle parts the pair.
     """
     bare = text.strip()
     for before, after in MARKS:
@@ -104,9 +107,11 @@ def pair_in(text: str, place: int = 0) -> Pair:
                 cut = min(cuts, key=lambda i: abs(2 * i + len(after) - len(inner)))
                 return Pair(a=_unspaced(inner[:cut]), b=_unspaced(inner[cut + len(after) :]))
     known = ", ".join(f"{before} a {after} b {after}" for before, after in MARKS)
-    raise Invalid([FieldError(("input", place), f"is no pair; write it as one of: {known}")])
+    raise Invalid(
+        [FieldError(("input", place), f"is not a pair of texts; write it as one of: {known}")]
+    )
 
 
 def _unspaced(text: str) -> str:
-    """Without the space that the published client writes on each side."""
+    """`text` without the space that the published client writes on each side."""
     return text.removeprefix(" ").removesuffix(" ")

@@ -1,4 +1,4 @@
-"""Chat messages as others write them: content as text, or in parts of which some are text."""
+"""Chat messages as trainers send them: the content is a text, or a list of parts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ForeignMessage(BaseModel):
-    """Whatever else it says is left alone."""
+    """A chat message; fields other than `role` and `content` are ignored."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -16,13 +16,14 @@ class ForeignMessage(BaseModel):
 
 
 def as_messages(prompt: str | Sequence[ForeignMessage]) -> list[dict[str, str]]:
+    """The prompt as messages with `role` and `content`; a text becomes one user message."""
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
     return [{"role": message.role, "content": text_in(message)} for message in prompt]
 
 
 def text_in(message: ForeignMessage) -> str:
-    """The message's text; parts of it that are no text are left out."""
+    """The message's text; parts that are not text, such as images, are left out."""
     if isinstance(message.content, str):
         return message.content
     texts = (part.get("text") for part in message.content or [])

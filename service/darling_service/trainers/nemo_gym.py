@@ -3,9 +3,10 @@
     {"responses_create_params": {"input": ...}, "response": {"output": [...]}, "_ng_...": ...}
     -> the same and "reward": 0.51
 
-`_ng_group_id`, `_ng_group_attempt` and `_ng_rollout_index` say which rollout of which group it is.
-Without a group id, `_ng_task_index` and the input do; as they come again in the next epoch, a retry
-is then known by its text. The URL has no room for a group's size: set `cohort_size`.
+`_ng_group_id`, `_ng_group_attempt` and `_ng_rollout_index` identify the rollout and its group.
+Without a group id, `_ng_task_index` and the input identify the group; both come again in the next
+epoch, so a retry is then recognised by its text. The URL cannot carry a group's size: set
+`cohort_size`.
 """
 
 import json
@@ -17,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
-from darling_service.quality.sources import Sample
+from darling_service.http.state import service_of
+from darling_service.quality.sample import Sample
 from darling_service.trainers.messages import ForeignMessage, as_messages, text_in
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean
@@ -27,26 +29,42 @@ router = APIRouter()
 
 
 class Foreign(BaseModel):
+    """An object of NeMo-Gym's; fields that are not listed are kept and sent back."""
+
     model_config = ConfigDict(extra="allow")
 
 
 class CreateParams(Foreign):
-    input: str | list[ForeignMessage]
+    input: str | list[ForeignMessage] = Field(description="The prompt: a text, or messages.")
 
 
 class Output(Foreign):
-    output: list[ForeignMessage]
+    output: list[ForeignMessage] = Field(
+        description="Messages of the rollout; the texts of the assistant are the response."
+    )
 
 
 class NemoGymRequest(Foreign):
     responses_create_params: CreateParams
     response: Output
-    task: int | str | None = Field(None, alias="_ng_task_index")
-    group: int | str | None = Field(None, alias="_ng_group_id")
-    attempt: int | None = Field(None, alias="_ng_group_attempt", ge=0)
-    rollout: int | str | None = Field(None, alias="_ng_rollout_index")
-    expected_answer: Any = None
-    label: Any = None
+    task: int | str | None = Field(
+        None,
+        alias="_ng_task_index",
+        description="Number of the task; identifies groups without id.",
+    )
+    group: int | str | None = Field(
+        None, alias="_ng_group_id", description="The same for all rollouts of a group."
+    )
+    attempt: int | None = Field(
+        None, alias="_ng_group_attempt", ge=0, description="Sampling attempt of the group."
+    )
+    rollout: int | str | None = Field(
+        None, alias="_ng_rollout_index", description="The rollout in its group, kept in a retry."
+    )
+    expected_answer: Any = Field(
+        None, description="The right answer, compared by some quality sources."
+    )
+    label: Any = Field(None, description="The right answer, if `expected_answer` is missing.")
 
 
 EXAMPLE: dict[str, Any] = {
@@ -68,31 +86,32 @@ EXAMPLE: dict[str, Any] = {
 
 @router.post(
     "/trainers/nemo-gym/verify",
-    summary="NeMo-Gym's verify",
+    summary="NeMo-Gym's verify: the reward of one rollout",
     responses=answers({**EXAMPLE, "reward": 1.0}),
-    openapi_extra=accepts(NemoGymRequest, {"one of a group": EXAMPLE}),
+    openapi_extra=accepts(NemoGymRequest, {"one rollout of a group": EXAMPLE}),
 )
 async def verify(request: Request) -> Response:
-    """The request with the reward of its rollout, whose siblings come in other requests."""
+    """Returns the request with its rollout's reward added. The group's other rollouts arrive in
+    requests of their own."""
+    service = service_of(request)
     query = read_query(request, Query)
-    limit = request.app.state.pipeline.settings.max_body_bytes
-    body = await read_body(request, NemoGymRequest, limit)
-    found = await while_connected(request, reward(request, _rollout(body, query.n), query))
+    body = await read_body(request, NemoGymRequest, service.settings.max_body_bytes)
+    answer = await while_connected(request, reward(service, _rollout(body, query.n), query))
     echoed = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return json_answer({**echoed, "reward": found["reward"]}, flags(found))
+    return json_answer({**echoed, "reward": answer["reward"]}, flags(answer))
 
 
 @router.post("/trainers/nemo-gym/seed_session", include_in_schema=False)
 async def seed_session() -> Response:
-    """Sessions hold nothing here; agents begin each rollout by asking for one."""
+    """Answers the request with which agents begin each rollout; this service keeps no sessions."""
     return json_answer({})
 
 
 def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
     messages = as_messages(body.responses_create_params.input)
     label = text_of(body.label if body.expected_answer is None else body.expected_answer)
-    said = [text_in(item) for item in body.response.output if item.role == "assistant"]
-    sample = Sample(messages, clean("\n\n".join(said)), label)
+    texts = [text_in(item) for item in body.response.output if item.role == "assistant"]
+    sample = Sample(messages, clean("\n\n".join(texts)), label)
     if body.group is not None:
         group = group_of("group", str(body.group), json.dumps(messages))
         return TrainerRollout(sample, group, size, body.attempt or 0, body.rollout)

@@ -3,22 +3,23 @@
     {"query": ["<prompt><response>"], "prompts": ["<prompt>"], "labels": ["gold" or null]}
     -> {"rewards": 0.5, "scores": 1.0, "extra_logs": {"diversity": 0.57, ...}}
 
-Version 0.9.1 and later send one rollout a request, earlier ones a whole batch: lists of any length
-are taken, a list of one is answered with numbers, others with lists. A request fails for the
-trainer after 180 seconds and five tries, and a failed reward ends the run.
+Version 0.9.1 and later send one rollout per request, earlier versions a whole batch. Lists of any
+length are accepted; a list of one is answered with numbers, longer ones with lists. A request fails
+for the trainer after 180 seconds and five tries, and a failed reward ends the run.
 """
 
 from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
-from darling_service.quality.sources import Sample
+from darling_service.http.state import service_of
+from darling_service.quality.sample import Sample
 from darling_service.schemas.responses import RolloutAnswer
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.query import Query, read_query
@@ -33,14 +34,17 @@ from darling_service.trainers.rollouts import (
 )
 
 TIME_BUDGET = TimeBudget(wait_s=150, answer_s=170)
+"""Seconds within OpenRLHF's own time-out of 180."""
 
 router = APIRouter()
 
 
 class OpenRLHFRequest(BaseModel):
-    query: list[str]
-    prompts: list[str]
-    labels: list[Any] | None = None
+    query: list[str] = Field(description="Prompts with their responses, special tokens and all.")
+    prompts: list[str] = Field(description="The prompt of each query.")
+    labels: list[Any] | None = Field(
+        None, description="The right answer of each query, compared by some quality sources."
+    )
 
 
 EXAMPLE = {
@@ -63,21 +67,22 @@ ANSWER = {
 
 @router.post(
     "/trainers/openrlhf/get_reward",
-    summary="OpenRLHF's remote reward",
+    summary="OpenRLHF's remote reward: rewards of one or more rollouts",
     responses=answers(ANSWER),
-    openapi_extra=accepts(OpenRLHFRequest, {"one of a group": EXAMPLE}),
+    openapi_extra=accepts(OpenRLHFRequest, {"one rollout of a group": EXAMPLE}),
 )
 @router.post("/get_reward", include_in_schema=False)
 async def get_reward(request: Request) -> Response:
-    """Rewards of rollouts whose siblings come in other requests; `?n=` is the group's size."""
-    settings, telemetry = request.app.state.pipeline.settings, request.app.state.pipeline.telemetry
+    """Returns the rewards of one or more rollouts. The other rollouts of their groups arrive in
+    requests of their own; `?n=` is the group's size."""
+    service = service_of(request)
     query = read_query(request, Query)
-    body = await read_body(request, OpenRLHFRequest, settings.max_body_bytes)
-    rollouts = _rollouts(body, query.n, telemetry)
+    body = await read_body(request, OpenRLHFRequest, service.settings.max_body_bytes)
+    rollouts = _rollouts(body, query.n, service.telemetry)
     if not rollouts:
         return json_answer({"rewards": [], "scores": [], "extra_logs": {}})
-    found = await while_connected(request, rewards(request, rollouts, query, TIME_BUDGET))
-    return json_answer(_answer(found), flags(*found))
+    scored = await while_connected(request, rewards(service, rollouts, query, TIME_BUDGET))
+    return json_answer(_content(scored), flags(*scored))
 
 
 def _rollouts(
@@ -86,7 +91,7 @@ def _rollouts(
     labels = [None] * len(body.query) if body.labels is None else list(map(text_of, body.labels))
     for name, column in (("prompts", body.prompts), ("labels", labels)):
         if len(column) != len(body.query):
-            message = f"{len(column)} for {len(body.query)} queries; give one each"
+            message = f"has {len(column)} values for {len(body.query)} queries; send one for each"
             raise Invalid([FieldError((name,), message)])
     groups = [group_of(*pair) for pair in zip(body.prompts, labels, strict=True)]
     together = Counter(groups)
@@ -105,18 +110,19 @@ def _rollouts(
     return rollouts
 
 
-def _answer(found: list[RolloutAnswer]) -> dict[str, Any]:
+def _content(rollouts: list[RolloutAnswer]) -> dict[str, Any]:
+    """The answer in OpenRLHF's format; `scores` are the qualities."""
     logs: dict[str, list[Any]] = {
-        "diversity": [answer["diversity"] for answer in found],
-        "quality": [answer["quality"] for answer in found],
-        "num_classes": [answer["num_classes"] for answer in found],
-        "group_size": [answer["group_size"] for answer in found],
-        "group_complete": [int(answer["group_complete"]) for answer in found],
+        "diversity": [answer["diversity"] for answer in rollouts],
+        "quality": [answer["quality"] for answer in rollouts],
+        "num_classes": [answer["num_classes"] for answer in rollouts],
+        "group_size": [answer["group_size"] for answer in rollouts],
+        "group_complete": [int(answer["group_complete"]) for answer in rollouts],
     }
-    if found[0]["advantage"] is not None:
-        logs["advantage"] = [answer["advantage"] for answer in found]
-    rewards, scores = [answer["reward"] for answer in found], logs["quality"]
-    if len(found) == 1:
+    if rollouts[0]["advantage"] is not None:
+        logs["advantage"] = [answer["advantage"] for answer in rollouts]
+    rewards, scores = [answer["reward"] for answer in rollouts], logs["quality"]
+    if len(rollouts) == 1:
         only = {name: values[0] for name, values in logs.items()}
         return {"rewards": rewards[0], "scores": scores[0], "extra_logs": only}
     return {"rewards": rewards, "scores": scores, "extra_logs": logs}

@@ -1,15 +1,16 @@
-"""A response as the model meant it: without its prompt, without special tokens."""
+"""The response in what a trainer sends, without the prompt and without special tokens."""
 
 import re
 
 ANYWHERE = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>")
-"""Tokens that nobody writes by hand, such as <|im_end|>."""
+"""Special tokens that are removed everywhere, such as <|im_end|>: nobody writes them by hand."""
 AT_AN_END = re.compile(
     r"(?:</?s>|<(?:pad|unk|bos|eos|cls|sep)>|<(?:start|end)_of_turn>|\[(?:PAD|CLS|SEP|EOS|BOS)\])"
 )
-"""Tokens that may be part of a text, such as HTML's <s>: they go at its ends only."""
+"""Special tokens that are removed only at the ends of a text: inside they may belong to it, as
+HTML's <s> does."""
 MIN_OVERLAP_CHARS = 8
-"""Characters of a prompt cut from the left that are enough to know it by."""
+"""Characters of a prompt cut from the left by which it is recognised; fewer may match by chance."""
 
 
 def clean(text: str) -> str:
@@ -17,8 +18,8 @@ def clean(text: str) -> str:
     text = ANYWHERE.sub("", text)
     while True:
         stripped = text.strip()
-        if found := AT_AN_END.match(stripped):
-            text = stripped[found.end() :]
+        if token := AT_AN_END.match(stripped):
+            text = stripped[token.end() :]
         elif (last := _last(stripped)) is not None:
             text = stripped[:last]
         else:
@@ -26,18 +27,18 @@ def clean(text: str) -> str:
 
 
 def response_of(query: str, prompt: str) -> str | None:
-    """The clean response in `query`, prompt and response as decoded by the trainer.
+    """The clean response in `query`, which is prompt and response as decoded by the trainer.
 
-    The decoded prompt may have other special tokens in front, or be cut from the left. None if the
-    query does not start with the prompt even so.
+    The decoded prompt may have other special tokens in front, or be cut from the left. None if even
+    so the query does not start with the prompt.
     """
     if query.startswith(prompt):
         return clean(query[len(prompt) :])
     bare_query, bare_prompt = (ANYWHERE.sub("", text).lstrip() for text in (query, prompt))
-    while found := AT_AN_END.match(bare_query):
-        bare_query = bare_query[found.end() :].lstrip()
-    while found := AT_AN_END.match(bare_prompt):
-        bare_prompt = bare_prompt[found.end() :].lstrip()
+    while token := AT_AN_END.match(bare_query):
+        bare_query = bare_query[token.end() :].lstrip()
+    while token := AT_AN_END.match(bare_prompt):
+        bare_prompt = bare_prompt[token.end() :].lstrip()
     if bare_prompt and bare_query.startswith(bare_prompt):
         return clean(bare_query[len(bare_prompt) :])
     overlap = _overlap(prompt, query)
@@ -45,11 +46,11 @@ def response_of(query: str, prompt: str) -> str | None:
 
 
 def _last(text: str) -> int | None:
-    """Where a special token at the end begins."""
+    """Index at which a special token at the end of the text begins; None if there is none."""
     tail = text[-16:]
-    for found in AT_AN_END.finditer(tail):
-        if found.end() == len(tail):
-            return len(text) - len(tail) + found.start()
+    for token in AT_AN_END.finditer(tail):
+        if token.end() == len(tail):
+            return len(text) - len(tail) + token.start()
     return None
 
 

@@ -1,4 +1,4 @@
-"""From a trainer's rollout to the cohort door: quality, identity, and an answer in time."""
+"""From a trainer's rollout to its reward: quality, the group's id, and an answer in time."""
 
 import asyncio
 import json
@@ -7,35 +7,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from darling_models.protocol import content_key
-from starlette.requests import Request
 
 from darling_service.errors import Problem, Unavailable
-from darling_service.http.body import valid
-from darling_service.quality.sources import Sample
+from darling_service.http.state import Service
+from darling_service.quality.sample import Sample
+from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RolloutAnswer
 from darling_service.trainers.query import Query
 
 RETRY_AFTER_LATE_S = 1.0
+"""Seconds after which a trainer should ask again for a reward that is still being computed."""
 MIN_WAIT_S = 0.001
+"""Shortest wait for siblings, in seconds: a cohort's deadline must be above 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """What a trainer's own time-out leaves."""
+    """Seconds that a trainer's own time-out leaves for its reward."""
 
     wait_s: float
-    """Most seconds to wait for siblings."""
+    """Longest wait for siblings."""
     answer_s: float
-    """Most seconds until an answer, be it that the trainer should ask again."""
+    """Longest time until an answer, which may tell the trainer to ask again."""
 
 
-FOR_EVER = TimeBudget(wait_s=86_400, answer_s=86_400)
+UNLIMITED = TimeBudget(wait_s=86_400, answer_s=86_400)
+"""A day: the longest deadline that a rollout may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerRollout:
-    """A rollout as a trainer tells of it."""
+    """A rollout as a trainer describes it."""
 
     sample: Sample
     group_id: str
@@ -45,40 +48,41 @@ class TrainerRollout:
 
 
 async def reward(
-    request: Request, rollout: TrainerRollout, query: Query, budget: TimeBudget = FOR_EVER
+    service: Service, rollout: TrainerRollout, query: Query, budget: TimeBudget = UNLIMITED
 ) -> RolloutAnswer:
-    """The rollout's share of its group's answer. Raises what the cohort door raises."""
-    state, loop = request.app.state, asyncio.get_running_loop()
+    """The rollout's share of its group's answer.
+
+    Raises what `Cohorts.reward` raises, and `Unavailable` when the time budget is used up.
+    """
+    loop = asyncio.get_running_loop()
     started = loop.time()
-    wait_s = min(query.deadline_s or state.pipeline.settings.cohort_deadline_s, budget.wait_s)
+    wait_s = min(query.deadline_s or service.settings.cohort_deadline_s, budget.wait_s)
     try:
         async with asyncio.timeout(budget.answer_s):
-            quality = await state.qualities.of(rollout.sample, query.quality)
-            left_s = max(wait_s - (loop.time() - started), MIN_WAIT_S)
-            asked = _asked(rollout, query, quality, left_s)
-            answer: RolloutAnswer = await state.cohorts.reward(asked)
-            return answer
+            quality = await service.qualities.of(rollout.sample, query.quality)
+            deadline_s = max(wait_s - (loop.time() - started), MIN_WAIT_S)
+            return await service.cohorts.reward(_request(rollout, query, quality, deadline_s))
     except TimeoutError:
-        late = "the group is still being scored; ask again with the same rollout"
+        late = "the group is still being scored; send the same rollout again"
         raise Unavailable(late, retry_after_s=RETRY_AFTER_LATE_S) from None
 
 
 async def rewards(
-    request: Request, rollouts: Sequence[TrainerRollout], query: Query, budget: TimeBudget
+    service: Service, rollouts: Sequence[TrainerRollout], query: Query, budget: TimeBudget
 ) -> list[RolloutAnswer]:
-    """The same of several rollouts; when one fails, the others leave their cohorts."""
+    """The answers of several rollouts; when one fails, the others leave their cohorts."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(reward(request, r, query, budget)) for r in rollouts]
+            running = [tasks.create_task(reward(service, r, query, budget)) for r in rollouts]
     except* Problem as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in running]
 
 
-def _asked(
+def _request(
     rollout: TrainerRollout, query: Query, quality: float, deadline_s: float
 ) -> RolloutRequest:
-    return valid(
+    return validate(
         {
             "run": query.run,
             "group_id": rollout.group_id,
@@ -99,16 +103,16 @@ def _asked(
 
 
 def group_of(*parts: str | None) -> str:
-    """A group's id from what its rollouts have in common."""
+    """A group's id, made of what its rollouts have in common."""
     return content_key(*("" if part is None else f"={part}" for part in parts)).hex()
 
 
 def text_of(label: Any) -> str | None:
-    """A label as text; one that is no text as JSON."""
+    """A label as text; a label of another type is written as JSON."""
     return label if label is None or isinstance(label, str) else json.dumps(label)
 
 
 def flags(*answers: RolloutAnswer) -> dict[str, str]:
-    """A header for formats without a place to say it: whether all groups were complete."""
+    """The header that tells whether all groups were complete: most formats have no field for it."""
     complete = all(answer["group_complete"] for answer in answers)
     return {"Darling-Group-Complete": str(complete).lower()}

@@ -4,19 +4,20 @@
     -> 0.51
 
 With `&answer=object` and `--reward-key rewards`: {"rewards": 0.51, "quality": 0.9, ...}. slime
-gives up after 120 seconds and keeps 64 connections a process: with more rollouts in flight than
-that, the missing siblings queue behind those that wait, and a short `&deadline_s=` is the way out.
+gives up after 120 seconds and keeps 64 connections per process: with more rollouts in flight than
+that, the missing siblings queue behind those that wait; set a short `&deadline_s=`.
 """
 
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, answers
 from darling_service.http.responses import json_answer, while_connected
-from darling_service.quality.sources import Sample
+from darling_service.http.state import service_of
+from darling_service.quality.sample import Sample
 from darling_service.schemas.responses import RolloutAnswer
 from darling_service.trainers.messages import ForeignMessage, as_messages
 from darling_service.trainers.query import Query, read_query
@@ -31,18 +32,21 @@ from darling_service.trainers.rollouts import (
 )
 
 TIME_BUDGET = TimeBudget(wait_s=100, answer_s=110)
+"""Seconds within slime's own time-out of 120."""
 
 router = APIRouter()
 
 
 class SlimeRequest(BaseModel):
-    prompt: str | list[ForeignMessage]
-    response: str
-    label: Any = None
+    prompt: str | list[ForeignMessage] = Field(description="The prompt: a text, or messages.")
+    response: str = Field(description="The response to the prompt.")
+    label: Any = Field(None, description="The right answer, compared by some quality sources.")
 
 
 class SlimeQuery(Query):
-    answer: Literal["number", "object"] = "number"
+    answer: Literal["number", "object"] = Field(
+        "number", description="Form of the answer: the reward alone, or an object with its parts."
+    )
 
 
 EXAMPLE = {
@@ -54,23 +58,24 @@ EXAMPLE = {
 
 @router.post(
     "/trainers/slime/rm",
-    summary="slime's remote_rm",
+    summary="slime's remote_rm: the reward of one rollout",
     responses=answers(1.0),
-    openapi_extra=accepts(SlimeRequest, {"one of a group": EXAMPLE}),
+    openapi_extra=accepts(SlimeRequest, {"one rollout of a group": EXAMPLE}),
 )
 async def rm(request: Request) -> Response:
-    """The reward of a rollout whose siblings come in other requests; `?n=` is the group's size."""
+    """Returns the reward of one rollout. The group's other rollouts arrive in requests of their
+    own; `?n=` is the group's size."""
+    service = service_of(request)
     query = read_query(request, SlimeQuery)
-    limit = request.app.state.pipeline.settings.max_body_bytes
-    body = await read_body(request, SlimeRequest, limit)
+    body = await read_body(request, SlimeRequest, service.settings.max_body_bytes)
     messages, label = as_messages(body.prompt), text_of(body.label)
     group = group_of(*(part for m in messages for part in m.values()), label)
-    trained = TrainerRollout(Sample(messages, clean(body.response), label), group, query.n)
-    found = await while_connected(request, reward(request, trained, query, TIME_BUDGET))
-    answer = found["reward"] if query.answer == "number" else _object(found)
-    return json_answer(answer, flags(found))
+    rollout = TrainerRollout(Sample(messages, clean(body.response), label), group, query.n)
+    answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET))
+    content = answer["reward"] if query.answer == "number" else _object(answer)
+    return json_answer(content, flags(answer))
 
 
-def _object(found: RolloutAnswer) -> dict[str, Any]:
-    told = {name: value for name, value in found.items() if name not in ("reward", "model")}
-    return {"rewards": found["reward"], **told}
+def _object(answer: RolloutAnswer) -> dict[str, Any]:
+    others = {name: value for name, value in answer.items() if name not in ("reward", "model")}
+    return {"rewards": answer["reward"], **others}

@@ -1,0 +1,112 @@
+"""`darling-reward evaluate-classifier`; `darling_models.evaluation` does the work."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from darling_service.cli.numbers import SEED, SHARE, integer
+
+if TYPE_CHECKING:
+    from darling_models.protocol import OperatingPoint, Threshold
+
+NAME = "evaluate-classifier"
+SUMMARY = "measure a classifier and the baselines on labelled data"
+EXAMPLE = """darling-reward evaluate-classifier --pairs test.jsonl \\
+      --model embedded:my-classifier --out figures"""
+EXTRA = "train"
+RESUMES = False
+
+OPERATING_POINTS = ("balanced", "precision", "recall")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pairs",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="JSON lines file, .gz or plain, with prompt, generation_0, generation_1, similar and "
+        "labeler in each line",
+    )
+    for name, fields in (
+        ("--groups", "prompt, generations and partition"),
+        ("--different", "problem, and solutions by different methods"),
+        ("--same-problem", "question and responses"),
+    ):
+        parser.add_argument(
+            name, type=Path, metavar="FILE", help=f"JSON lines file with {fields} in each line"
+        )
+    parser.add_argument(
+        "--model",
+        default="embedded",
+        metavar="NAME",
+        help="classifier to measure; default: embedded",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_threshold,
+        metavar="P",
+        help="probability above which a pair counts as equivalent, from 0 to 1, or balanced, "
+        "precision or recall; default: the classifier's own",
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="torch device, such as cpu or cuda; default: cpu"
+    )
+    parser.add_argument(
+        "--baselines",
+        metavar="NAMES",
+        help="names of baselines, separated by commas, '' to measure none; default: "
+        "unigram,ngram,tfidf,rouge1,minilm",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write evaluation.json and plots to"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--max-pairs",
+        type=integer(1),
+        metavar="N",
+        help="number of pairs to draw at random, at least 1; default: all",
+    )
+    parser.add_argument(
+        "--max-groups",
+        type=integer(1),
+        metavar="N",
+        help="number of groups, and of maths problems, to draw at random, at least 1; default: all",
+    )
+    parser.add_argument(
+        "--max-lengthened",
+        type=integer(0),
+        default=100,
+        metavar="N",
+        help="number of pairs brought to each length, 0 to skip this part; default: 100",
+    )
+    parser.add_argument(
+        "--seed", type=SEED, default=0, metavar="N", help="seed of all randomness; default: 0"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from darling_models.evaluation.command import Files, Limits, evaluate
+    from darling_models.evaluation.contenders import BASELINES
+    from darling_models.options import ModelOptions
+
+    names = arguments.baselines
+    return evaluate(
+        arguments.model,
+        Files(arguments.pairs, arguments.groups, arguments.different, arguments.same_problem),
+        Limits(arguments.max_pairs, arguments.max_groups, arguments.max_lengthened, arguments.seed),
+        BASELINES if names is None else tuple(name for name in names.split(",") if name),
+        arguments.out,
+        arguments.json,
+        ModelOptions(threshold=arguments.threshold, device=arguments.device),
+    )
+
+
+def _threshold(text: str) -> "Threshold":
+    if text in OPERATING_POINTS:
+        return cast("OperatingPoint", text)
+    try:
+        return SHARE(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or {', '.join(OPERATING_POINTS)}") from None

@@ -1,0 +1,22 @@
+"""`darling-reward serve`; `server` and `app` do the work."""
+
+import argparse
+
+from darling_service.cli.settings_flags import add_settings, read_settings
+
+NAME = "serve"
+SUMMARY = "run the HTTP service"
+EXAMPLE = "darling-reward serve --host 0.0.0.0 --model embedded --max-rollouts 64"
+EXTRA = ""
+RESUMES = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, server=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from darling_service.server import run
+
+    run(read_settings(arguments))
+    return 0

@@ -1,0 +1,48 @@
+"""A flag for each setting, for the commands that load a model."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from darling_service.settings import Settings
+
+PREFIX = "set_"
+"""Start of the flags' names in the parsed arguments."""
+
+
+def add_settings(parser: argparse.ArgumentParser, *, server: bool) -> None:
+    """Adds the flags; those that only a server needs are left out unless `server`."""
+    from darling_service.settings import SERVER_ONLY, Settings
+
+    for name, field in Settings.model_fields.items():
+        if server or name not in SERVER_ONLY:
+            default = "" if field.default is None else f" Default: {field.default}."
+            parser.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=f"{PREFIX}{name}",
+                metavar="VALUE",
+                help=f"{field.description}{default} [DARLING_{name.upper()}]".replace("%", "%%"),
+            )
+
+
+def read_settings(arguments: argparse.Namespace) -> "Settings":
+    """The settings of flags and environment. Raises `ValueError` naming the one that is wrong."""
+    from pydantic import ValidationError
+
+    from darling_service.settings import Settings
+
+    values: dict[str, Any] = {
+        name.removeprefix(PREFIX): value
+        for name, value in vars(arguments).items()
+        if name.startswith(PREFIX) and value is not None
+    }
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ValueError(
+            f"--{name.replace('_', '-')} (DARLING_{name.upper()}) is {first['input']!r}: "
+            f"{message[0].lower()}{message[1:]}"
+        ) from None

@@ -1,0 +1,57 @@
+"""What surrounds every request: the API key, and the request metrics."""
+
+import time
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from darling_service.errors import Unauthorized
+from darling_service.http.auth import require_key
+from darling_service.http.problems import problem_response
+from darling_service.telemetry import Telemetry
+
+
+class RequireKey:
+    """Answers 401 to callers without the API key, on every route but the health checks."""
+
+    def __init__(self, app: ASGIApp, key: str | None) -> None:
+        self._app = app
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                require_key(Request(scope), self._key)
+            except Unauthorized as problem:
+                await problem_response(problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class RequestMetrics:
+    """Counts and times every HTTP answer under its route's template."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        started = time.perf_counter()
+        try:
+            with self._telemetry.in_flight.track_inprogress():
+                await self._app(scope, receive, send_observed)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._telemetry.requests.labels(route, str(status)).inc()
+            self._telemetry.seconds.labels(route).observe(time.perf_counter() - started)

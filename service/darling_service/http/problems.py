@@ -1,0 +1,65 @@
+"""The app's exception handlers: each fault becomes RFC 9457 `application/problem+json`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from darling_service.errors import Problem, problem_body
+
+CLIENT_CLOSED = 499
+"""Status of a request whose caller has gone: only the metrics see it."""
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Registers the handlers of everything that a route can raise."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
+    app.add_exception_handler(Exception, _internal_error)
+
+
+def problem_response(problem: Problem) -> Response:
+    return _response(problem.status, problem.body(), problem.headers())
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """What Starlette raises by itself: an unknown route, or a wrong method."""
+    assert isinstance(error, HTTPException)
+    status, detail = error.status_code, error.detail
+    if status == HTTPStatus.NOT_FOUND:
+        detail = f"there is no route {request.url.path}; /docs lists the routes"
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.url.path} does not answer {request.method}; see /docs"
+    title = HTTPStatus(status).phrase.capitalize()
+    return _response(status, problem_body(status, title, detail), error.headers or {})
+
+
+async def _disconnected(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED)
+
+
+async def _internal_error(request: Request, error: Exception) -> Response:
+    """The cause is for the log (Starlette raises the error again), not for the caller."""
+    detail = "the service failed on this request; its log has the cause"
+    # The server closes the connection after this answer; without the header, the caller's next
+    # request on the connection would be reset.
+    return _response(500, problem_body(500, "Internal error", detail), {"Connection": "close"})
+
+
+def _response(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    return Response(
+        orjson.dumps(body),
+        status_code=status,
+        headers=dict(headers),
+        media_type="application/problem+json",
+    )
