@@ -18,7 +18,6 @@ from darling_models.protocol import IntArray
 
 Row = TypeVar("Row")
 
-ONE_PAIR = np.asarray([[0, 1]], dtype=np.int64)
 MIN_PROMPTS = 10
 """With either label: enough for every fold of a cross-validation to hold both."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import orjson
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_models.progress import progress
 
 from darling_service.errors import BadRequest, Invalid, Problem

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from darling_models.errors import ModelError
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.lengthen import TARGETS, lengthen, longest, neutral_sentences
 from darling_models.evaluation.measures import sample, shares_equivalent, word_buckets
@@ -15,7 +16,6 @@ from darling_models.evaluation.plots import roc_curve
 from darling_models.evaluation.predict import of_groups, of_pairs
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.lexical import Exact, Unigram
-from darling_models.options import ModelError
 from darling_models.protocol import judge
 from darling_models.training.seen import SIZE, share_seen, sketch
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from darling_models.figures.intervals import bootstrap
 from darling_models.figures.metrics import (
     agreement,
     average_precision,
-    bootstrap,
     expected_calibration_error,
     f1,
     pair_metrics,

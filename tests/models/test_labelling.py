@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from darling_models.evaluation.predict import ONE_PAIR
+from darling_models.keys import pair_key
 from darling_models.labelled_data import read_pairs
-from darling_models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
+from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
 from darling_models.labelling.command import TOKENS_OUT, cost
 from darling_models.lexical import Unigram
-from darling_models.protocol import FloatArray, IntArray, Plan, Unit, judge
+from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, judge
 from darling_service.cli.main import main
 
 from tests.texts import essay

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darling_models.errors import ModelError
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.measures import (
     Contenders,
@@ -26,7 +27,7 @@ from darling_models.evaluation.measures import (
 from darling_models.evaluation.plots import draw
 from darling_models.evaluation.report import BASELINE_NOTES, Report
 from darling_models.labelled_data import HumanPair, read, read_groups, read_pairs
-from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.registry import load
 from darling_models.training.seen import share_seen, trained_on
 

@@ -1,12 +1,13 @@
 """What was measured: sections of figures, as a table to read and as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from darling_models.figures.metrics import Interval
+from darling_models.figures.intervals import Interval
+from darling_models.figures.tables import aligned
 from darling_models.protocol import ModelInfo
 
 Figures = Mapping[str, Interval]
@@ -83,16 +84,8 @@ def _section(section: Section) -> str:
     rows = [["", *(SHOWN[key] for key in columns)]]
     for name, figures in section.figures.items():
         rows.append([name, *(_cell(figures.get(key)) for key in columns)])
-    return f"\n{section.title} ({section.count} {section.unit})\n" + _aligned(rows)
+    return f"\n{section.title} ({section.count} {section.unit})\n" + aligned(rows)
 
 
 def _cell(interval: Interval | None) -> str:
     return "-" if interval is None or np.isnan(interval.value) else str(interval)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )

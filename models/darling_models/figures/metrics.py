@@ -1,32 +1,18 @@
-"""How good probabilities and partitions are, with bootstrap intervals."""
+"""Metrics of probabilities and of partitions, each with its bootstrap interval."""
 
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import adjusted_rand_score, v_measure_score
 
+from darling_models.figures.intervals import Interval, bootstrap
 from darling_models.labelled_data import TeacherGroup
 from darling_models.partitions.linkage import partition
 from darling_models.protocol import FloatArray, IntArray, Linkage
 
 BINS = 10
-RESAMPLES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 PAIR_METRICS = ("auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "ece")
@@ -155,31 +141,3 @@ def agreement(found: IntArray, stored: IntArray) -> tuple[float, ...]:
 def contents(texts: Sequence[str]) -> IntArray:
     """A label for each text, equal for identical ones, in sorted order of the texts."""
     return np.unique(np.asarray(texts, dtype=object), return_inverse=True)[1].astype(np.int64)
-
-
-def bootstrap(
-    measure: Callable[[IntArray], list[float]],
-    rows: IntArray,
-    clusters: Sequence[str] | None = None,
-    resamples: int = RESAMPLES,
-) -> list[Interval]:
-    """Intervals of `measure`, from resampled rows, or whole clusters of rows when given."""
-    random = np.random.default_rng(0)
-    members = [[row] for row in rows.tolist()]
-    if clusters is not None:
-        by: dict[str, list[int]] = {}
-        for row, cluster in zip(rows.tolist(), clusters, strict=True):
-            by.setdefault(cluster, []).append(row)
-        members = list(by.values())
-    drawn = []
-    for _ in range(resamples):
-        chosen = random.integers(0, len(members), len(members))
-        drawn.append(measure(np.asarray([row for k in chosen for row in members[k]])))
-    with warnings.catch_warnings():
-        # A column of NaN, such as the AUC of pairs that are all similar, stays NaN.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanpercentile(np.asarray(drawn), [2.5, 97.5], axis=0)
-    point = measure(rows)
-    return [
-        Interval(float(v), float(a), float(b)) for v, a, b in zip(point, low, high, strict=True)
-    ]

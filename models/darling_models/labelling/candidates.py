@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from darling_models.errors import ModelError
 from darling_models.evaluation.predict import Question, answers
+from darling_models.keys import pair_key
 from darling_models.labelled_data import read_rows
-from darling_models.options import ModelError
-from darling_models.protocol import EquivalenceClassifier, all_pairs, content_key
+from darling_models.protocol import EquivalenceClassifier, all_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,6 @@ class Candidate:
     @property
     def key(self) -> bytes:
         return pair_key(self.prompt, self.a, self.b)
-
-
-def pair_key(prompt: str, a: str, b: str) -> bytes:
-    """The same for both orders of a pair."""
-    return content_key(prompt, *sorted((a, b)))
 
 
 def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:

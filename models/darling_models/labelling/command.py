@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from darling_models.evaluation.predict import ONE_PAIR
-from darling_models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
-from darling_models.options import ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.keys import pair_key
+from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
+from darling_models.options import ModelOptions
 from darling_models.progress import progress
-from darling_models.protocol import EquivalenceClassifier
+from darling_models.protocol import ONE_PAIR, EquivalenceClassifier
 from darling_models.registry import load
 
 BATCH = 16

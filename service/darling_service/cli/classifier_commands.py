@@ -70,7 +70,7 @@ def evaluate(given: argparse.Namespace) -> int:
     return evaluate(
         given.model,
         Files(given.pairs, given.groups, given.different, given.same_problem),
-        Limits(given.most_pairs, given.most_groups, given.most_lengthened, given.seed),
+        Limits(given.max_pairs, given.max_groups, given.max_lengthened, given.seed),
         BASELINES if chosen is None else tuple(name for name in chosen.split(",") if name),
         given.out,
         given.json,

@@ -167,7 +167,7 @@ def _train(given: argparse.Namespace) -> int:
 
 def _explained(command: str, work: Callable[[], int]) -> int:
     """What a command of the training extra could not use is one line for people."""
-    from darling_models.options import ModelError
+    from darling_models.errors import ModelError
 
     try:
         return work()

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from darling_models.options import ModelUnavailable
+from darling_models.errors import ModelUnavailable
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     Embedder,

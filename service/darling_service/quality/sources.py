@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from darling_models.options import ModelError, ModelUnavailable
-from darling_models.remote.hosts import Hosts, InputRejected
+from darling_models.errors import InputRejected, ModelError, ModelUnavailable
+from darling_models.remote.hosts import Hosts
 
 from darling_service.errors import FieldError, Invalid, Overloaded, Unavailable
 from darling_service.rewards.quality import from_label
@@ -114,7 +114,7 @@ class MathVerify:
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        from darling_models.final_answers.classifier import TAIL_CHARS, WORKERS, Workers
+        from darling_models.final_answers.workers import TAIL_CHARS, WORKERS, Workers
 
         self._workers = Workers()
         self._tail = TAIL_CHARS

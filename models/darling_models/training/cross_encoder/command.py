@@ -25,6 +25,7 @@ from darling_models.cross_encoder.classifier import CrossEncoder, longest_input,
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.figures.metrics import pair_metrics
+from darling_models.keys import content_key
 from darling_models.labelled_data import (
     HumanPair,
     check_enough,
@@ -32,7 +33,7 @@ from darling_models.labelled_data import (
     read_groups,
     read_pairs,
 )
-from darling_models.protocol import all_pairs, content_key, judge
+from darling_models.protocol import all_pairs, judge
 from darling_models.training.cross_encoder.pair_examples import (
     Example,
     PairCollator,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from darling_models.figures.metrics import Interval
+from darling_models.figures.intervals import Interval
 from darling_models.protocol import OperatingPoint
 from darling_models.training.head.corpus import Corpus
 

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from darling_models.embedded.classifier import ARTEFACT
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.embedded.head import TUNED, PairHead, sigmoid
-from darling_models.figures.metrics import Interval, grouped_auc, pair_metrics, partition_metrics
+from darling_models.figures.intervals import Interval
+from darling_models.figures.metrics import grouped_auc, pair_metrics, partition_metrics
 from darling_models.figures.reliability import draw_reliability
 from darling_models.labelled_data import check_enough, read_groups, read_pairs
 from darling_models.partitions.linkage import LINKAGES
