@@ -13,6 +13,9 @@ from darling_models.partitions.linkage import partition
 from darling_models.protocol import FloatArray, IntArray, Linkage
 
 BINS = 10
+"""Even bins of probability, for the calibration error and the reliability plot."""
+GROUPED_RESAMPLES = 100
+"""Resamples of the AUC over all pairs of all groups, each of which sorts every pair."""
 
 
 PAIR_METRICS = ("auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "ece")
@@ -36,7 +39,7 @@ def pair_metrics(
             expected_calibration_error(probabilities[of], y),
         ]
 
-    return dict(zip(PAIR_METRICS, bootstrap(measure, np.arange(len(similar))), strict=True))
+    return dict(zip(PAIR_METRICS, bootstrap(measure, len(similar)), strict=True))
 
 
 # The three below are written out because scikit-learn's checks of its input cost ten times the sum,
@@ -92,7 +95,7 @@ def grouped_auc(
             )
         ]
 
-    return bootstrap(measure, np.arange(len(prompts)), prompts, resamples=100)[0]
+    return bootstrap(measure, len(prompts), prompts, resamples=GROUPED_RESAMPLES)[0]
 
 
 def partition_metrics(
@@ -113,7 +116,7 @@ def partition_metrics(
     )
     found = bootstrap(
         lambda of: rows[of].mean(axis=0).tolist(),
-        np.arange(len(groups)),
+        len(groups),
         [group.prompt for group in groups],
     )
     return dict(zip(PARTITION_METRICS, found, strict=True))
