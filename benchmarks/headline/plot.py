@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from darling_models.figures.intervals import student_interval
 from matplotlib.figure import Figure
 
-from benchmarks.headline.results import Look, Run, by_objective, interval
+from benchmarks.headline.results import Look, Run, by_objective
 
 COLOURS = {
     "quality": "black",
@@ -56,10 +57,10 @@ def _watched(axes: Any, name: str, own: Sequence[Run], figure: Callable[[Look], 
 
 def _line(axes: Any, name: str, x: Sequence[int], seeds: Sequence[Sequence[float]]) -> None:
     """Draws the mean over seeds with its 95 % interval as a band; `seeds` has one list per x."""
-    means = [interval(values) for values in seeds]
-    axes.plot(x, [m.mean for m in means], color=COLOURS[name], label=name)
+    means = [student_interval(values) for values in seeds]
+    axes.plot(x, [m.value for m in means], color=COLOURS[name], label=name)
     if len(seeds[0]) > 1:
-        low, high = [m.mean - m.half for m in means], [m.mean + m.half for m in means]
+        low, high = [m.low for m in means], [m.high for m in means]
         axes.fill_between(x, low, high, color=COLOURS[name], alpha=0.12, linewidth=0)
 
 

@@ -1,14 +1,13 @@
 """The figures of finished runs, and the difference of each objective to quality alone."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
+from darling_models.figures.intervals import student_interval
 from darling_service.evaluation.metrics.success import pass_at_k
-from scipy import stats
 
 from benchmarks.headline.objectives import OBJECTIVES
 
@@ -42,29 +41,6 @@ class Run:
     watched: list[Look]
     entropy: list[float]
     """The policy's entropy at each step on its samples of training problems, in nats per token."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over seeds with its 95 % interval by Student's t, infinite for a single seed."""
-
-    mean: float
-    half: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} ± {self.half:.3f}"
-
-    def signed(self) -> str:
-        low, high = self.mean - self.half, self.mean + self.half
-        return f"{self.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def interval(values: Sequence[float]) -> Interval:
-    n = len(values)
-    if n < 2:
-        return Interval(fmean(values), math.inf)
-    quantile = float(stats.t.ppf(0.975, n - 1))
-    return Interval(fmean(values), quantile * stdev(values) / math.sqrt(n))
 
 
 Figure = Callable[[Run], float]
@@ -114,13 +90,16 @@ def table(runs: Sequence[Run]) -> str:
     groups = by_objective(runs)
     head = f"| | {' | '.join(FIGURES)} |\n|---|{'---|' * len(FIGURES)}\n"
     means = "".join(
-        _row(name, [str(interval([figure(run) for run in own])) for figure in FIGURES.values()])
+        _row(name, [_mean([figure(run) for run in own]) for figure in FIGURES.values()])
         for name, own in groups.items()
     )
     gains = "".join(
         _row(
             f"{name} − {BASELINE}",
-            [interval(differences(runs, name, figure)).signed() for figure in FIGURES.values()],
+            [
+                f"{student_interval(differences(runs, name, figure)):+.3f}"
+                for figure in FIGURES.values()
+            ],
         )
         for name in groups
         if name != BASELINE and differences(runs, name, FIGURES["pass@1"])
@@ -135,9 +114,14 @@ def _warm(groups: dict[str, list[Run]]) -> list[str]:
     for name in FIGURES:
         k = int(name.removeprefix("pass@")) if name.startswith("pass@") else 0
         known = 0 < k <= first[0].samples
-        cells.append(str(interval([look.pass_at(k) for look in first])) if known else "")
+        cells.append(_mean([look.pass_at(k) for look in first]) if known else "")
     return cells
 
 
 def _row(name: str, cells: Sequence[str]) -> str:
     return f"| {name} | {' | '.join(cells)} |\n"
+
+
+def _mean(values: Sequence[float]) -> str:
+    interval = student_interval(values)
+    return f"{interval.value:.3f} ± {interval.high - interval.value:.3f}"

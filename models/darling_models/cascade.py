@@ -9,16 +9,15 @@ and their 0 or 1 is a decision, not a probability. Tokens are MODEL's alone: the
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-import numpy as np
 from cachetools import LRUCache
 
-from darling_models.options import ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
 from darling_models.pairs import PairResult, Pairwise
-from darling_models.protocol import EquivalenceClassifier, ModelInfo, Result, Unit
+from darling_models.protocol import ONE_PAIR, EquivalenceClassifier, ModelInfo, Result, Unit
 
 REMEMBERED_BYTES = 64 * 2**20
 """Of the first stage's results by text: a text stands in n - 1 pairs, often of several batches."""
-ONE_PAIR = np.asarray([[0, 1]], dtype=np.int64)
 
 
 class Cascade(Pairwise):

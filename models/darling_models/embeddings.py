@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from darling_models.embedded.encoder import wheel_weights
-from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import (
     FloatArray,
     IntArray,

@@ -1,26 +1,22 @@
 """Labelled data: human pairs, and groups partitioned by a teacher.
 
-Both are JSON lines, plain or .gz. Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
+Both are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
 (0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`.
 """
 
-import gzip
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darling_models import json_lines
 from darling_models.protocol import IntArray
 
-Row = TypeVar("Row")
-
-ONE_PAIR = np.asarray([[0, 1]], dtype=np.int64)
 MIN_PROMPTS = 10
-"""With either label: enough for every fold of a cross-validation to hold both."""
+"""Prompts with similar pairs, and with different ones, that training needs, so that each of ten
+folds can hold both labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +36,13 @@ class TeacherGroup:
 
 
 def read_pairs(path: Path) -> list[HumanPair]:
-    """Raises `ValueError` if a line lacks a field or is no object."""
-    return read(
+    """The pairs of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
+    return json_lines.read(
         path,
         lambda row: HumanPair(
-            row["prompt"],
-            row["generation_0"],
-            row["generation_1"],
+            json_lines.text(row, "prompt"),
+            json_lines.text(row, "generation_0"),
+            json_lines.text(row, "generation_1"),
             bool(row["similar"]),
             str(row.get("labeler", "unknown")),
         ),
@@ -54,25 +50,15 @@ def read_pairs(path: Path) -> list[HumanPair]:
 
 
 def read_groups(path: Path) -> list[TeacherGroup]:
-    """Raises `ValueError` if a line lacks a field or is no object."""
-    return read(
+    """The groups of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
+    return json_lines.read(
         path,
         lambda row: TeacherGroup(
-            row["prompt"],
-            tuple(row["generations"]),
+            json_lines.text(row, "prompt"),
+            json_lines.texts(row, "generations"),
             np.asarray(row["partition"], dtype=np.int64),
         ),
     )
-
-
-def read(path: Path, make: Callable[[dict[str, Any]], Row]) -> list[Row]:
-    """What `make` makes of each line. Raises `ValueError` if the lines are of another kind."""
-    try:
-        return [make(row) for row in read_rows(path)]
-    except KeyError as error:
-        raise ValueError(f"{path} has a line without the field {error}") from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not JSON lines of objects: {error}") from None
 
 
 def check_enough(pairs: Sequence[HumanPair]) -> None:
@@ -105,11 +91,3 @@ def folds(prompts: list[str], count: int, seed: int) -> NDArray[np.int64]:
     order = np.random.default_rng(seed).permutation(len(distinct))
     fold = {prompt: int(place) % count for prompt, place in zip(distinct, order, strict=True)}
     return np.asarray([fold[prompt] for prompt in prompts], dtype=np.int64)
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON lines file, plain or .gz."""
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        content = gzip.decompress(content)
-    return [json.loads(line) for line in content.splitlines()]

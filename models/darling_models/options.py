@@ -3,19 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from darling_models.errors import ModelError
 from darling_models.protocol import Linkage, ModelInfo, Threshold
 
 Domain = Literal["general", "creative", "math"]
 VerdictForm = Literal["logprobs", "json", "group"]
 Runtime = Literal["auto", "bfloat16", "float32", "tiles"]
-
-
-class ModelError(Exception):
-    """A classifier cannot be loaded. The message says what is wrong and what to do."""
-
-
-class ModelUnavailable(Exception):
-    """No answer can be had now, whatever the texts: a remote model is down or talks nonsense."""
 
 
 @dataclass(frozen=True, slots=True)

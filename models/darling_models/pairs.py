@@ -7,15 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from darling_models.protocol import (
-    FloatArray,
-    IntArray,
-    ModelInfo,
-    Plan,
-    Unit,
-    content_key,
-    estimate_tokens,
-)
+from darling_models.keys import content_key
+from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Unit, estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)

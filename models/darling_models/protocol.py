@@ -16,11 +16,12 @@ of its batch; a pair's probability does not depend on its order, nor on the othe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from darling_models.keys import content_key
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -152,19 +153,13 @@ def judge(
     return classifier.probabilities(prompt, texts, pairs, dict(zip(units, results, strict=True)))
 
 
+ONE_PAIR: IntArray = np.asarray([[0, 1]], dtype=np.int64)
+"""The pair of two texts, shape (1, 2)."""
+
+
 def all_pairs(n: int) -> IntArray:
     """Every i < j below n, in row order, shape (n (n - 1) / 2, 2)."""
     return np.stack(np.triu_indices(n, k=1), axis=1).astype(np.int64)
-
-
-def content_key(*parts: str) -> bytes:
-    """A key for content: 16 bytes, collision-safe, unambiguous about where a part ends."""
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(8))
-        digest.update(encoded)
-    return digest.digest()
 
 
 def text_unit(text: str) -> Unit:

@@ -6,7 +6,8 @@ Loading is lazy: a lexical classifier never imports torch.
 from pathlib import Path
 
 from darling_models.cross_encoder.presets import PRESETS
-from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import EquivalenceClassifier
 
 LEXICAL = ("exact", "ngram", "unigram")

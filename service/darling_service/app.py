@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from fastapi import FastAPI
 
 from darling_service import __version__

@@ -5,11 +5,12 @@ import random
 from pathlib import Path
 
 import pytest
+from darling_models.figures.intervals import student_interval
 
 from benchmarks.headline.countdown import canonical, correct, parsed, problems, shuffled
 from benchmarks.headline.demonstrations import Demonstrator, Habit
 from benchmarks.headline.plot import plot_pass_at_k, plot_training
-from benchmarks.headline.results import differences, interval, load, table
+from benchmarks.headline.results import differences, load, table
 from benchmarks.headline.settings import FULL, SMALL, Settings
 
 
@@ -94,9 +95,10 @@ def test_settings_come_back(tmp_path: Path) -> None:
 
 
 def test_the_interval_is_students() -> None:
-    found = interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert found.mean == 3.0
-    assert found.half == pytest.approx(1.9632, abs=1e-4)  # 2.7764 * sqrt(2.5 / 5)
+    interval = student_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert interval.value == 3.0
+    half = 1.9632  # 2.7764 * sqrt(2.5 / 5)
+    assert (interval.low, interval.high) == pytest.approx((3 - half, 3 + half), abs=1e-4)
 
 
 def store(folder: Path, objective: str, seed: int, strategies: list[list[int]]) -> None:

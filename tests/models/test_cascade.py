@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from darling_models.errors import ModelError
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.lengthen import TARGETS, lengthen, longest, neutral_sentences
 from darling_models.evaluation.measures import sample, shares_equivalent, word_buckets
@@ -15,7 +16,6 @@ from darling_models.evaluation.plots import roc_curve
 from darling_models.evaluation.predict import of_groups, of_pairs
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.lexical import Exact, Unigram
-from darling_models.options import ModelError
 from darling_models.protocol import judge
 from darling_models.training.seen import SIZE, share_seen, sketch
 
@@ -167,7 +167,7 @@ def test_mistakes_are_told_in_a_line(files: Path, arguments: tuple[str, ...], me
 def test_a_file_without_the_fields_is_told(files: Path) -> None:
     run = evaluate("--pairs", files / "groups.jsonl", "--model", "exact")
     assert run.returncode == 2
-    assert "without the field 'generation_0'" in run.stderr
+    assert "line 1: no field 'generation_0'" in run.stderr
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from darling_models.cross_encoder.classifier import CrossEncoder
-from darling_models.options import ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
 from darling_models.protocol import all_pairs, judge
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (

@@ -9,7 +9,8 @@ from darling_models.embedded.classifier import ARTEFACT, Embedded
 from darling_models.embedded.encoder import OVERLAP, WINDOW, TextEncoder, wheel_weights
 from darling_models.embedded.features import FEATURES, pair_features
 from darling_models.embedded.head import PairHead
-from darling_models.options import ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from darling_models.embedded.encoder import wheel_weights
-from darling_models.options import ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
 from darling_models.partitions.linkage import number_by_first_occurrence, partition
 from darling_models.protocol import EquivalenceClassifier, Linkage, all_pairs, judge
 from darling_models.registry import load

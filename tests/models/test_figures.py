@@ -1,11 +1,19 @@
 """Metrics against cases worked by hand, and against scikit-learn."""
 
+import math
+
 import numpy as np
 import pytest
+from darling_models.figures.intervals import (
+    Interval,
+    bootstrap,
+    compare,
+    mean_interval,
+    prompt_means,
+)
 from darling_models.figures.metrics import (
     agreement,
     average_precision,
-    bootstrap,
     expected_calibration_error,
     f1,
     pair_metrics,
@@ -84,7 +92,7 @@ def test_a_group_judged_as_stored_is_perfect() -> None:
 
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
     values = np.random.default_rng(1).normal(size=400)
-    (interval,) = bootstrap(lambda of: [float(values[of].mean())], np.arange(400))
+    (interval,) = bootstrap(lambda of: [float(values[of].mean())], 400)
     half = 1.96 * values.std() / 20
     assert interval.value == pytest.approx(values.mean())
     assert interval.low == pytest.approx(values.mean() - half, abs=0.02)
@@ -93,7 +101,44 @@ def test_the_interval_of_a_mean_is_that_of_theory() -> None:
 
 def test_whole_clusters_are_resampled() -> None:
     values = np.repeat([0.0, 1.0], 50)
-    (interval,) = bootstrap(
-        lambda of: [float(values[of].mean())], np.arange(100), ["a"] * 50 + ["b"] * 50
-    )
+    (interval,) = bootstrap(lambda of: [float(values[of].mean())], 100, ["a"] * 50 + ["b"] * 50)
     assert (interval.low, interval.high) == (0, 1), "two clusters, not a hundred values"
+
+
+def test_an_interval_is_over_prompts_not_rows() -> None:
+    """A hundred copies of two prompts are two observations."""
+    few = mean_interval([0.0, 1.0], ["p", "q"])
+    many = mean_interval([0.0] * 100 + [1.0] * 100, ["p"] * 100 + ["q"] * 100)
+    assert many == few == Interval(0.5, 0.0, 1.0)
+    one = mean_interval([1.0, 2.0, math.nan], ["p", "p", "q"])
+    assert (one.value, str(one)) == (1.5, "1.500"), "one prompt has no interval"
+    assert str(mean_interval([math.nan], ["p"])) == "-"
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(1)
+    covered = 0
+    for _ in range(100):
+        values = random.normal(size=40)
+        figure = mean_interval(values.tolist(), [str(k) for k in range(40)])
+        covered += figure.low < 0 < figure.high
+    assert 86 <= covered <= 100
+
+
+def test_a_paired_comparison_sees_what_means_alone_would_not() -> None:
+    """Prompts differ a lot, the second run is always a little better."""
+    random = np.random.default_rng(0)
+    first = {str(k): float(random.normal() * 10) for k in range(20)}
+    second = {p: v + 0.1 for p, v in first.items()}
+    comparison = compare(first, second | {"only here": 99.0})
+    assert comparison.difference.value == pytest.approx(0.1)
+    assert comparison.prompts == 20
+    assert comparison.p_value < 0.01
+    assert compare(first, first).p_value == 1
+    noise = compare(first, {p: v + float(random.normal()) for p, v in first.items()})
+    assert noise.p_value > 0.05
+    assert compare({"a": 1.0}, {"b": 1.0}).prompts == 0
+
+
+def test_means_of_prompts_leave_out_what_was_not_measured() -> None:
+    assert prompt_means([1.0, 3.0, math.nan], ["b", "b", "a"]) == {"b": 2.0}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_models.protocol import EquivalenceClassifier, all_pairs, judge
 from darling_models.registry import load
 
@@ -84,6 +84,6 @@ def test_it_serves_rewards_and_survives_hostile_ones(tmp_path: Path) -> None:
 
 
 def test_without_math_verify_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darling_models.final_answers.classifier.find_spec", lambda name: None)
+    monkeypatch.setattr("darling_models.final_answers.workers.find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r"darling-reward\[math\]"):
         load("answers")

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from darling_models.evaluation.predict import ONE_PAIR
+from darling_models.keys import pair_key
 from darling_models.labelled_data import read_pairs
-from darling_models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
+from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
 from darling_models.labelling.command import TOKENS_OUT, cost
 from darling_models.lexical import Unigram
-from darling_models.protocol import FloatArray, IntArray, Plan, Unit, judge
+from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, judge
 from darling_service.cli.main import main
 
 from tests.texts import essay
@@ -185,9 +185,9 @@ def test_a_failing_judge_keeps_its_labels(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"rollouts": ["a", "b"]}, "line 1 has no text in its field 'prompt'"),
-        ({"prompt": "p", "rollouts": "a"}, "no list of texts in its field 'rollouts'"),
-        ([], "line 1 has no text in its field 'prompt'"),
+        ({"rollouts": ["a", "b"]}, "line 1: no field 'prompt'"),
+        ({"prompt": "p", "rollouts": "a"}, "line 1: the field 'rollouts' is not a list of texts"),
+        ([], "line 1: not a JSON object"),
     ],
 )
 def test_lines_that_are_no_groups_are_told(
@@ -206,4 +206,4 @@ def test_a_file_of_another_kind_is_not_added_to(
     groups = write_groups(tmp_path / "groups.jsonl", 2)
     arguments = ["label", str(groups), str(groups), "--judge", "exact", "--model", "exact"]
     assert main([*arguments, "--yes"]) == 2
-    assert "is not a labelled pair; choose another OUT" in capsys.readouterr().err
+    assert "line 1: no field 'generation_0'; choose another OUT" in capsys.readouterr().err

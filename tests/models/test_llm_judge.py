@@ -7,8 +7,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from darling_models.errors import ModelError, ModelUnavailable
 from darling_models.llm_judge.prompts import SAME
-from darling_models.options import Domain, ModelError, ModelOptions, ModelUnavailable, VerdictForm
+from darling_models.options import Domain, ModelOptions, VerdictForm
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
 

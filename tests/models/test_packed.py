@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from darling_models.cross_encoder.classifier import CrossEncoder
-from darling_models.options import ModelError, ModelOptions, Runtime
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions, Runtime
 from darling_models.protocol import all_pairs, judge
 from darling_models.runtime.linear import Linear
 from darling_models.runtime.packed import PackedEncoder, Shape

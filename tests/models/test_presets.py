@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darling_models.options import ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
 from darling_models.protocol import all_pairs, judge
 from darling_models.registry import load
 from transformers import PreTrainedTokenizerFast

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from darling_models.options import ModelError, ModelOptions, ModelUnavailable
+from darling_models.errors import ModelError, ModelUnavailable
+from darling_models.options import ModelOptions
 from darling_models.protocol import EquivalenceClassifier, all_pairs, judge
 from darling_models.registry import load
 

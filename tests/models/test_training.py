@@ -11,8 +11,8 @@ import torch
 from darling_models.embedded.classifier import Embedded
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
 from darling_models.embedded.head import TUNED
+from darling_models.errors import ModelError
 from darling_models.labelled_data import HumanPair, TeacherGroup
-from darling_models.options import ModelError
 from darling_models.protocol import all_pairs, judge
 from darling_models.training.encoder.examples import LabelledGroups, from_people, from_teacher
 from darling_models.training.encoder.tuning import TuningRecipe, tune

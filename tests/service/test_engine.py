@@ -8,16 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from darling_models.options import ModelUnavailable
-from darling_models.protocol import (
-    FloatArray,
-    IntArray,
-    ModelInfo,
-    Plan,
-    Unit,
-    all_pairs,
-    content_key,
-)
+from darling_models.errors import ModelUnavailable
+from darling_models.keys import content_key
+from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Unit, all_pairs
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.engine import Engine
 from darling_service.engine.queue import TURN_BATCHES

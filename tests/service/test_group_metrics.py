@@ -7,7 +7,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 from darling_service.evaluation.metrics import classes, spectrum, success, wording
-from darling_service.evaluation.metrics.intervals import compare, estimate, prompt_means
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,43 +135,3 @@ def test_vendi_of_uneven_blocks_by_hand() -> None:
     assert spectrum.vendi(kernel, 2) == pytest.approx(1 / (0.75**2 + 0.25**2))
     assert spectrum.vendi(kernel, math.inf) == pytest.approx(4 / 3)
     assert spectrum.embedding_diversity(kernel) == pytest.approx(0.5)
-
-
-def test_an_interval_is_over_prompts_not_rows() -> None:
-    """A hundred copies of two prompts are two observations."""
-    few = estimate([0.0, 1.0], ["p", "q"])
-    many = estimate([0.0] * 100 + [1.0] * 100, ["p"] * 100 + ["q"] * 100)
-    assert (many.mean, many.low, many.high) == (few.mean, few.low, few.high) == (0.5, 0.0, 1.0)
-    assert many.rows == 200
-    empty = estimate([math.nan], ["p"])
-    assert math.isnan(empty.mean)
-    assert empty.rows == 0
-
-
-def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    random = np.random.default_rng(1)
-    covered = 0
-    for _ in range(100):
-        values = random.normal(size=40)
-        figure = estimate(values.tolist(), [str(k) for k in range(40)])
-        covered += figure.low < 0 < figure.high
-    assert 86 <= covered <= 100
-
-
-def test_a_paired_comparison_sees_what_means_alone_would_not() -> None:
-    """Prompts differ a lot, the second run is always a little better."""
-    random = np.random.default_rng(0)
-    first = {str(k): float(random.normal() * 10) for k in range(20)}
-    second = {p: v + 0.1 for p, v in first.items()}
-    found = compare(first, second | {"only here": 99.0})
-    assert found.mean == pytest.approx(0.1)
-    assert found.prompts == 20
-    assert found.p_value < 0.01
-    assert compare(first, first).p_value == 1
-    noise = compare(first, {p: v + float(random.normal()) for p, v in first.items()})
-    assert noise.p_value > 0.05
-    assert compare({"a": 1.0}, {"b": 1.0}).prompts == 0
-
-
-def test_means_of_prompts_leave_out_what_was_not_measured() -> None:
-    assert prompt_means([1.0, 3.0, math.nan], ["b", "b", "a"]) == {"b": 2.0}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_service.pipeline import Pipeline
 from darling_service.schemas.requests import RewardRequest
 from darling_service.settings import Settings

@@ -26,7 +26,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from darling_models.cross_encoder.pair_input import EncodedPair, PairEncoder
 from darling_models.cross_encoder.presets import Preset
 from darling_models.cross_encoder.shared_prefix import SharedPrefix
-from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import IntArray, ModelInfo, Unit
 from darling_models.runtime.fingerprint import fingerprint_of

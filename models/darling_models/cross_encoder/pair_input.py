@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_models.protocol import IntArray
 
 

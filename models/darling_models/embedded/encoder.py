@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from darling_models.options import ModelError, Runtime
+from darling_models.errors import ModelError
+from darling_models.options import Runtime
 from darling_models.protocol import IntArray
 from darling_models.runtime.fingerprint import fingerprint_of
 from darling_models.runtime.packed import PackedEncoder, Shape

@@ -18,7 +18,7 @@ from safetensors.torch import load_file as load_torch
 from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import Vectors
 from darling_models.embedded.features import FEATURES
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_models.protocol import FloatArray, Linkage, OperatingPoint
 
 CLIP = 6.0

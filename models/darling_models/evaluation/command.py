@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from darling_models import json_lines
+from darling_models.errors import ModelError
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.measures import (
     Contenders,
@@ -25,8 +27,8 @@ from darling_models.evaluation.measures import (
 )
 from darling_models.evaluation.plots import draw
 from darling_models.evaluation.report import BASELINE_NOTES, Report
-from darling_models.labelled_data import HumanPair, read, read_groups, read_pairs
-from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.labelled_data import HumanPair, read_groups, read_pairs
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.registry import load
 from darling_models.training.seen import share_seen, trained_on
 
@@ -117,8 +119,11 @@ def _evaluate(
     return report
 
 
-def _problems(prompt: str, texts: str, path: Path) -> list[tuple[str, list[str]]]:
-    return read(path, lambda row: (row[prompt], row[texts]))
+def _problems(prompt: str, solutions: str, path: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """Each line's problem and the texts that answer it, by the names of their fields."""
+    return json_lines.read(
+        path, lambda row: (json_lines.text(row, prompt), json_lines.texts(row, solutions))
+    )
 
 
 def _read(reader: Callable[[Path], list[Row]], path: Path) -> list[Row]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from darling_models.errors import ModelError
 from darling_models.lexical import LexicalClassifier, Ngram, Unigram
-from darling_models.options import ModelError
 from darling_models.protocol import EquivalenceClassifier, ModelInfo
 
 BASELINES = ("unigram", "ngram", "tfidf", "rouge1", "minilm")

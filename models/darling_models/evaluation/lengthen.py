@@ -19,8 +19,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from darling_models.keys import pair_key
 from darling_models.labelled_data import HumanPair
-from darling_models.protocol import content_key
 from darling_models.training.augment.padding import spread
 
 TARGETS = (100, 400, 2000, 8000)
@@ -62,8 +62,7 @@ def longest(pair: HumanPair) -> int:
 
 
 def _lengthened(pair: HumanPair, words: int) -> HumanPair:
-    # Sorted, because the order in which a pair is given says nothing about it.
-    seed = int.from_bytes(content_key(pair.prompt, *sorted((pair.a, pair.b))))
+    seed = int.from_bytes(pair_key(pair.prompt, pair.a, pair.b))
     filler = neutral_sentences(words - longest(pair), seed)
     return replace(pair, a=spread(pair.a, filler), b=spread(pair.b, filler))
 

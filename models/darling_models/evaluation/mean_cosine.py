@@ -7,16 +7,9 @@ from typing import Any
 import numpy as np
 
 from darling_models.embedded.encoder import TextEncoder, Vectors, wheel_weights
+from darling_models.keys import content_key
 from darling_models.options import DEFAULT_OPTIONS
-from darling_models.protocol import (
-    FloatArray,
-    IntArray,
-    ModelInfo,
-    Plan,
-    Unit,
-    content_key,
-    text_unit,
-)
+from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Unit, text_unit
 
 
 @dataclass(frozen=True, slots=True)

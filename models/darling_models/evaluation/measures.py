@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from darling_models.evaluation.lengthen import TARGETS, lengthen, longest
 from darling_models.evaluation.predict import Question, answers, of_groups, of_pairs
 from darling_models.evaluation.report import Figures, Section
-from darling_models.figures.metrics import Interval, bootstrap, pair_metrics, partition_metrics
+from darling_models.figures.intervals import UNMEASURED, Interval, bootstrap
+from darling_models.figures.metrics import pair_metrics, partition_metrics
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.progress import progress
@@ -122,9 +123,9 @@ def sample(rows: Sequence[Row], most: int | None, seed: int) -> list[Row]:
 
 def _share(said: Sequence[Mask]) -> Interval:
     if not said:
-        return Interval(np.nan, np.nan, np.nan)
+        return UNMEASURED
 
     def measure(of: IntArray) -> list[float]:
         return [float(np.concatenate([said[i] for i in of]).mean())]
 
-    return bootstrap(measure, np.arange(len(said)))[0]
+    return bootstrap(measure, len(said))[0]

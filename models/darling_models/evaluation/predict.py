@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.progress import progress
 from darling_models.protocol import (
+    ONE_PAIR,
     EquivalenceClassifier,
     FloatArray,
     IntArray,
@@ -19,8 +20,6 @@ from darling_models.protocol import (
 
 BATCH_TOKENS = 16384
 """Enough to fill the encoder's tiles, few enough to hold the results in memory."""
-
-ONE_PAIR: IntArray = np.asarray([[0, 1]], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
 """What was measured: sections of figures, as a table to read and as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from darling_models.figures.metrics import Interval
+from darling_models.figures.intervals import Interval
+from darling_models.figures.tables import aligned, cell
 from darling_models.protocol import ModelInfo
 
 Figures = Mapping[str, Interval]
@@ -58,7 +57,7 @@ class Report:
                     "count": section.count,
                     "unit": section.unit,
                     "figures": {
-                        name: {key: _plain(interval) for key, interval in figures.items()}
+                        name: {key: interval.as_dict() for key, interval in figures.items()}
                         for name, figures in section.figures.items()
                     },
                 }
@@ -72,27 +71,9 @@ class Report:
         return "\n".join(head + [_section(section) for section in self.sections])
 
 
-def _plain(interval: Interval) -> dict[str, float | None]:
-    """JSON has no NaN."""
-    values = {"value": interval.value, "low": interval.low, "high": interval.high}
-    return {name: None if np.isnan(value) else value for name, value in values.items()}
-
-
 def _section(section: Section) -> str:
     columns = [key for key in SHOWN if any(key in row for row in section.figures.values())]
     rows = [["", *(SHOWN[key] for key in columns)]]
     for name, figures in section.figures.items():
-        rows.append([name, *(_cell(figures.get(key)) for key in columns)])
-    return f"\n{section.title} ({section.count} {section.unit})\n" + _aligned(rows)
-
-
-def _cell(interval: Interval | None) -> str:
-    return "-" if interval is None or np.isnan(interval.value) else str(interval)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+        rows.append([name, *(cell(figures.get(key)) for key in columns)])
+    return f"\n{section.title} ({section.count} {section.unit})\n" + aligned(rows)

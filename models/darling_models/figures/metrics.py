@@ -1,32 +1,21 @@
-"""How good probabilities and partitions are, with bootstrap intervals."""
+"""Metrics of probabilities and of partitions, each with its bootstrap interval."""
 
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import adjusted_rand_score, v_measure_score
 
+from darling_models.figures.intervals import Interval, bootstrap
 from darling_models.labelled_data import TeacherGroup
 from darling_models.partitions.linkage import partition
 from darling_models.protocol import FloatArray, IntArray, Linkage
 
 BINS = 10
-RESAMPLES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+"""Even bins of probability, for the calibration error and the reliability plot."""
+GROUPED_RESAMPLES = 100
+"""Resamples of the AUC over all pairs of all groups, each of which sorts every pair."""
 
 
 PAIR_METRICS = ("auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "ece")
@@ -50,7 +39,7 @@ def pair_metrics(
             expected_calibration_error(probabilities[of], y),
         ]
 
-    return dict(zip(PAIR_METRICS, bootstrap(measure, np.arange(len(similar))), strict=True))
+    return dict(zip(PAIR_METRICS, bootstrap(measure, len(similar)), strict=True))
 
 
 # The three below are written out because scikit-learn's checks of its input cost ten times the sum,
@@ -106,7 +95,7 @@ def grouped_auc(
             )
         ]
 
-    return bootstrap(measure, np.arange(len(prompts)), prompts, resamples=100)[0]
+    return bootstrap(measure, len(prompts), prompts, resamples=GROUPED_RESAMPLES)[0]
 
 
 def partition_metrics(
@@ -127,7 +116,7 @@ def partition_metrics(
     )
     found = bootstrap(
         lambda of: rows[of].mean(axis=0).tolist(),
-        np.arange(len(groups)),
+        len(groups),
         [group.prompt for group in groups],
     )
     return dict(zip(PARTITION_METRICS, found, strict=True))
@@ -155,31 +144,3 @@ def agreement(found: IntArray, stored: IntArray) -> tuple[float, ...]:
 def contents(texts: Sequence[str]) -> IntArray:
     """A label for each text, equal for identical ones, in sorted order of the texts."""
     return np.unique(np.asarray(texts, dtype=object), return_inverse=True)[1].astype(np.int64)
-
-
-def bootstrap(
-    measure: Callable[[IntArray], list[float]],
-    rows: IntArray,
-    clusters: Sequence[str] | None = None,
-    resamples: int = RESAMPLES,
-) -> list[Interval]:
-    """Intervals of `measure`, from resampled rows, or whole clusters of rows when given."""
-    random = np.random.default_rng(0)
-    members = [[row] for row in rows.tolist()]
-    if clusters is not None:
-        by: dict[str, list[int]] = {}
-        for row, cluster in zip(rows.tolist(), clusters, strict=True):
-            by.setdefault(cluster, []).append(row)
-        members = list(by.values())
-    drawn = []
-    for _ in range(resamples):
-        chosen = random.integers(0, len(members), len(members))
-        drawn.append(measure(np.asarray([row for k in chosen for row in members[k]])))
-    with warnings.catch_warnings():
-        # A column of NaN, such as the AUC of pairs that are all similar, stays NaN.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanpercentile(np.asarray(drawn), [2.5, 97.5], axis=0)
-    point = measure(rows)
-    return [
-        Interval(float(v), float(a), float(b)) for v, a, b in zip(point, low, high, strict=True)
-    ]

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from darling_models import json_lines
+from darling_models.errors import ModelError
 from darling_models.evaluation.predict import Question, answers
-from darling_models.labelled_data import read_rows
-from darling_models.options import ModelError
-from darling_models.protocol import EquivalenceClassifier, all_pairs, content_key
+from darling_models.keys import pair_key
+from darling_models.protocol import EquivalenceClassifier, all_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +31,21 @@ class Candidate:
         return pair_key(self.prompt, self.a, self.b)
 
 
-def pair_key(prompt: str, a: str, b: str) -> bytes:
-    """The same for both orders of a pair."""
-    return content_key(prompt, *sorted((a, b)))
-
-
 def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:
-    """The distinct rollouts of each line, and all their pairs. Raises `ModelError` on bad lines."""
+    """The distinct rollouts of each line, and all their pairs.
+
+    Raises `OSError`, and `ModelError` naming the line and the field that are not as they should be.
+    """
+
+    def question(row: dict[str, Any]) -> Question:
+        prompt = json_lines.text(row, prompt_field)
+        rollouts = tuple(dict.fromkeys(json_lines.texts(row, rollouts_field)))
+        return Question(prompt, rollouts, all_pairs(len(rollouts)))
+
     try:
-        rows = read_rows(path)
+        return json_lines.read(path, question)
     except ValueError as error:
-        raise ModelError(f"{path} is not JSON lines: {error}") from None
-    questions = []
-    for number, row in enumerate(rows, start=1):
-        prompt, rollouts = _text(row, prompt_field, number), row.get(rollouts_field)
-        if not isinstance(rollouts, list) or not all(isinstance(r, str) for r in rollouts):
-            raise ModelError(
-                f"line {number} of {path} has no list of texts in its field {rollouts_field!r}"
-            )
-        texts = tuple(dict.fromkeys(rollouts))
-        questions.append(Question(prompt, texts, all_pairs(len(texts))))
-    return questions
+        raise ModelError(str(error)) from None
 
 
 def in_order_of_use(
@@ -82,10 +77,3 @@ def in_order_of_use(
         drawn = int((place + 1) * random_share) > int(place * random_share)
         taken[next(k for k in sources[drawn] if k not in taken)] = None
     return [pairs[k] for k in taken]
-
-
-def _text(row: Any, field: str, number: int) -> str:
-    value = row.get(field) if isinstance(row, dict) else None
-    if not isinstance(value, str):
-        raise ModelError(f"line {number} has no text in its field {field!r}")
-    return value

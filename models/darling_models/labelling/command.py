@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from darling_models.evaluation.predict import ONE_PAIR
-from darling_models.labelling.candidates import Candidate, in_order_of_use, pair_key, read_questions
-from darling_models.options import ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.json_lines import cut_incomplete_line
+from darling_models.keys import pair_key
+from darling_models.labelled_data import read_pairs
+from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
+from darling_models.options import ModelOptions
 from darling_models.progress import progress
-from darling_models.protocol import EquivalenceClassifier
+from darling_models.protocol import ONE_PAIR, EquivalenceClassifier
 from darling_models.registry import load
 
 BATCH = 16
@@ -147,18 +150,8 @@ def _labelled(target: Path) -> set[bytes]:
     """Keys of the pairs in `target`, whose incomplete last line, of a killed run, is cut off."""
     if not target.exists():
         return set()
-    content = target.read_bytes()
-    complete = content[: content.rfind(b"\n") + 1]
-    if len(complete) < len(content):
-        with target.open("r+b") as labels:
-            labels.truncate(len(complete))
-    keys = set()
-    for number, line in enumerate(complete.splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            keys.add(pair_key(row["prompt"], row["generation_0"], row["generation_1"]))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise ModelError(
-                f"line {number} of {target} is not a labelled pair; choose another OUT"
-            ) from None
-    return keys
+    cut_incomplete_line(target)
+    try:
+        return {pair_key(pair.prompt, pair.a, pair.b) for pair in read_pairs(target)}
+    except ValueError as error:
+        raise ModelError(f"OUT does not hold labelled pairs: {error}; choose another OUT") from None

@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from darling_models.errors import ModelError
+from darling_models.keys import content_key
 from darling_models.llm_judge.prompts import messages
 from darling_models.llm_judge.verdicts import first_token_probability, json_classes, json_same
-from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     EquivalenceClassifier,
@@ -24,7 +26,6 @@ from darling_models.protocol import (
     ModelInfo,
     Plan,
     Unit,
-    content_key,
     estimate_tokens,
 )
 from darling_models.remote.hosts import Hosts

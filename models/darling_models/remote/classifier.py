@@ -13,7 +13,8 @@ from hashlib import blake2b
 from typing import Any
 
 from darling_models.cross_encoder.presets import BERT_PAIR
-from darling_models.options import DEFAULT_OPTIONS, ModelError, ModelOptions
+from darling_models.errors import ModelError
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import ModelInfo, Unit
 from darling_models.remote.hosts import Hosts

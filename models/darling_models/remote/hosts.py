@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from darling_models.options import ModelError, ModelUnavailable
+from darling_models.errors import InputRejected, ModelError, ModelUnavailable
 
 ROUNDS = 3
 """Times that every host is tried."""
@@ -24,10 +24,6 @@ MISREAD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What reading an answer of another shape than expected raises."""
 
 T = TypeVar("T")
-
-
-class InputRejected(Exception):
-    """A host refuses this input; others may be fine."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from darling_models.options import ModelError, Runtime
+from darling_models.errors import ModelError
+from darling_models.options import Runtime
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")

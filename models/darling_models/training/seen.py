@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from darling_models.protocol import content_key
+from darling_models.keys import content_key
 from darling_models.registry import LEXICAL
 
 SIZE = 256

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from darling_models.embedded.encoder import TextEncoder
 from darling_models.embedded.features import FEATURES
-from darling_models.protocol import content_key
+from darling_models.keys import content_key
 from darling_models.training.head.featurise import Rows
 
 MANIFEST = "manifest.json"

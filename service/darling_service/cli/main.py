@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     """Runs the command; whatever keeps it from its work is one line on standard error."""
-    from darling_models.options import ModelError
+    from darling_models.errors import ModelError
 
     try:
         return command.run(arguments)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-from darling_models.options import ModelUnavailable
+from darling_models.errors import ModelUnavailable
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     Embedder,

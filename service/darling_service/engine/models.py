@@ -3,7 +3,8 @@
 import asyncio
 import logging
 
-from darling_models.options import DEFAULT_OPTIONS, ModelError
+from darling_models.errors import ModelError
+from darling_models.options import DEFAULT_OPTIONS
 from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load
 

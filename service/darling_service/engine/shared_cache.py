@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_models.pairs import PairResult
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import numpy as np
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 from darling_models.progress import progress
 
 from darling_service.errors import Problem

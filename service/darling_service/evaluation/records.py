@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darling_models.labelled_data import read_rows
+from darling_models import json_lines
 
 from darling_service.rewards.quality import from_reference
 
@@ -36,16 +36,10 @@ class Record:
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a file. Raises `ValueError` naming the line and the field."""
-    rows = read_rows(path)
-    if not rows:
-        raise ValueError(f"{path} is empty; write one record per line")
-    records = []
-    for number, row in enumerate(rows, start=1):
-        try:
-            records.append(_record(row))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}, line {number}: {error}") from None
+    """The records of a file. Raises `OSError`, and `ValueError` naming the line and the field."""
+    records = json_lines.read(path, _record)
+    if not records:
+        raise ValueError(f"{path} holds no records")
     return records
 
 

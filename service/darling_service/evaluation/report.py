@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from darling_service.evaluation.metrics.intervals import (
-    Difference,
-    Estimate,
+from darling_models.figures.intervals import (
+    Comparison,
+    Interval,
     compare,
-    estimate,
+    mean_interval,
     prompt_means,
 )
+from darling_models.figures.tables import aligned, cell
 
+PRECISION = ".4g"
+"""Digits of a figure in the table."""
 Rows = Sequence[Mapping[str, float]]
 """Each record's figures by name."""
 
@@ -26,84 +29,84 @@ class Run:
     rows: Rows
 
     def values(self, metric: str) -> list[float]:
-        """Of each record; NaN where it does not give the figure."""
+        """Each record's figure; NaN where the record does not give it."""
         return [row.get(metric, math.nan) for row in self.rows]
 
-    def metrics(self) -> list[str]:
-        """In the order in which they were first measured."""
-        return list(dict.fromkeys(name for row in self.rows for name in row))
+    def measured(self, metric: str) -> int:
+        """The number of records that give the figure."""
+        return sum(not math.isnan(value) for value in self.values(metric))
 
-    def estimates(self) -> dict[str, Estimate]:
-        found = {name: estimate(self.values(name), self.prompts) for name in self.metrics()}
-        return {name: figure for name, figure in found.items() if figure.rows}
+    def figures(self) -> dict[str, Interval]:
+        """The means over records, in the order in which they were first measured."""
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        return {
+            name: mean_interval(self.values(name), self.prompts)
+            for name in names
+            if self.measured(name)
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     runs: Sequence[Run]
-    estimates: Sequence[Mapping[str, Estimate]]
-    differences: Mapping[str, Difference]
-    """Second run minus first; empty for a single run."""
+    figures: Sequence[Mapping[str, Interval]]
+    """Each run's figures by name."""
+    comparisons: Mapping[str, Comparison]
+    """The second run against the first, by figure; empty for a single run."""
     notes: Sequence[str]
 
     def as_dict(self) -> dict[str, Any]:
         """`metrics` of the first file; of a second one too, and what differs."""
-        document: dict[str, Any] = {"metrics": _plain(self.estimates[0]), "notes": self.notes}
+        metrics = [
+            {
+                name: {**_mean(figure), "rows": run.measured(name)}
+                for name, figure in figures.items()
+            }
+            for run, figures in zip(self.runs, self.figures, strict=True)
+        ]
+        document: dict[str, Any] = {"metrics": metrics[0], "notes": self.notes}
         if len(self.runs) == 2:
-            document["second"] = {"metrics": _plain(self.estimates[1])}
-            document["difference"] = _plain(self.differences)
+            document["second"] = {"metrics": metrics[1]}
+            document["difference"] = {
+                name: {**_mean(c.difference), "p_value": c.p_value, "prompts": c.prompts}
+                for name, c in self.comparisons.items()
+            }
             document["files"] = [run.name for run in self.runs]
         return document
 
     def table(self) -> str:
         head = ["metric", *(run.name for run in self.runs)]
-        if self.differences:
+        if self.comparisons:
             head += ["difference", "p"]
         rows = [head]
-        for name in dict.fromkeys(name for figures in self.estimates for name in figures):
-            row = [name, *(_cell(figures.get(name)) for figures in self.estimates)]
-            if self.differences:
-                difference = self.differences.get(name)
-                row += [_cell(difference), "-" if difference is None else _p(difference.p_value)]
+        for name in dict.fromkeys(name for figures in self.figures for name in figures):
+            row = [name, *(cell(figures.get(name), PRECISION) for figures in self.figures)]
+            if self.comparisons:
+                row += _compared(self.comparisons.get(name))
             rows.append(row)
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return "\n".join([aligned(rows), *(f"note: {note}" for note in self.notes)])
 
 
 def report(runs: Sequence[Run], notes: Sequence[str]) -> Report:
-    estimates = [run.estimates() for run in runs]
-    differences: dict[str, Difference] = {}
+    """The figures of one run, or of two and how they differ."""
+    figures = [run.figures() for run in runs]
+    comparisons: dict[str, Comparison] = {}
     if len(runs) == 2:
-        for name in estimates[0].keys() & estimates[1].keys():
-            means = [prompt_means(run.values(name), run.prompts) for run in runs]
-            difference = compare(means[0], means[1])
-            if difference.prompts:
-                differences[name] = difference
-    return Report(runs, estimates, differences, notes)
+        for name in figures[0].keys() & figures[1].keys():
+            first, second = (prompt_means(run.values(name), run.prompts) for run in runs)
+            comparison = compare(first, second)
+            if comparison.prompts:
+                comparisons[name] = comparison
+    return Report(runs, figures, comparisons, notes)
 
 
-def _plain(figures: Mapping[str, Estimate] | Mapping[str, Difference]) -> dict[str, Any]:
-    """JSON has no NaN."""
-    return {
-        name: {
-            key: None if isinstance(value, float) and math.isnan(value) else value
-            for key, value in asdict(figure).items()
-        }
-        for name, figure in figures.items()
-    }
+def _mean(interval: Interval) -> dict[str, float | None]:
+    """The interval as the document names it."""
+    figure = interval.as_dict()
+    return {"mean": figure.pop("value"), **figure}
 
 
-def _cell(figure: Estimate | Difference | None) -> str:
-    if figure is None:
-        return "-"
-    if math.isnan(figure.low):
-        return f"{figure.mean:.4g}"
-    return f"{figure.mean:.4g} [{figure.low:.4g}, {figure.high:.4g}]"
-
-
-def _p(value: float) -> str:
-    return f"{value:.4f}"
+def _compared(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return ["-", "-"]
+    return [cell(comparison.difference, PRECISION), f"{comparison.p_value:.4f}"]

@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from darling_models.options import ModelUnavailable
+from darling_models.errors import ModelUnavailable
 
 from darling_service.errors import Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
@@ -16,7 +16,7 @@ class MathVerify:
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        from darling_models.final_answers.classifier import TAIL_CHARS, WORKERS, Workers
+        from darling_models.final_answers.workers import TAIL_CHARS, WORKERS, Workers
 
         self._workers = Workers()
         self._tail_chars = TAIL_CHARS

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import math
 
-from darling_models.options import ModelError
+from darling_models.errors import ModelError
 
 from darling_service.errors import FieldError, Invalid, Unavailable
 from darling_service.quality.math_verify import MathVerify

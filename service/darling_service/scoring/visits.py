@@ -13,8 +13,9 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from darling_models.options import ModelError
-from darling_models.protocol import IntArray, content_key
+from darling_models.errors import ModelError
+from darling_models.keys import content_key
+from darling_models.protocol import IntArray
 
 from darling_service.errors import Unavailable
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from darling_models.protocol import content_key
+from darling_models.keys import content_key
 
 from darling_service.errors import Problem, Unavailable
 from darling_service.http.state import Service

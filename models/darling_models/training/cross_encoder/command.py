@@ -25,6 +25,8 @@ from darling_models.cross_encoder.classifier import CrossEncoder, longest_input,
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.figures.metrics import pair_metrics
+from darling_models.figures.tables import markdown
+from darling_models.keys import content_key
 from darling_models.labelled_data import (
     HumanPair,
     check_enough,
@@ -32,7 +34,7 @@ from darling_models.labelled_data import (
     read_groups,
     read_pairs,
 )
-from darling_models.protocol import all_pairs, content_key, judge
+from darling_models.protocol import all_pairs, judge
 from darling_models.training.cross_encoder.pair_examples import (
     Example,
     PairCollator,
@@ -41,7 +43,6 @@ from darling_models.training.cross_encoder.pair_examples import (
     in_batches,
     sampled,
 )
-from darling_models.training.head.card import table
 from darling_models.training.head.fit import operating_points
 from darling_models.training.trainer import last_checkpoint, trainer_arguments
 from darling_models.training.work_folder import check_manifest
@@ -195,7 +196,7 @@ def _choose_threshold(model: Any, out: Path, kept: Sequence[HumanPair]) -> None:
     model.config.equivalence_threshold = threshold
     model.config.save_pretrained(out)
     figures = pair_metrics(probabilities, probabilities > threshold, similar)
-    print(table({f"{len(kept)} pairs kept aside (the threshold is chosen on them)": figures}))
+    print(markdown({f"{len(kept)} pairs kept aside (the threshold is chosen on them)": figures}))
     print(f"threshold {threshold}; written to {out}")
 
 

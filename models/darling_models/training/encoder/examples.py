@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models.labelled_data import ONE_PAIR, HumanPair, TeacherGroup
-from darling_models.protocol import IntArray
+from darling_models.labelled_data import HumanPair, TeacherGroup
+from darling_models.protocol import ONE_PAIR, IntArray
 from darling_models.training.augment.short_answers import MadeUpPairs, corrected
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from darling_models.figures.metrics import Interval
+from darling_models.figures.intervals import Interval
+from darling_models.figures.tables import markdown
 from darling_models.protocol import OperatingPoint
 from darling_models.training.head.corpus import Corpus
 
@@ -117,7 +118,7 @@ def render(
         similar=float(corpus.similar.mean()),
         groups=len(corpus.groups),
         prompts=len({group.prompt for group in corpus.groups}),
-        table=table(report),
+        table=markdown(report),
         thresholds=THRESHOLDS.format(**{str(name): value for name, value in thresholds.items()}),
         tuned=_tuned(tuning, bool(corpus.groups)) if tuning else "as published",
         files="`encoder.safetensors` (tuned layers), `head.safetensors`, `head.json`"
@@ -134,12 +135,3 @@ def _tuned(tuning: Mapping[str, Any], taught: bool) -> str:
         f"its upper {tuning['layers']} layers tuned for {tuning['steps']} steps of {lessons}"
         f"{tuning['human']} human pairs each, by late interaction of projected tokens"
     )
-
-
-def table(report: Mapping[str, Mapping[str, Interval]]) -> str:
-    """The figures as a Markdown table with one row per measured set."""
-    rows = [
-        f"| {name} | {'; '.join(f'{key} {value}' for key, value in row.items())} |"
-        for name, row in report.items()
-    ]
-    return "\n".join(["| set | figures |", "|---|---|", *rows])

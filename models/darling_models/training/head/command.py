@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 from darling_models.embedded.classifier import ARTEFACT
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.embedded.head import TUNED, PairHead, sigmoid
-from darling_models.figures.metrics import Interval, grouped_auc, pair_metrics, partition_metrics
+from darling_models.figures.intervals import Interval
+from darling_models.figures.metrics import grouped_auc, pair_metrics, partition_metrics
 from darling_models.figures.reliability import draw_reliability
+from darling_models.figures.tables import markdown
 from darling_models.labelled_data import check_enough, read_groups, read_pairs
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
@@ -112,12 +114,12 @@ def train(
         "thresholds": thresholds,
         "linkage": linkage,
     }
-    figures = {name: {k: asdict(v) for k, v in row.items()} for name, row in report.items()}
+    figures = {name: {k: v.as_dict() for k, v in row.items()} for name, row in report.items()}
     (out / "metrics.json").write_text(
         json.dumps({"choices": choices, "figures": figures, "data": _data(corpus)}, indent=2) + "\n"
     )
     (out / "MODEL_CARD.md").write_text(card.render(report, choices, thresholds, corpus))
-    print(card.table(report))
+    print(markdown(report))
     print(f"thresholds {thresholds}, linkage {linkage}; written to {out}")
 
 

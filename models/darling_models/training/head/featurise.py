@@ -8,9 +8,9 @@ import numpy as np
 from darling_models.embedded.description import EVEN_SALIENCE, Description, Lexicon, describe, unit
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, Vectors
 from darling_models.embedded.features import pair_features
-from darling_models.labelled_data import ONE_PAIR, HumanPair, TeacherGroup
+from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.progress import progress
-from darling_models.protocol import IntArray, all_pairs
+from darling_models.protocol import ONE_PAIR, IntArray, all_pairs
 from darling_models.training.augment.short_answers import MadeUpPairs
 
 BATCH = 64
