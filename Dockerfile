@@ -5,7 +5,7 @@
 FROM python:3.11-slim AS build
 ARG TORCH_INDEX=""
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE THIRD_PARTY_NOTICES.md ./
 COPY service ./service
 COPY models ./models
 RUN python -m venv /opt/darling

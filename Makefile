@@ -1,32 +1,64 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The interpreter that makes the environment: Python 3.11, 3.12 or 3.13.
+PYTHON ?= python3
+# Processes that run tests side by side; each starts a service of its own (about 1 GB).
+WORKERS ?= 0
+# More for pytest, such as ARGS='-k name'. With them `make test` skips the linters.
+ARGS ?=
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: serve test test-slow test-processors lint test-image test-trainers bench bench-full headline headline-full
+.DEFAULT_GOAL := help
+.PHONY: help install serve format lint docs test test-fast test-slow test-processors coverage test-image \
+	test-trainers bench bench-full headline headline-full
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv and install what is missing
 
 serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
 
-test: lint ## install, lint and run all tests but the slow ones
-	$(BIN)/pytest
+format: $(STAMP) ## let ruff fix and format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
-	$(BIN)/pytest -m slow
-
-test-processors: $(STAMP) ## the numeric tests as on other processors: capped, and pretended
+test-processors: $(STAMP) ## run the numeric tests as on other processors: capped, and pretended
 	$(BIN)/python -m tests.processors
 
-lint: $(STAMP)
+lint: $(STAMP) docs ## check style and types, the workflows, and that the documentation builds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+docs: $(STAMP) ## build the documentation site into site/; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+test: $(if $(ARGS),$(STAMP),lint) ## install, lint and run all tests but the slow ones; ARGS='-k name' for some
+	$(PYTEST) $(ARGS)
+
+test-fast: $(STAMP) ## the tests that start no process and train nothing, in under two minutes
+	$(PYTEST) -m 'not slow and not heavy and not process' $(ARGS)
+
+test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
+	$(BIN)/pytest -m slow $(ARGS)
+
+coverage: $(STAMP) ## run the tests of `make test` with branch coverage, that of services included
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
 
 test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
 	$(BIN)/python -m tests.trainers.environments
 	$(BIN)/pytest tests/trainers
 
 test-image: ## the Dockerfile's own lines in a clean folder, without Docker
-	python3.11 docker/rehearse.py
+	$(PYTHON) docker/rehearse.py
 
 bench: $(STAMP) ## ours beside the peers and the service over HTTP, in minutes; into bench/
 	$(BIN)/python -m benchmarks
@@ -41,9 +73,13 @@ headline-full: $(STAMP) ## the version that docs/headline.md reports; some two h
 	$(BIN)/python -m benchmarks.headline --full --out headline/full
 
 # torch goes in together with the rest, pinned: a later one would bring gigabytes of CUDA.
-$(STAMP): pyproject.toml constraints.txt clients/python/pyproject.toml
-	test -x $(BIN)/python || python3.11 -m venv $(VENV)
+$(STAMP): pyproject.toml constraints.txt clients/python/pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt torch \
 		--editable '.[dev,math]' --editable clients/python
 	touch $@
+
+$(BIN)/python:
+	@$(PYTHON) .ci/check_python.py || { echo "make: no usable '$(PYTHON)'. Install Python 3.11, 3.12 or 3.13" \
+		"and name it: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

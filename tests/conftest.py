@@ -16,8 +16,10 @@ import pytest
 from hypothesis import settings
 
 from tests.processor import pretend, pretended
+from tests.selection import starts_process
 
 pretend()
+
 # No deadline: a busy machine is no counterexample. In CI the same examples every time.
 settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("suite")
@@ -26,6 +28,13 @@ LISTENING = re.compile(r"listening on (http://\S+),")
 START_S = 120
 
 T = TypeVar("T")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if starts_process(item):
+            item.add_marker("process")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ It prints one reward per row. The URL is that of a running service.
 """
 
 import sys
+from typing import Any
 
 import requests
 
@@ -19,7 +20,7 @@ def rewards(url: str, prompts: list[str], texts: list[str], quality: list[float]
     rows_of_prompt: dict[str, list[int]] = {}
     for row, prompt in enumerate(prompts):
         rows_of_prompt.setdefault(prompt, []).append(row)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {
             "prompt": prompt,
             "rollouts": [texts[row] for row in rows],

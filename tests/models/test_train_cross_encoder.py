@@ -99,6 +99,7 @@ def test_any_architecture_is_tuned_and_served(
     assert probabilities[0] == probabilities[1]
 
 
+@pytest.mark.heavy
 def test_serving_reads_pairs_as_training_did(tmp_path: Path, files: tuple[Path, Path]) -> None:
     """Colours are told apart after some epochs, by a model whose segment ids weigh heavily."""
     bert(tmp_path / "base")
@@ -110,6 +111,7 @@ def test_serving_reads_pairs_as_training_did(tmp_path: Path, files: tuple[Path, 
     assert same > different + 0.25
 
 
+@pytest.mark.heavy
 def test_finished_work_is_not_done_again_and_other_choices_are_refused(
     tmp_path: Path, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -99,6 +99,7 @@ def probability(classifier: Embedded, a: str, b: str) -> float:
     return float(judge(classifier, PROMPT, [a, b], all_pairs(2))[0])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "tuning", [None, pytest.param(TINY, marks=pytest.mark.slow)], ids=["frozen", "tuned"]
 )
@@ -123,6 +124,7 @@ def test_training_learns_and_repeats_itself(
     assert same > other
 
 
+@pytest.mark.heavy
 def test_work_begun_with_other_choices_is_refused(tmp_path: Path) -> None:
     rows = Rows(people(30), [], teacher(5), [])
     place = WorkFolder(wheel_weights(), tmp_path, seed=0)
@@ -143,6 +145,7 @@ def test_work_begun_with_other_choices_is_refused(tmp_path: Path) -> None:
             where.begin(given, recipe, folds)
 
 
+@pytest.mark.heavy
 def test_training_without_groups_and_with_several_labelers(
     tmp_path: Path, files: tuple[Path, Path]
 ) -> None:
