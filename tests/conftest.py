@@ -68,6 +68,21 @@ def running(log: Path, *arguments: str, wait_ready: bool = True) -> Iterator[Ser
         process.wait(timeout=30)
 
 
+def metric(service: Service, name: str) -> float:
+    """A figure of /metrics by its name with labels, 0 where it is not there yet."""
+    text = httpx.get(f"{service.url}/metrics").text
+    line = re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)
+    return float(line.group(1)) if line else 0.0
+
+
+def until(check: Callable[[], bool], seconds: float = 20) -> None:
+    """Waits for something to happen, and fails where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def _ready(service: Service) -> bool | None:
     return httpx.get(f"{service.url}/health/ready").status_code == 200 or None
 

@@ -6,17 +6,17 @@ repeated. A line that cannot be scored is answered with its problem, and the run
 """
 
 import asyncio
-import gzip
 import json
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import orjson
+from darling_models import json_lines
 from darling_models.progress import progress
 
 from darling_service.errors import BadRequest, Invalid, Problem
@@ -84,8 +84,8 @@ async def _answers(
     """Yields (line number, answer) of each line after line `done`, in order."""
     running: deque[tuple[int, asyncio.Task[dict[str, Any]]]] = deque()
     try:
-        for number, line in enumerate(lines, start=1):
-            if number <= done or not line.strip():
+        for number, line in json_lines.numbered(lines):
+            if number <= done:
                 continue
             task = asyncio.create_task(_answer(pipeline, line, columns, options))
             running.append((number, task))
@@ -152,11 +152,7 @@ def _options(text: str) -> dict[str, Any]:
 
 
 def _open(source: str) -> IO[bytes]:
-    if source == "-":
-        return sys.stdin.buffer
-    if source.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(source, "rb"))
-    return Path(source).open("rb")
+    return sys.stdin.buffer if source == "-" else json_lines.open_lines(Path(source))
 
 
 def _append(target: str) -> IO[bytes]:
@@ -174,16 +170,11 @@ def _resume(target: Path, stamp: str) -> int:
     Cuts off an incomplete last line. Raises `ScoreError` if another command or another model wrote
     the file.
     """
-    if not target.exists():
+    json_lines.cut_incomplete_line(target)
+    if not target.exists() or target.stat().st_size == 0:
         return 0
-    complete, last = 0, b""
     with target.open("rb") as answers:
-        for line in _complete_lines(answers):
-            complete, last = complete + len(line), line
-    with target.open("r+b") as answers:
-        answers.truncate(complete)
-    if not last:
-        return 0
+        (last,) = deque(answers, maxlen=1)
     try:
         record = json.loads(last)
         number, written_by = int(record["line"]), str(record["model"])
@@ -195,7 +186,3 @@ def _resume(target: Path, stamp: str) -> int:
             "another OUT, or load that model"
         )
     return number
-
-
-def _complete_lines(answers: IO[bytes]) -> Iterator[bytes]:
-    return (line for line in answers if line.endswith(b"\n"))

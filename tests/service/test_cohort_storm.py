@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cohorts import hold, make_groups, storm, wrong_answers
-from tests.conftest import running
-from tests.service.test_cohorts import metric, until
+from tests.conftest import metric, running, until
 
 DEADLINE_S = 15
 """Long enough that a busy machine lets no member of a group come too late."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import re
 import signal
 import time
 from collections.abc import Coroutine, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Service, running
+from tests.conftest import Service, metric, running, until
 from tests.service.test_bad_input import problem
 
 PROMPT = "Name a city."
@@ -66,19 +65,6 @@ def whole(url: str, texts: list[str], quality: list[float], **options: Any) -> d
     assert answer.status_code == 200, answer.text
     first: dict[str, Any] = answer.json()["groups"][0]
     return first
-
-
-def metric(service: Service, name: str) -> float:
-    text = httpx.get(f"{service.url}/metrics").text
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.M)
-    return float(found.group(1)) if found else 0.0
-
-
-def until(check: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def waiting(service: Service, callers: int) -> None:

@@ -14,10 +14,9 @@ from darling_models.reward_model import RewardModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests import checkpoints
-from tests.conftest import Service, running
+from tests.conftest import Service, metric, running, until
 from tests.servers.processes import serving
 from tests.service.test_bad_input import problem
-from tests.service.test_cohorts import metric, until
 from tests.service.test_trainer_formats import chat, ok, openrlhf, posted
 
 CHAT_TEMPLATE = (

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Service, running
+from tests.conftest import Service, metric, running, until
 from tests.texts import essay
 
 
@@ -130,7 +130,7 @@ def test_interrupt_answers_requests_in_flight_and_ends_within_five_seconds(tmp_p
         askers = [threading.Thread(target=ask, args=(n, n)) for n in (1, 40)]
         for asker in askers:
             asker.start()
-        time.sleep(0.5)
+        until(lambda: metric(service, "darling_queue_tokens") > 100_000)  # the long one is there
         started = time.monotonic()
         service.process.send_signal(signal.SIGINT)
         for asker in askers:
