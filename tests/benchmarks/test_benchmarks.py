@@ -77,6 +77,7 @@ def test_counted_operations_are_those_of_the_architecture() -> None:
 
 
 @pytest.mark.processor
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", SIZES)
 def test_the_accelerator_race_runs_each_architecture_on_any_device(name: str) -> None:
     """Here with small layers on the CPU: both sides decide alike, and useful work is counted."""

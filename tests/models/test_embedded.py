@@ -41,6 +41,7 @@ def test_same_answers_score_above_different_ones(embedded: Embedded) -> None:
         assert probability(embedded, a, same, prompt) > probability(embedded, a, other, prompt)
 
 
+@pytest.mark.heavy
 def test_the_last_sentence_of_a_long_text_is_read(embedded: Embedded) -> None:
     """8,000 words that differ only at the end: nothing is cut off silently."""
     text = essay(1, 8000)

@@ -49,6 +49,7 @@ def test_a_folder_is_the_same_as_the_wheel(minilm: EquivalenceClassifier) -> Non
     np.testing.assert_array_equal(judge(folder, "", TEXTS, PAIRS), judge(minilm, "", TEXTS, PAIRS))
 
 
+@pytest.mark.heavy
 def test_symmetric_and_independent_of_the_company(minilm: EquivalenceClassifier) -> None:
     together = judge(minilm, "", TEXTS, PAIRS)
     np.testing.assert_array_equal(judge(minilm, "", TEXTS, PAIRS[:, ::-1]), together)

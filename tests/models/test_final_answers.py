@@ -47,6 +47,7 @@ def test_equal_answers_are_equivalent_in_either_order(
     np.testing.assert_array_equal(judge(answers, "", [a, b], pairs), [same, same])
 
 
+@pytest.mark.heavy
 def test_hostile_answers_cost_one_time_out_each_and_harm_nobody(
     answers: EquivalenceClassifier,
 ) -> None:

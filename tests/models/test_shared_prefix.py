@@ -170,6 +170,7 @@ def alone(
     return classifier, units, [classifier.run([unit])[0] for unit in units]
 
 
+@pytest.mark.heavy
 @settings(max_examples=40, deadline=None)
 @given(order=st.permutations(range(21)), count=st.integers(1, 21))
 def test_company_and_order_change_no_bit(

@@ -206,6 +206,7 @@ def test_tuning_stops_early_and_returns_the_best_weights(tmp_path: Path) -> None
         assert torch.equal(best[f"encoder.{name}"].half(), weights)
 
 
+@pytest.mark.heavy
 def test_tuned_weights_of_another_encoder_are_refused(
     tmp_path: Path, files: tuple[Path, Path]
 ) -> None:
