@@ -23,6 +23,7 @@ from unittest import mock
 
 import torch
 from darling_models.runtime import linear, packed, precision
+from darling_models.runtime.linear import Linear
 from darling_models.runtime.packed import PackedEncoder
 from torch import Tensor
 from torch.nn import functional
@@ -109,7 +110,19 @@ def _rounding() -> None:
 
 
 def _laid_out() -> None:
+    """In float32, which oneDNN takes on any processor; bfloat16 it wants AVX-512 for."""
+    really = Linear.__init__
+
+    @wraps(really)
+    def init(self: Linear, weight: Tensor, bias: Tensor, device: str = "cpu") -> None:
+        if weight.dtype == torch.float32:
+            really(self, weight, bias, device)
+            return
+        with mock.patch.object(linear, "prepacks", return_value=False):
+            really(self, weight, bias, device)
+
     mock.patch.object(linear, "prepacks", return_value=True).start()
+    mock.patch.object(Linear, "__init__", init).start()
 
 
 PRETENCES: dict[str, Callable[[], None]] = {
