@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 from darling_models.errors import ModelError
 from darling_models.progress import progress
+from darling_models.registry import only_read
 
 from darling_service.errors import Problem
 from darling_service.evaluation.records import Record
@@ -25,16 +27,18 @@ def partitions(records: Sequence[Record], settings: Settings) -> list[list[int]]
 
 
 def similarities(records: Sequence[Record], encoder: str, settings: Settings) -> list[FloatArray]:
-    """(n, n) cosines of each record's rollouts by a sentence encoder, as of `--model`."""
-    chosen = settings.model_copy(update={"model": encoder, "threshold": None, "linkage": None})
-    groups = asyncio.run(_judge(records, chosen, True))
-    found = []
+    """(n, n) cosines of each record's rollouts by a sentence encoder, named as for `--model`."""
+    # The settings are those of `--model`: the encoder takes over what it reads.
+    options = replace(only_read(encoder, settings.model_options()), threshold=None, linkage=None)
+    own = settings.model_copy(update={"model": encoder, **asdict(options)})
+    groups = asyncio.run(_judge(records, own, True))
+    matrices = []
     for group in groups:
         assert group.probabilities is not None, "they were asked for"
         cosines = 2.0 * np.asarray(group.probabilities, dtype=np.float64) - 1.0
         np.fill_diagonal(cosines, 1.0)
-        found.append(cosines)
-    return found
+        matrices.append(cosines)
+    return matrices
 
 
 async def _judge(
