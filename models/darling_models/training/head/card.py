@@ -88,7 +88,7 @@ pair nor its prompt; calibration and thresholds were chosen inside the training 
 
 {thresholds} Default linkage: {linkage}, not measured, because there were no partitioned groups.
 """
-"""For a head fitted on somebody's own pairs, of whose origin nothing is known here."""
+"""The card of a head that was fitted on somebody's own pairs, whose origin is not known here."""
 
 
 def render(
