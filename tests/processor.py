@@ -63,10 +63,10 @@ def _native(has: bool) -> None:
     really = precision.has_bfloat16
 
     @wraps(really)
-    def has_bfloat16(device: str, flags: Path = precision.CPU_FLAGS) -> bool:
-        if device == "cpu" and flags == precision.CPU_FLAGS:
+    def has_bfloat16(device: str, cpu_info: Path = precision.CPU_INFO) -> bool:
+        if device == "cpu" and cpu_info == precision.CPU_INFO:
             return has
-        return really(device, flags)
+        return really(device, cpu_info)
 
     mock.patch.object(precision, "has_bfloat16", has_bfloat16).start()
     if has and not really("cpu"):

@@ -1,4 +1,4 @@
 """What is learned: equivalence classifiers behind one protocol, and partitions built from them.
 
-Nothing in here knows HTTP. Start at `protocol`; `registry` loads a classifier by its name.
+It imports no web framework. Start at `protocol`; `registry` loads a classifier by its name.
 """

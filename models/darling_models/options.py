@@ -1,4 +1,8 @@
-"""Choices that apply to every classifier when it is loaded; None keeps the classifier's own."""
+"""Settings with which a classifier is loaded; None keeps the classifier's own choice.
+
+`threshold` and `linkage` apply to every classifier. Each of the others applies to those that read
+it, named in `registry.BACKENDS`; a classifier that does not read a changed setting is not loaded.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,22 +20,25 @@ class ModelOptions:
     threshold: Threshold | None = None
     linkage: Linkage | None = None
     device: str = "cpu"
+    """Torch device of a local model, such as `cuda`."""
     runtime: Runtime = "auto"
     """How an encoder or cross-encoder computes: see `runtime.precision` and `runtime.packed`."""
     max_length: int | None = None
-    """Tokens of a pair that a cross-encoder reads; None: what its checkpoint was made for."""
+    """Tokens that a cross-encoder reads of a pair, or `embeddings` of a text; None: as many as the
+    checkpoint was made for."""
     max_tokens_per_text: int | None = None
     """Tokens of each text of a pair that a cross-encoder reads."""
     similar_label: int | None = None
-    """Index of a cross-encoder's "equivalent" label; None: read from its config."""
+    """Index of the "equivalent" label. None: the one in a cross-encoder's config, the last one of
+    a remote model."""
     pair_template: str | None = None
-    """How a pairwise model's input is written, with {a} and {b} for the texts."""
+    """How a cross-encoder or a remote model is given a pair, with {a} and {b} for its texts."""
     judge_domain: Domain = "general"
-    """What the judge is asked about."""
+    """What an LLM judge compares: responses in general, creative ideas, or ways to a solution."""
     judge_verdict: VerdictForm = "logprobs"
-    """How the judge answers: first-token log-probabilities, JSON, or the whole group at once."""
+    """How an LLM judge answers: first-token log-probabilities, JSON, or the whole group at once."""
     judge_api_key: str | None = None
-    """Bearer token for the judge's server."""
+    """Bearer token for the server of an LLM judge."""
 
     def apply(self, info: ModelInfo) -> ModelInfo:
         """`info` with the threshold and linkage chosen here.

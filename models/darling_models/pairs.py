@@ -1,4 +1,4 @@
-"""What pairwise backends share: a unit of model work per pair, in one canonical order."""
+"""The base of pairwise classifiers: one unit of model work per pair, in one canonical order."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class PairResult:
 
 
 class Pairwise(ABC):
-    """The part of a pairwise classifier that is no model: a group costs n (n - 1) / 2 units."""
+    """A pairwise classifier but for `run`, its model. A group costs n (n - 1) / 2 units."""
 
     reads_prompt: ClassVar[bool] = False
     info: ModelInfo

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, in a log a line now and then."""
+"""Progress on standard error: a bar on a terminal, a line every half minute in a log."""
 
 import sys
 from collections.abc import Iterable
@@ -7,10 +7,11 @@ from typing import Any
 from tqdm import tqdm
 
 LOG_EVERY_S = 30.0
+"""Seconds between two lines of a log."""
 
 
 class Lines:
-    """A log as tqdm's file: a line for each state, where a terminal overwrites the last."""
+    """A log in place of tqdm's terminal: each state on a line of its own."""
 
     def __init__(self) -> None:
         self._log = sys.stderr
@@ -24,7 +25,7 @@ class Lines:
 
 
 def progress(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
-    """`tqdm.tqdm(iterable, **options)`; in a log nothing of what takes less than `LOG_EVERY_S`."""
+    """`tqdm.tqdm(iterable, **options)`; a log gets no line before `LOG_EVERY_S` have passed."""
     if sys.stderr.isatty():
         return tqdm(iterable, **options)
     return tqdm(

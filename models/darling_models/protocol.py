@@ -1,7 +1,8 @@
-"""The door every equivalence classifier stands behind.
+"""The protocol that every equivalence classifier follows.
 
-A classifier judges pairs of texts that answer the same prompt. Its work is cut into *units*, which
-a batching engine may run together with units of other requests and may cache by key:
+A classifier gives the probability that two texts, which answer the same prompt, are equivalent. Its
+work is cut into *units*, which a batching engine may run together with units of other requests and
+may cache by key:
 
     plan           what has to go through the model for these pairs (cheap; no model)
     run            the model, on a batch of units from any number of requests
@@ -47,7 +48,7 @@ class ModelInfo:
     """Named thresholds, for a classifier that was calibrated on labelled pairs."""
 
     def threshold_at(self, wanted: Threshold | None) -> float:
-        """`wanted` as a number; None is the default. Raises `ValueError` for an unknown name."""
+        """`wanted` as a number; None gives the default. Raises `ValueError` for an unknown name."""
         if wanted is None:
             return self.threshold
         if not isinstance(wanted, str):
@@ -83,7 +84,7 @@ class Plan:
 
 
 class Result(Protocol):
-    """What the model made of a unit."""
+    """The model's result for one unit."""
 
     @property
     def tokens(self) -> int:
@@ -131,14 +132,14 @@ class Embedder(Protocol):
     def cosines(
         self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        """Cosine of the two texts' vectors in each pair, shape (m,), likewise."""
+        """Cosine of the two texts' vectors in each pair, shape (m,), from the results by key."""
         ...
 
 
 def cosines_of(
     vectors: Mapping[bytes, NDArray[np.floating[Any]]], texts: Sequence[str], pairs: IntArray
 ) -> FloatArray:
-    """Cosines of unit vectors that are kept by the keys of the texts' units, shape (m,)."""
+    """Cosine of each pair's unit vectors, shape (m,); `vectors` are by the texts' unit keys."""
     own = {i: vectors[text_unit(texts[i]).key].astype(float) for i in np.unique(pairs).tolist()}
     # Products commute and the sum runs in one order, so (a, b) and (b, a) are the same bits.
     return np.asarray([float(np.sum(own[i] * own[j])) for i, j in pairs.tolist()], dtype=float)

@@ -1,76 +1,189 @@
-"""Classifiers by name, such as `embedded` or `cross-encoder:PATH_OR_ID`; `CATALOGUE` lists them.
+"""The classifiers that can be loaded by name, such as `embedded` or `cross-encoder:PATH_OR_ID`.
 
-Loading is lazy: a lexical classifier never imports torch.
+To add one, write a module with this function and give it a row in `BACKENDS`:
+
+    def load(name: str, target: str, options: ModelOptions) -> EquivalenceClassifier:
+        '''The classifier called `name`; `target` is the part behind its colon, or "".'''
+
+The module is imported when a classifier of its row is first loaded, so that a lexical one never
+imports torch. The row names the settings that the classifier reads: `load` refuses any other.
 """
 
-from pathlib import Path
+from collections.abc import Set
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+from typing import Protocol, cast
 
-from darling_models.cross_encoder.presets import PRESETS
 from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import EquivalenceClassifier
 
-LEXICAL = ("exact", "ngram", "unigram")
-CATALOGUE = {
-    "embedded": "the default: encodes each rollout once, then a trained, calibrated pair head",
-    "embedded:DIR": "the same with a head of your own, from `darling-reward train --out DIR`",
-    "exact": "equal text, up to case, white space and Unicode compatibility form",
-    "ngram": "Jaccard similarity of word 4-gram sets",
-    "unigram": "Jaccard similarity of word sets",
-    "cross-encoder:PATH_OR_ID": "any Hugging Face sequence-classification checkpoint",
-    "noveltybench-deberta[:PATH_OR_ID]": "NoveltyBench's DeBERTa-v3-large as published",
-    "darling-modernbert:PATH_OR_ID": "a ModernBERT fed and cut off as DARLING's for chat",
-    "darling-qwen3:PATH_OR_ID": "a Qwen3 fed and cut off as DARLING's for mathematics",
-    "remote:[MODEL@]URL,URL": "servers that answer POST /classify in vLLM's wire format",
-    "judge:MODEL@BASE_URL": "an LLM asked through an OpenAI-compatible /chat/completions",
-    "cascade:MODEL": "the embedded head for clear pairs, a pairwise MODEL for the rest",
-    "embeddings[:PATH_OR_ID]": "cosine of sentence-transformers vectors, one per rollout",
-    "answers": "equal final answers, by math-verify (needs the extra `math`)",
-}
+ALWAYS_READ = frozenset({"threshold", "linkage"})
+"""Settings of the partition, which every classifier has."""
+ENCODER = frozenset({"device", "runtime"})
+CHECKPOINT = ENCODER | {"max_length", "max_tokens_per_text", "similar_label", "pair_template"}
+JUDGE = frozenset({"judge_domain", "judge_verdict", "judge_api_key"})
+
+
+class Loader(Protocol):
+    def __call__(self, name: str, target: str, options: ModelOptions) -> EquivalenceClassifier: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One kind of classifier: how its name is written, what it is, where it is, what it reads."""
+
+    usage: str
+    """`kind`, `kind:TARGET`, or `kind[:TARGET]` where the target may be left out."""
+    description: str
+    module: str
+    """The module in `darling_models` whose `load` makes it."""
+    reads: frozenset[str] = frozenset()
+    """Fields of `ModelOptions` beside those of `ALWAYS_READ`."""
+    reads_as_target: bool = False
+    """Whether the target is itself a model's name, whose settings are then read too."""
+
+    @property
+    def kind(self) -> str:
+        return self.usage.partition(":")[0].rstrip("[")
+
+    @property
+    def takes_target(self) -> bool:
+        return ":" in self.usage
+
+    @property
+    def needs_target(self) -> bool:
+        return self.takes_target and "[" not in self.usage.partition(":")[0]
+
+
+BACKENDS = (
+    Backend(
+        "embedded[:DIR]",
+        "the default: encodes each rollout once, then a trained, calibrated pair head; "
+        "DIR: a head of your own, from `darling-reward train --out DIR`",
+        "embedded.classifier",
+        ENCODER,
+    ),
+    Backend(
+        "exact", "equal text, up to case, white space and Unicode compatibility form", "lexical"
+    ),
+    Backend("ngram", "Jaccard similarity of word 4-gram sets", "lexical"),
+    Backend("unigram", "Jaccard similarity of word sets", "lexical"),
+    Backend(
+        "cross-encoder:PATH_OR_ID",
+        "any Hugging Face sequence-classification checkpoint",
+        "cross_encoder.classifier",
+        CHECKPOINT,
+    ),
+    Backend(
+        "noveltybench-deberta[:PATH_OR_ID]",
+        "NoveltyBench's DeBERTa-v3-large as published",
+        "cross_encoder.classifier",
+        CHECKPOINT,
+    ),
+    Backend(
+        "darling-modernbert:PATH_OR_ID",
+        "a ModernBERT fed and cut off as DARLING's for chat",
+        "cross_encoder.classifier",
+        CHECKPOINT,
+    ),
+    Backend(
+        "darling-qwen3:PATH_OR_ID",
+        "a Qwen3 fed and cut off as DARLING's for mathematics",
+        "cross_encoder.classifier",
+        CHECKPOINT,
+    ),
+    Backend(
+        "remote:[MODEL@]URL,URL",
+        "servers that answer POST /classify in vLLM's wire format",
+        "remote.classifier",
+        frozenset({"pair_template", "similar_label"}),
+    ),
+    Backend(
+        "judge:MODEL@BASE_URL",
+        "an LLM asked through an OpenAI-compatible /chat/completions",
+        "llm_judge.classifier",
+        JUDGE,
+    ),
+    Backend(
+        "cascade:MODEL",
+        "the embedded head for clear pairs, a pairwise MODEL for the rest",
+        "cascade",
+        ENCODER,
+        reads_as_target=True,
+    ),
+    Backend(
+        "embeddings[:PATH_OR_ID]",
+        "cosine of sentence-transformers vectors, one per rollout",
+        "embeddings",
+        frozenset({"device", "max_length"}),
+    ),
+    Backend(
+        "answers",
+        "equal final answers, by math-verify (needs the extra `math`)",
+        "final_answers.classifier",
+    ),
+)
+
+CATALOGUE = {backend.usage: backend.description for backend in BACKENDS}
+"""What can be loaded, as `darling-reward models` lists it."""
+LEXICAL = tuple(backend.kind for backend in BACKENDS if backend.module == "lexical")
+"""The baselines that need no model."""
 
 
 def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClassifier:
-    """Loads a classifier. Raises `ModelError` if the name is unknown or its weights unusable."""
-    kind, _, target = name.partition(":")
-    if name in LEXICAL:
-        from darling_models import lexical
+    """Loads a classifier by its name.
 
-        return lexical.BASELINES[name](options)
-    if kind == "embedded":
-        from darling_models.embedded.classifier import ARTEFACT, Embedded
+    Raises `ModelError` if the name is unknown, its weights are unusable, or a setting is changed
+    that it does not read.
+    """
+    backend, target = _find(name)
+    unread = changed_settings(options) - settings_read(name)
+    if unread:
+        raise ModelError(_refusal(name, unread))
+    loader = cast(Loader, import_module(f"darling_models.{backend.module}").load)
+    return loader(name, target, options)
 
-        return Embedded(options, Path(target) if target else ARTEFACT)
-    if kind == "cross-encoder" and target:
-        from darling_models.cross_encoder.classifier import CrossEncoder
 
-        return CrossEncoder(target, options)
-    if kind in PRESETS:
-        from darling_models.cross_encoder.classifier import CrossEncoder
+def settings_read(name: str) -> Set[str]:
+    """The fields of `ModelOptions` that the classifier of this name reads.
 
-        preset = PRESETS[kind]
-        path = target or preset.checkpoint
-        if path is None:
-            raise ModelError(f"{kind} has no published weights; write {kind}:PATH_OR_ID")
-        return CrossEncoder(path, options, preset, name)
-    if kind == "remote" and target:
-        from darling_models.remote.classifier import RemotePool
+    Raises `ModelError` if the name is unknown.
+    """
+    backend, target = _find(name)
+    own = ALWAYS_READ | backend.reads
+    return own | settings_read(target) if backend.reads_as_target else own
 
-        return RemotePool(target, options)
-    if kind == "judge" and target:
-        from darling_models.llm_judge.classifier import load_judge
 
-        return load_judge(target, options)
-    if kind == "cascade" and target:
-        from darling_models.cascade import Cascade
+def changed_settings(options: ModelOptions) -> Set[str]:
+    """The fields that differ from their defaults."""
+    names = (field.name for field in fields(options))
+    return {name for name in names if getattr(options, name) != getattr(DEFAULT_OPTIONS, name)}
 
-        first = load("embedded", ModelOptions(device=options.device))
-        return Cascade(first, load(target, options), options)
-    if kind == "embeddings":
-        from darling_models.embeddings import Embeddings
 
-        return Embeddings(target, options)
-    if name == "answers":
-        from darling_models.final_answers.classifier import Answers
+def only_read(name: str, options: ModelOptions) -> ModelOptions:
+    """The options without the settings that the classifier of this name does not read.
 
-        return Answers(options)
-    raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")
+    For a model that is loaded beside the one whose settings these are. Raises `ModelError` if the
+    name is unknown.
+    """
+    unread = changed_settings(options) - settings_read(name)
+    return replace(options, **{field: getattr(DEFAULT_OPTIONS, field) for field in unread})
+
+
+def _find(name: str) -> tuple[Backend, str]:
+    """(backend, target) of a classifier's name."""
+    kind, colon, target = name.partition(":")
+    backend = next((backend for backend in BACKENDS if backend.kind == kind), None)
+    if backend is None or (colon and not backend.takes_target):
+        raise ModelError(f"unknown model {name!r}; choose one of: {', '.join(CATALOGUE)}")
+    if not target and backend.needs_target:
+        raise ModelError(f"the model {name!r} is incomplete; write {backend.usage}")
+    return backend, target
+
+
+def _refusal(name: str, unread: Set[str]) -> str:
+    listed = ", ".join(sorted(unread))
+    readers = [b.usage for b in BACKENDS if not b.reads_as_target and unread <= b.reads]
+    instead = f", or choose a model that reads it: {', '.join(readers)}" if readers else ""
+    return f"the model {name!r} does not read the setting {listed}; leave it out{instead}"

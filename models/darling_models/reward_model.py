@@ -43,15 +43,15 @@ class RewardModel:
         return self._kept(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def scores(self, sequences: Sequence[IntArray]) -> list[float]:
-        """One score a sequence, the same whatever its company."""
+        """One score for each sequence, which does not depend on the others."""
         # A decoder scores the last token that is not padding: it needs a padding token.
         pad = unused_token(sequences) if self._pad is None else self._pad
         self._model.config.pad_token_id = pad
-        found = dict(run_in_tiles(self._forward, sequences, pad, self._device))
-        return [_score(found[index]) for index in range(len(sequences))]
+        logits = dict(run_in_tiles(self._forward, sequences, pad, self._device))
+        return [_score(logits[index]) for index in range(len(sequences))]
 
     def _kept(self, ids: Sequence[int]) -> IntArray:
-        """The end of an input that does not fit: there the response is."""
+        """The end of an input that does not fit, since the response is there."""
         return np.asarray([ids[-self._max_length :]], dtype=np.int64)
 
     def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -148,7 +148,7 @@ def test_a_tokenizer_that_puts_the_second_text_first_is_refused(tmp_path: Path) 
         single="$A", pair="$B [SEP] $A", special_tokens=[("[SEP]", 3)]
     )
     fast.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="in a way of its own; set pair_template"):
+    with pytest.raises(ModelError, match="not put one text after the other; set pair_template"):
         CrossEncoder(str(tmp_path))
     CrossEncoder(str(tmp_path), ModelOptions(pair_template="[CLS]{a}[SEP]{b}[SEP]"))
 

@@ -175,7 +175,7 @@ def test_a_failing_judge_keeps_its_labels(
 
     groups, out = write_groups(tmp_path / "groups.jsonl", 4), tmp_path / "out.jsonl"
     monkeypatch.setattr("darling_models.labelling.command.load", lambda *_: Failing())
-    arguments = ["label", str(groups), str(out), "--judge", "x", "--pairs", "40", "--yes"]
+    arguments = ["label", str(groups), str(out), "--judge", "exact", "--pairs", "40", "--yes"]
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert "no route to the judge; 16 labels are kept, run the same command to go on" in error
@@ -207,3 +207,12 @@ def test_a_file_of_another_kind_is_not_added_to(
     arguments = ["label", str(groups), str(groups), "--judge", "exact", "--model", "exact"]
     assert main([*arguments, "--yes"]) == 2
     assert "line 1: no field 'generation_0'; choose another OUT" in capsys.readouterr().err
+
+
+def test_one_device_for_both_models_is_not_forced_on_a_judge_that_reads_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = write_groups(tmp_path / "groups.jsonl", 2)
+    arguments = ["label", str(groups), str(tmp_path / "out.jsonl"), "--device", "cuda"]
+    assert main([*arguments, "--judge", "exact", "--model", "unigram"]) == 0
+    assert "pairs to label" in capsys.readouterr().out

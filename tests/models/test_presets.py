@@ -149,7 +149,7 @@ def test_a_decoder_without_a_padding_token_reads_its_last_token(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("darling-modernbert", "no published weights; write darling-modernbert:PATH_OR_ID"),
+        ("darling-modernbert", "is incomplete; write darling-modernbert:PATH_OR_ID"),
         ("darling-qwen3:/nowhere/at/all", "cannot load the checkpoint"),
         ("darling-llama:/x", "unknown model 'darling-llama:/x'; choose one of"),
     ],

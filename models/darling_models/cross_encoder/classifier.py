@@ -24,7 +24,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from darling_models.cross_encoder.pair_input import EncodedPair, PairEncoder
-from darling_models.cross_encoder.presets import Preset
+from darling_models.cross_encoder.presets import PRESETS, Preset
 from darling_models.cross_encoder.shared_prefix import SharedPrefix
 from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
@@ -32,12 +32,26 @@ from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import IntArray, ModelInfo, Unit
 from darling_models.runtime.fingerprint import fingerprint_of
 from darling_models.runtime.packed import PackedEncoder, Shape
-from darling_models.runtime.precision import dtype_of, name_of
+from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
 from darling_models.runtime.tiles import run_in_tiles
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
+"""Names, in lower case, by which a checkpoint's "equivalent" label is known."""
 MAX_INPUT_TOKENS = 8192
 """Tokens of a pair when neither the checkpoint nor the settings give a limit."""
+
+
+def load(name: str, target: str, options: ModelOptions) -> "CrossEncoder":
+    """`cross-encoder:PATH_OR_ID`, or a preset's name and, if it needs one, a path or id.
+
+    Raises `ModelError`.
+    """
+    preset = PRESETS.get(name.partition(":")[0])
+    if preset is None:
+        return CrossEncoder(target, options)
+    path = target or preset.checkpoint
+    assert path is not None, "the registry demands a target where no weights are published"
+    return CrossEncoder(path, options, preset, name)
 
 
 class CrossEncoder(Pairwise):
@@ -51,7 +65,8 @@ class CrossEncoder(Pairwise):
         name: str | None = None,
     ) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
-        self._model = _loaded(path, options)
+        name = name or f"cross-encoder:{path}"
+        self._model = _loaded(path, options, name)
         config = self._model.config
         self._pad = config.pad_token_id
         tokenizer = load_tokenizer(path, preset)
@@ -93,7 +108,7 @@ class CrossEncoder(Pairwise):
         )
         self.info = options.apply(
             ModelInfo(
-                id=name or f"cross-encoder:{path}",
+                id=name,
                 revision=self._fingerprint(template, max_tokens_per_text, max_length),
                 threshold=float(threshold),
                 linkage="average",
@@ -116,7 +131,7 @@ class CrossEncoder(Pairwise):
         return [results[i] for i in range(len(units))]
 
     def _logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
-        """(index, logits (labels,)) of every pair, in any order."""
+        """Yields (index, logits (labels,)) of every pair, in any order."""
         if self._shared is not None:
             yield from self._shared.logits(pairs)
             return
@@ -128,8 +143,8 @@ class CrossEncoder(Pairwise):
             self._model.config.pad_token_id = pad
             yield from run_in_tiles(self._forward, sequences, pad, self._device)
             return
-        given = sequences if self._segments else [sequence[:1] for sequence in sequences]
-        for index, first in self._packed.first(given):
+        inputs = sequences if self._segments else [sequence[:1] for sequence in sequences]
+        for index, first in self._packed.first(inputs):
             with torch.inference_mode():
                 yield index, self._head(first[None, None])[0].double().cpu()
 
@@ -141,8 +156,8 @@ class CrossEncoder(Pairwise):
 
     def _forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         ids, types = inputs
-        given = {"token_type_ids": types} if self._segments else {}
-        logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask, **given).logits
+        segments = {"token_type_ids": types} if self._segments else {}
+        logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask, **segments).logits
         return logits.double().cpu()
 
     def _probability(self, logits: torch.Tensor) -> float:
@@ -157,7 +172,7 @@ class CrossEncoder(Pairwise):
 
 
 def _first(*choices: Any) -> Any:
-    """The first choice that was made."""
+    """The first choice that is not None."""
     return next((choice for choice in choices if choice is not None), None)
 
 
@@ -175,13 +190,19 @@ def _packed(model: Any, options: ModelOptions) -> PackedEncoder | None:
     return PackedEncoder(model.base_model.state_dict(), shape, options.device)
 
 
-def _loaded(path: str, options: ModelOptions) -> Any:
-    """In the runtime's precision; on a GPU `auto` leaves half precision as it was saved."""
-    dtype = dtype_of(options.runtime, options.device)
+def _loaded(path: str, options: ModelOptions, name: str) -> Any:
+    """The model in the runtime's format; on a GPU `auto` leaves half precision as it was saved."""
+    dtype, why = dtype_of(options.runtime, options.device), reason(options.runtime, options.device)
     if options.runtime != "auto" or options.device == "cpu":
-        return load_model(path, options.device, dtype)
-    model = load_model(path, options.device, None)
-    return model.to(dtype) if model.dtype == torch.float32 else model
+        model = load_model(path, options.device, dtype)
+    else:
+        model = load_model(path, options.device, None)
+        if model.dtype == torch.float32:
+            model = model.to(dtype)
+        else:
+            why = "its checkpoint was saved so"
+    log_precision(name, model.dtype, why)
+    return model
 
 
 def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
@@ -224,14 +245,17 @@ def reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:
     return int(getattr(model.config, "type_vocab_size", 0)) > 1
 
 
-def _similar_label(config: Any, chosen: int | None) -> int:
-    """The chosen index, else the label with a telling name, else the last (as published)."""
+def _similar_label(config: Any, index: int | None) -> int:
+    """Index of the "equivalent" label: the one set, else the one so named, else the last, which is
+    where published checkpoints have it. Raises `ModelError` if the model has no such label."""
     if config.num_labels == 1:
         return 0
-    if chosen is not None:
-        if not 0 <= chosen < config.num_labels:
-            raise ModelError(f"similar_label is {chosen}; the model has {config.num_labels} labels")
-        return chosen
+    if index is not None:
+        if not 0 <= index < config.num_labels:
+            raise ModelError(
+                f"similar_label is {index}; the model has {config.num_labels} labels, from index 0"
+            )
+        return index
     named = [i for i, name in config.id2label.items() if str(name).lower() in SIMILAR_NAMES]
     return int(named[0]) if len(named) == 1 else int(config.num_labels) - 1
 

@@ -27,13 +27,13 @@ class EncodedPair:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around two texts: token and segment ids, each (2, length)."""
+    """The special tokens around two texts: token and segment ids, each (2, length)."""
 
     before: IntArray
     between: IntArray
     after: IntArray
     segments: tuple[int, int]
-    """Of the texts' own tokens."""
+    """Segment ids of the two texts' own tokens."""
 
     @property
     def tokens(self) -> int:
@@ -64,7 +64,9 @@ class Frame:
         own = len(tokenizer.encode(word, add_special_tokens=False).ids)
         joined = tokenizer.encode(word, word)
         if [side for side, _ in groupby(joined.sequence_ids) if side is not None] != [0, 1]:
-            raise ModelError("the tokenizer joins pairs in a way of its own; set pair_template")
+            raise ModelError(
+                "the tokenizer does not put one text after the other; set pair_template"
+            )
         both = _piece(joined.ids, joined.type_ids)
         start, middle = (joined.sequence_ids.index(side) for side in (0, 1))
         return cls(
@@ -99,7 +101,9 @@ class PairEncoder:
         self.max_length = max_length
         self._room = max_length - self._frame.tokens
         if self._room < 2:
-            raise ModelError(f"max_length {max_length} leaves no room for two texts")
+            raise ModelError(
+                f"max_length is {max_length}: special tokens leave no room for two texts; raise it"
+            )
 
     def encode(self, pairs: Sequence[tuple[str, str]]) -> list[EncodedPair]:
         """Each distinct text is cut into tokens once."""
@@ -126,7 +130,7 @@ class PairEncoder:
     def _fit(self, a: int, b: int) -> tuple[int, int]:
         """Tokens kept of each side: its own budget, then the longer one gives way.
 
-        As tokenizers' `longest_first` does it, to the token: an odd one goes to the longer side.
+        The same cut as tokenizers' `longest_first`: an odd token goes to the longer side.
         """
         if self._max_tokens_per_text is not None:
             a, b = min(a, self._max_tokens_per_text), min(b, self._max_tokens_per_text)

@@ -26,9 +26,14 @@ from darling_models.protocol import (
     text_unit,
 )
 from darling_models.runtime.numpy_threads import one_thread_for_numpy
-from darling_models.runtime.precision import name_of
+from darling_models.runtime.precision import log_precision, name_of, reason
 
 ARTEFACT = Path(__file__).parent / "artefact"
+
+
+def load(name: str, target: str, options: ModelOptions) -> "Embedded":
+    """`embedded`, or `embedded:DIR` with a head of one's own. Raises `ModelError`."""
+    return Embedded(options, Path(target) if target else ARTEFACT)
 
 
 class Embedded:
@@ -41,6 +46,8 @@ class Embedded:
         self._encoder = TextEncoder(
             wheel_weights(), options.device, load_tuned(artefact), options.runtime
         )
+        why = reason(options.runtime, options.device)
+        log_precision("embedded", self._encoder.dtype, why)
         digest = blake2b(self._encoder.fingerprint().encode(), digest_size=8)
         digest.update(fingerprint(artefact).encode())
         self.info = options.apply(

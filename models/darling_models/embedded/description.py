@@ -1,4 +1,4 @@
-"""What is kept of one text: vectors at several grains, and sets of its words and marks.
+"""The description of one text: vectors at several grains, and sets of its words and tokens.
 
 A description is made once, from the text alone, so it can be cached and compared with any other.
 """
@@ -18,16 +18,23 @@ from darling_models.embedded.unshared_text import MOST, Sentences
 from darling_models.protocol import FloatArray, IntArray
 
 CHUNK_TOKENS = 128
+"""Tokens of an even piece of a text."""
 SENTENCE_TOKENS = 64
+"""Tokens of a sentence; a longer one is cut evenly."""
 MAX_SENTENCES = 128
-"""Of a longer text, neighbouring sentences are merged, so that comparing stays affordable."""
+"""Sentences compared of a text; those of a longer one are merged with their neighbours, so that
+comparing stays affordable."""
 KEY_TOKENS = 96
+"""Distinct tokens of highest idf that are kept with their vectors."""
 EARLY_TOKENS = 24
+"""Distinct tokens kept for standing early in the text, beside those."""
 SALIENCE_CLIP = 6.0
+"""Bound of the salience before softplus."""
 EVEN_SALIENCE = 0.54
-"""softplus of it is 1: every token counts by its idf alone."""
+"""Salience whose softplus is 1, so that every token counts by its idf alone."""
 EARLY_DECAY = 24.0
-"""Tokens over which the weight of an early token falls by e: answers tend to come first."""
+"""Tokens over which the weight of an early token falls by e-fold: answers tend to come
+first."""
 
 SENTENCE = re.compile(r"\n+|(?<=[.!?])[\"'”*)]*\s+|(?<=[。！？])")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -52,10 +59,11 @@ class Lexicon:
     token_mean: Vectors
     """Mean unit token vector, shape (hidden,)."""
     projection: Vectors
-    """In which key tokens are compared: of unit token vectors less their mean, (hidden, k)."""
+    """Projection to k dimensions in which key tokens are compared, applied to (unit token vector -
+    `token_mean`). Shape (hidden, k)."""
     salience: Vectors
-    """Weights of a token vector and a bias, shape (hidden + 1,); softplus of it is how much the
-    token counts beside its idf."""
+    """Linear weights on a token vector and a bias, shape (hidden + 1,). Softplus of the result is
+    how much the token counts beside its idf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,8 @@ class Description:
     """The same text cut finer, to find what it shares with another."""
     chunks: Parts
     keys: Parts
-    """Informative tokens, projected, at their first occurrence: highest idf, then earliest."""
+    """Vectors of the key tokens at their first occurrence, projected, with their idf as weights.
+    Those of the highest idf come first, then the earliest."""
     key_ids: IntArray
     key_early: Vectors
     """Weights of the key tokens that favour early ones, shape (k,)."""
@@ -91,7 +100,7 @@ class Description:
     shape: Vectors
     """log(1 + count) of what `SHAPE` names."""
     content: int
-    """A code of the words in order, without case and marks."""
+    """A code of the words in order, without case and punctuation."""
     truncated: bool = False
 
     @property
@@ -253,7 +262,7 @@ def _shape(text: str, words: int) -> Vectors:
 
 
 def _content(text: str) -> int:
-    """A code of the words in order, without case and marks; of the marks where there is no word."""
+    """A code of the words in order, without case and punctuation; of the text if it has no word."""
     return _code(" ".join(WORD.findall(text.lower())) or text.strip())
 
 

@@ -33,8 +33,9 @@ Vectors = NDArray[np.float32]
 WINDOW = 254
 """Tokens of text in one window; with the two special ones, what MiniLM was trained to read."""
 OVERLAP = 32
+"""Tokens that neighbouring windows share: each has context on both sides in one of the two."""
 BLANK = "."
-"""Stands in for a text without a single token, such as an empty one."""
+"""The text read in place of one without a single token, such as an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class TokenizedText:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of a text as the encoder reads it, and which of its tokens it speaks for."""
+    """A stretch of a text as the encoder reads it, and the tokens whose vectors come from it."""
 
     sequence: IntArray
     """Ids with the special tokens, shape (up to WINDOW + 2,)."""
@@ -116,13 +117,13 @@ class TextEncoder:
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         blank = self._tokenizer.encode(BLANK, add_special_tokens=False)
-        chosen = [encoding if encoding.ids else blank for encoding in encodings]
+        readable = [encoding if encoding.ids else blank for encoding in encodings]
         return [
             TokenizedText(
                 np.asarray(encoding.ids, dtype=np.int64),
                 np.asarray([start for start, _ in encoding.offsets], dtype=np.int64),
             )
-            for encoding in chosen
+            for encoding in readable
         ]
 
     def token_vectors(self, texts: Sequence[TokenizedText]) -> list[Vectors]:
@@ -137,8 +138,9 @@ class TextEncoder:
         return vectors
 
     def windows(self, ids: IntArray) -> list[Window]:
-        """In order; of an overlap each speaks for the half in which it stands farther inside."""
-        found = []
+        """The windows of a text, in order. In an overlap each gives the vectors of the half that
+        lies farther inside it."""
+        windows = []
         for start in range(0, max(len(ids) - OVERLAP, 1), WINDOW - OVERLAP):
             inside = ids[start : start + WINDOW]
             own = start + OVERLAP // 2 if start else 0
@@ -146,8 +148,8 @@ class TextEncoder:
             if end < len(ids):
                 end -= OVERLAP // 2
             sequence = np.asarray([self._first, *inside, self._last], dtype=np.int64)
-            found.append(Window(sequence, own, end, 1 + own - start))
-        return found
+            windows.append(Window(sequence, own, end, 1 + own - start))
+        return windows
 
     def _id(self, special: str) -> int:
         number = self._tokenizer.token_to_id(special)

@@ -29,7 +29,7 @@ DENSE_TEXTS = 64
 IN_PROMPT = np.float32(0.1)
 """Weight of a salient token that the prompt holds too."""
 NONE_LEFT = 3
-"""Key tokens that stand in when a view leaves a text none."""
+"""Key tokens that are used when a grain leaves a text none."""
 
 ALIGNMENT = (
     "mean_low",
@@ -132,8 +132,8 @@ def _compare(
         edge = np.stack([text.sentences.vectors[place] for text in texts])
         values[name] = (edge @ edge.T)[at]
 
-    asked = prompt.sets["token"]
-    new_keys = [np.isin(text.key_ids, asked, invert=True) for text in texts]
+    prompt_tokens = prompt.sets["token"]
+    new_keys = [np.isin(text.key_ids, prompt_tokens, invert=True) for text in texts]
     for grain, wanted in ALIGNED.items():
         aligned = _align(
             [_grain(text, grain, new) for text, new in zip(texts, new_keys, strict=True)]
@@ -170,7 +170,7 @@ def _compare(
     values["short_containment"] = values["short"] * values["word_containment"]
     values["prompt_words"] = np.full(len(rows), prompt.shape[0])
     return values | compare_remains(
-        texts, prompt.document, asked, lexicon.idf, rows, columns, values
+        texts, prompt.document, prompt_tokens, lexicon.idf, rows, columns, values
     )
 
 
@@ -185,14 +185,14 @@ def _grain(text: Description, grain: str, fresh: NDArray[np.bool_]) -> Parts:
     if grain == "salient_key":
         return Parts(text.keys.vectors, text.key_salience * np.where(fresh, 1.0, IN_PROMPT))
     if grain == "new_key":
-        weights, chosen = text.keys.weights, np.flatnonzero(fresh[:KEY_TOKENS])
+        weights, tokens = text.keys.weights, np.flatnonzero(fresh[:KEY_TOKENS])
     else:
         weights = text.key_early
         order = np.argsort(-np.where(fresh, weights, -1.0), kind="stable")[:EARLY_TOKENS]
-        chosen = order[fresh[order]]
-    if len(chosen) == 0:
-        chosen = np.arange(min(NONE_LEFT, len(weights)))
-    return Parts(text.keys.vectors[chosen], np.maximum(weights[chosen], 1e-6))
+        tokens = order[fresh[order]]
+    if len(tokens) == 0:
+        tokens = np.arange(min(NONE_LEFT, len(weights)))
+    return Parts(text.keys.vectors[tokens], np.maximum(weights[tokens], 1e-6))
 
 
 def _align(texts: Sequence[Parts]) -> dict[str, Vectors]:

@@ -19,11 +19,11 @@ class Sets:
     """The same kinds of sets of codes for each of n texts."""
 
     sizes: IntArray
-    """Shape (kinds, n)."""
+    """Number of codes in each set, shape (kinds, n)."""
     codes: IntArray
-    """Of all sets, one kind after the other, text by text."""
+    """The codes of all sets, one kind after the other, text by text."""
     members: IntArray
-    """The same with the kind above the code, so that no two kinds have one in common."""
+    """The same codes with the kind in the bits above, so that no two kinds have one in common."""
 
     @classmethod
     def of(cls, texts: Sequence[Sequence[IntArray]]) -> "Sets":
@@ -35,7 +35,7 @@ class Sets:
 
     @property
     def empty(self) -> NDArray[np.bool_]:
-        """Shape (kinds, n)."""
+        """Which sets are empty, shape (kinds, n)."""
         nothing: NDArray[np.bool_] = self.sizes == 0
         return nothing
 

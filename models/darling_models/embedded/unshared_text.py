@@ -17,7 +17,7 @@ from darling_models.embedded.encoder import Vectors
 from darling_models.protocol import IntArray
 
 MOST = 1024
-"""Sentences kept of a text; of a longer one, neighbours are merged."""
+"""Sentences kept of a text; those of a longer one are merged with their neighbours."""
 
 REMAINS = (
     *("shared_low", "shared_high", "rest_none", "rest_one_sided"),
@@ -48,11 +48,11 @@ class Sentences:
     """A text cut at every sentence end and line break."""
 
     codes: IntArray
-    """Of each sentence's words in order, shape (s,)."""
+    """A code of each sentence's words in order, shape (s,)."""
     vectors: Vectors
     """Unit mean token vectors, shape (s, hidden)."""
     tokens: Vectors
-    """Tokens of each, shape (s,)."""
+    """Number of tokens of each sentence, shape (s,)."""
     ids: IntArray
     """The distinct token ids of each sentence, one sentence after the other."""
     edges: IntArray
@@ -70,9 +70,9 @@ class Remainder:
 
     vectors: Vectors
     share: Vectors
-    """Of the rest's tokens, shape (sentences left,)."""
+    """Each sentence's share of the remaining tokens, shape (sentences left,)."""
     document: Vectors
-    """Unit mean, shape (hidden,)."""
+    """Unit mean token vector, shape (hidden,)."""
     ids: IntArray
     """Sorted distinct token ids."""
     tokens: float

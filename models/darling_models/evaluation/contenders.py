@@ -1,4 +1,4 @@
-"""What a classifier is compared with: the lexical ones, ROUGE-1, TF-IDF and MiniLM's cosine.
+"""The baselines of an evaluation: the lexical ones, ROUGE-1, TF-IDF and MiniLM's cosine.
 
 A baseline needs a threshold for its accuracy. ROUGE-1's is the published one; the others' have the
 least balanced error on the human pairs, so that on those very pairs they are flattered.
@@ -18,7 +18,10 @@ BASELINES = ("unigram", "ngram", "tfidf", "rouge1", "minilm")
 
 
 def baselines(names: Sequence[str], texts: Sequence[str]) -> dict[str, EquivalenceClassifier]:
-    """The named ones; `texts` are what TF-IDF takes its document frequencies from."""
+    """The baselines of these names; TF-IDF takes its document frequencies from `texts`.
+
+    Raises `ModelError` for an unknown name, or if a baseline's package is missing.
+    """
     makers: dict[str, Callable[[], EquivalenceClassifier]] = {
         "unigram": Unigram,
         "ngram": Ngram,
@@ -39,7 +42,7 @@ def _mean_cosine() -> EquivalenceClassifier:
 
 
 class Rouge1(LexicalClassifier[str]):
-    """ROUGE-1's F-measure, by the package that NoveltyBench uses, above its .458."""
+    """ROUGE-1's F-measure, by the package and with the threshold (0.458) of NoveltyBench."""
 
     baseline = ModelInfo(
         id="rouge1",

@@ -24,7 +24,7 @@ from darling_models.labelled_data import HumanPair
 from darling_models.training.augment.padding import spread
 
 TARGETS = (100, 400, 2000, 8000)
-"""Words a side."""
+"""Words of the longer side of a pair, after lengthening."""
 
 WHO = (
     "The baker", "A neighbour", "The ferryman", "An old teacher", "The gardener",
@@ -52,7 +52,7 @@ SLOTS = (WHO, DID, WHAT, WHEN, END)
 
 
 def lengthen(pairs: Sequence[HumanPair], words: int) -> list[HumanPair]:
-    """Those pairs that are not longer, their longer side brought to about `words` words."""
+    """The pairs that are not longer, with their longer side brought to about `words` words."""
     return [_lengthened(pair, words) for pair in pairs if longest(pair) <= words]
 
 
@@ -68,13 +68,13 @@ def _lengthened(pair: HumanPair, words: int) -> HumanPair:
 
 
 def neutral_sentences(words: int, seed: int) -> list[str]:
-    """Different sentences of together about, and never more than, `words` words."""
+    """Different sentences, together about `words` words and never more."""
     sentences: list[str] = []
     shape = [len(slot) for slot in SLOTS]
     order = np.random.default_rng(seed).permutation(int(np.prod(shape)))
     for number in order:
-        chosen = np.unravel_index(number, shape)
-        *parts, end = (slot[i] for slot, i in zip(SLOTS, chosen, strict=True))
+        places = np.unravel_index(number, shape)
+        *parts, end = (slot[i] for slot, i in zip(SLOTS, places, strict=True))
         sentence = " ".join(parts) + end + "."
         words -= len(sentence.split())
         if words < 0:

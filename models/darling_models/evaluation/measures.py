@@ -22,8 +22,8 @@ Mask = NDArray[np.bool_]
 Row = TypeVar("Row")
 
 WORD_EDGES = (0, 100, 200, 300, 400)
-FEWEST = 10
-"""Pairs below which a subset says nothing and is left out."""
+MIN_PAIRS = 10
+"""Pairs that a subset needs to be reported; fewer say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Judged:
         return said
 
     def section(self, mask: Mask | None = None, subset: str = "") -> Section:
-        chosen = np.ones(len(self.similar), np.bool_) if mask is None else mask
+        rows = np.ones(len(self.similar), np.bool_) if mask is None else mask
         figures = {
-            name: pair_metrics(scores[chosen], self.decisions(name)[chosen], self.similar[chosen])
+            name: pair_metrics(scores[rows], self.decisions(name)[rows], self.similar[rows])
             for name, scores in self.scores.items()
         }
         title = f"{self.title}, {subset}" if subset else self.title
-        return Section(title, int(chosen.sum()), "pairs", figures)
+        return Section(title, int(rows.sum()), "pairs", figures)
 
 
 def judge_pairs(contenders: Contenders, pairs: Sequence[HumanPair], title: str) -> Judged:
@@ -63,7 +63,7 @@ def labelers(pairs: Sequence[HumanPair]) -> Iterator[tuple[str, Mask]]:
     names = sorted({pair.labeler for pair in pairs})
     for name in names if len(names) > 1 else []:
         mask = np.asarray([pair.labeler == name for pair in pairs])
-        if mask.sum() >= FEWEST:
+        if mask.sum() >= MIN_PAIRS:
             yield f"labeler {name}", mask
 
 
@@ -73,7 +73,7 @@ def word_buckets(pairs: Sequence[HumanPair]) -> Iterator[tuple[str, Mask]]:
     for low, high in zip(WORD_EDGES, (*WORD_EDGES[1:], None), strict=True):
         mask = words >= low if high is None else (words >= low) & (words < high)
         name = f"from {low} words" if high is None else f"{low} to {high - 1} words"
-        if mask.sum() >= FEWEST:
+        if mask.sum() >= MIN_PAIRS:
             yield name, mask
 
 
@@ -83,7 +83,7 @@ def lengthened(
     """At most `most` pairs brought to each of the target lengths."""
     for words in TARGETS:
         longer = sample(lengthen(pairs, words), most, seed)
-        if len(longer) >= FEWEST:
+        if len(longer) >= MIN_PAIRS:
             yield judge_pairs(contenders, longer, f"lengthened to {words} words")
 
 
@@ -117,8 +117,8 @@ def sample(rows: Sequence[Row], most: int | None, seed: int) -> list[Row]:
     """At most `most` rows, in their order."""
     if most is None or len(rows) <= most:
         return list(rows)
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:most]
-    return [rows[i] for i in sorted(chosen.tolist())]
+    kept = np.random.default_rng(seed).permutation(len(rows))[:most]
+    return [rows[i] for i in sorted(kept.tolist())]
 
 
 def _share(said: Sequence[Mask]) -> Interval:

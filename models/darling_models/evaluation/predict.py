@@ -1,4 +1,4 @@
-"""A classifier over many questions, its work batched across them."""
+"""A classifier's answers to many questions, its work batched across them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ from darling_models.protocol import (
 )
 
 BATCH_TOKENS = 16384
-"""Enough to fill the encoder's tiles, few enough to hold the results in memory."""
+"""Tokens that a classifier gets at a time: many packs of the encoder, and few enough results to
+hold in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +36,20 @@ class Question:
 def answers(
     classifier: EquivalenceClassifier, questions: Sequence[Question], name: str
 ) -> list[FloatArray]:
-    """P(equivalent) of each question's pairs."""
-    found: list[FloatArray] = []
+    """P(equivalent) of each question's pairs; `name` labels the progress bar."""
+    probabilities: list[FloatArray] = []
     with progress(total=len(questions), desc=name) as bar:
         for batch in _batches(classifier, questions):
             units = {unit.key: unit for _, plan in batch for unit in plan.units}
             results = dict(zip(units, classifier.run(list(units.values())), strict=True))
             for question, _ in batch:
-                found.append(
+                probabilities.append(
                     classifier.probabilities(
                         question.prompt, question.texts, question.pairs, results
                     )
                 )
             bar.update(len(batch))
-    return found
+    return probabilities
 
 
 def of_pairs(
@@ -56,21 +57,21 @@ def of_pairs(
 ) -> FloatArray:
     """P(equivalent) of each pair; identical texts are 1, as the service has it."""
     questions = [Question(pair.prompt, (pair.a, pair.b), ONE_PAIR) for pair in pairs]
-    found = np.concatenate([*answers(classifier, questions, name), np.empty(0)])
+    probabilities = np.concatenate([*answers(classifier, questions, name), np.empty(0)])
     same: NDArray[np.bool_] = np.asarray([pair.a == pair.b for pair in pairs], dtype=np.bool_)
-    return np.where(same, 1.0, found)
+    return np.where(same, 1.0, probabilities)
 
 
 def of_groups(
     classifier: EquivalenceClassifier, groups: Sequence[TeacherGroup], name: str
 ) -> list[FloatArray]:
-    """Each group's symmetric (n, n) matrix; identical texts are 1."""
+    """Each group's symmetric (n, n) matrix of probabilities; identical texts are 1."""
     questions = [Question(g.prompt, g.texts, all_pairs(len(g.texts))) for g in groups]
     matrices = []
-    for group, found in zip(groups, answers(classifier, questions, name), strict=True):
+    for group, probabilities in zip(groups, answers(classifier, questions, name), strict=True):
         matrix = np.asarray([[float(a == b) for b in group.texts] for a in group.texts])
         rows, columns = all_pairs(len(group.texts)).T
-        matrix[rows, columns] = np.maximum(matrix[rows, columns], found)
+        matrix[rows, columns] = np.maximum(matrix[rows, columns], probabilities)
         matrix[columns, rows] = matrix[rows, columns]
         matrices.append(matrix)
     return matrices

@@ -38,7 +38,7 @@ class Section:
     count: int
     unit: str
     figures: Mapping[str, Figures]
-    """By classifier, the measured one first."""
+    """Figures of each classifier by its name, the measured one first."""
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ RESAMPLES = 1000
 MEAN_RESAMPLES = 2000
 """Resamples of a mean, which costs little."""
 PERMUTATIONS = 9999
-"""Of a paired comparison: with the data itself 10,000, so the smallest p-value is 0.0002."""
+"""Permutations of a paired comparison: 10,000 with the data itself, so p-values start at 0.0002."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Interval:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
     def as_dict(self) -> dict[str, float | None]:
-        """For JSON, which has no NaN: None instead."""
+        """The figures for JSON, with None for NaN."""
         values = {"value": self.value, "low": self.low, "high": self.high}
         return {name: None if math.isnan(value) else value for name, value in values.items()}
 

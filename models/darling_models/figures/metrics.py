@@ -114,12 +114,12 @@ def partition_metrics(
             for p, g in zip(matrices, groups, strict=True)
         ]
     )
-    found = bootstrap(
+    intervals = bootstrap(
         lambda of: rows[of].mean(axis=0).tolist(),
         len(groups),
         [group.prompt for group in groups],
     )
-    return dict(zip(PARTITION_METRICS, found, strict=True))
+    return dict(zip(PARTITION_METRICS, intervals, strict=True))
 
 
 def agreement(found: IntArray, stored: IntArray) -> tuple[float, ...]:

@@ -25,6 +25,11 @@ MAX_REMEMBERED_TEXTS = 10_000
 `TAIL_CHARS` characters each, 80 MB."""
 
 
+def load(name: str, target: str, options: ModelOptions) -> "Answers":
+    """`answers`. Raises `ModelError` if math-verify is not installed."""
+    return Answers(options)
+
+
 class Answers(Pairwise):
     """A pairwise classifier that answers 0 or 1."""
 

@@ -13,8 +13,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 CPU_SECONDS = 2
-"""For one question; the kernel counts whole seconds, so it may be one more."""
+"""CPU time for one question; the kernel counts whole seconds, so it may be one more."""
 MEMORY_BYTES = 4 * 2**30
+"""Address space of a worker, which a hostile answer could otherwise fill without end."""
 READY = "ready"
 
 
@@ -35,12 +36,12 @@ def serve(connection: Connection) -> None:
             answers = [_parsed(text) for text in texts]
             if len(answers) == 1:
                 _agree(answers[0], _parsed("$1$"))
-                said = bool(answers[0])
+                verdict = bool(answers[0])
             else:
-                said = _agree(answers[0], answers[1]) or _agree(answers[1], answers[0])
+                verdict = _agree(answers[0], answers[1]) or _agree(answers[1], answers[0])
         except Exception:  # whatever a parser of hostile text may raise, RecursionError among it
-            said = False
-        connection.send(said)
+            verdict = False
+        connection.send(verdict)
 
 
 def _allow(seconds: int) -> None:
@@ -53,8 +54,8 @@ def _parsed(text: str) -> list[Any]:
     """The final answer, in every form math-verify can read; empty without one."""
     from math_verify import parse
 
-    found: list[Any] = parse(text, parsing_timeout=None)
-    return found
+    answer: list[Any] = parse(text, parsing_timeout=None)
+    return answer
 
 
 def _agree(gold: list[Any], answer: list[Any]) -> bool:

@@ -61,8 +61,8 @@ def in_order_of_use(
     """
     candidates: dict[bytes, Candidate] = {}
     distance: list[float] = []
-    for question, found in zip(questions, answers(model, questions, "model"), strict=True):
-        for (i, j), p in zip(question.pairs.tolist(), found.tolist(), strict=True):
+    for question, probabilities in zip(questions, answers(model, questions, "model"), strict=True):
+        for (i, j), p in zip(question.pairs.tolist(), probabilities.tolist(), strict=True):
             candidate = Candidate(question.prompt, question.texts[i], question.texts[j])
             if candidate.key not in candidates:
                 candidates[candidate.key] = candidate

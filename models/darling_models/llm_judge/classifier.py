@@ -17,7 +17,7 @@ from darling_models.errors import ModelError
 from darling_models.keys import content_key
 from darling_models.llm_judge.prompts import messages
 from darling_models.llm_judge.verdicts import first_token_probability, json_classes, json_same
-from darling_models.options import DEFAULT_OPTIONS, ModelOptions
+from darling_models.options import ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     EquivalenceClassifier,
@@ -31,10 +31,17 @@ from darling_models.protocol import (
 from darling_models.remote.hosts import Hosts
 
 REQUESTS_PER_HOST = 16
+"""Requests in flight to one host: enough to fill the batches of a model server."""
 TOP_LOGPROBS = 20
-"""As many as OpenAI and vLLM give by default."""
+"""Log-probabilities asked for: the most that OpenAI gives, and vLLM by default."""
 ANSWER_TOKENS = 1024
-"""Room for a JSON answer, with some talk around it."""
+"""Tokens a judge may write: room for a JSON answer, with some talk around it."""
+
+
+def load(name: str, target: str, options: ModelOptions) -> EquivalenceClassifier:
+    """`judge:MODEL@BASE_URL`. Raises `ModelError`; the server need not be up yet."""
+    judge = Judge(target, options)
+    return GroupJudge(judge) if judge.verdict == "group" else PairJudge(judge)
 
 
 class Reader(Protocol):
@@ -57,11 +64,11 @@ class Judge:
         self._model = model
         self.domain = options.judge_domain
         self.verdict = options.judge_verdict
-        asked = str((model, messages(self.domain, self.verdict, "", ["", ""])))
+        question = str((model, messages(self.domain, self.verdict, "", ["", ""])))
         self.info = options.apply(
             ModelInfo(
                 id=f"judge:{target}",
-                revision=blake2b(asked.encode(), digest_size=8).hexdigest(),
+                revision=blake2b(question.encode(), digest_size=8).hexdigest(),
                 threshold=0.5,
                 linkage="average",
                 description=f"{model} asked about {self.domain} responses, by {self.verdict}",
@@ -152,12 +159,6 @@ class GroupJudge:
         label = dict(zip(unit.inputs, results[unit.key].labels, strict=False))
         same = [label[texts[i]] == label[texts[j]] for i, j in pairs.tolist()]
         return np.asarray(same, dtype=np.float64)
-
-
-def load_judge(target: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClassifier:
-    """Raises `ModelError` if the target names no model and host. The host need not be up yet."""
-    judge = Judge(target, options)
-    return GroupJudge(judge) if judge.verdict == "group" else PairJudge(judge)
 
 
 def _group_unit(prompt: str, texts: Sequence[str], pairs: IntArray) -> Unit:

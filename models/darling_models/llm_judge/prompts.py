@@ -1,4 +1,4 @@
-"""What a judge is asked. One polarity everywhere: yes means the same, no means different.
+"""The questions put to a judge. One polarity everywhere: yes means the same, no means different.
 
 The published judge asked whether two solutions differ and read its yes as "equivalent"; here the
 question and the answer are written side by side, and a test holds them together.
@@ -45,7 +45,7 @@ QUESTION: dict[VerdictForm, str] = {
     "json": "Are the two responses the same?",
     "group": "Which responses are the same?",
 }
-"""Asked last: small models answer the last thing they read."""
+"""The question at the end of the conversation: small models answer the last thing they read."""
 
 Message = dict[str, str]
 

@@ -1,4 +1,4 @@
-"""Reading a judge's answer. What cannot be understood raises ValueError and is never guessed at."""
+"""Reading a judge's answer: one that cannot be understood raises `ValueError`, none is guessed."""
 
 import json
 import math
@@ -47,7 +47,7 @@ def _object(choice: Any) -> dict[str, Any]:
     """The JSON object in a message, which models like to wrap in a code fence."""
     content = choice["message"]["content"]
     start, end = content.find("{"), content.rfind("}")
-    found = json.loads(content[start : end + 1])
-    if not isinstance(found, dict):
+    document = json.loads(content[start : end + 1])
+    if not isinstance(document, dict):
         raise ValueError("the answer is no JSON object")
-    return found
+    return document

@@ -29,19 +29,19 @@ class Components:
     def next_round(self) -> IntArray:
         """Pairs to ask about now, shape (m, 2); none when the components are final."""
         self._open = [(i, j) for i, j in self._open if self._label[i] != self._label[j]]
-        hoped = self._label.copy()
-        budget = (len(np.unique(hoped)) - 1) * self._factor
-        chosen, rest = [], []
+        joined = self._label.copy()
+        budget = (len(np.unique(joined)) - 1) * self._factor
+        joining, rest = [], []
         for i, j in self._open:
-            if hoped[i] != hoped[j]:
-                _join(hoped, i, j)
-                chosen.append((i, j))
+            if joined[i] != joined[j]:
+                _join(joined, i, j)
+                joining.append((i, j))
             else:
                 rest.append((i, j))
-        more = max(budget - len(chosen), 0)
+        more = max(budget - len(joining), 0)
         self._open = rest[more:]
         self._factor *= 2
-        return np.asarray(chosen + rest[:more], dtype=np.int64).reshape(-1, 2)
+        return np.asarray(joining + rest[:more], dtype=np.int64).reshape(-1, 2)
 
 
 def _join(label: IntArray, i: int, j: int) -> None:

@@ -3,8 +3,8 @@
     {"model": NAME, "input": [TEXT, ...]} -> {"data": [{"index": 0, "probs": [..., p]}, ...]}
 
 Each input is written by the pair template, special tokens included, so the server is told to add
-none. Requests go to the host with the fewest in flight; a host that fails rests for a while and its
-work moves to the others. With none left `ModelUnavailable` is raised: no number is ever made up.
+none. Requests are spread over the hosts (`hosts`); if none of them answers, `ModelUnavailable` is
+raised, and no number is made up.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,14 @@ from darling_models.protocol import ModelInfo, Unit
 from darling_models.remote.hosts import Hosts
 
 PAIRS_PER_REQUEST = 16
+"""Pairs in one request, so that a batch is spread over hosts."""
 REQUESTS_PER_HOST = 8
+"""Requests in flight to one host: enough to fill the batches of a model server."""
+
+
+def load(name: str, target: str, options: ModelOptions) -> "RemotePool":
+    """`remote:URL,URL` or `remote:MODEL@URL,URL`. Raises `ModelError`; no host has to be up yet."""
+    return RemotePool(target, options)
 
 
 class RemotePool(Pairwise):
@@ -52,7 +59,7 @@ class RemotePool(Pairwise):
         )
 
     def run(self, units: Sequence[Unit]) -> list[PairResult]:
-        """Raises `ModelUnavailable` if no host answers sensibly."""
+        """Raises `ModelUnavailable` if no host gives a readable answer."""
         starts = range(0, len(units), PAIRS_PER_REQUEST)
         parts = [units[start : start + PAIRS_PER_REQUEST] for start in starts]
         return [result for part in self._threads.map(self._classify, parts) for result in part]
@@ -76,10 +83,10 @@ class RemotePool(Pairwise):
         rows = sorted(answer["data"], key=lambda row: row["index"])
         if [row["index"] for row in rows] != list(range(len(units))):
             raise ValueError(f"{len(rows)} answers for {len(units)} inputs")
-        found = [float(row["probs"][self._label]) for row in rows]
-        if not all(0.0 <= p <= 1.0 for p in found):
-            raise ValueError(f"probabilities outside [0, 1]: {found}")
+        probabilities = [float(row["probs"][self._label]) for row in rows]
+        if not all(0.0 <= p <= 1.0 for p in probabilities):
+            raise ValueError(f"probabilities outside [0, 1]: {probabilities}")
         return [
             PairResult(probability=p, tokens=unit.tokens, truncated=False)
-            for p, unit in zip(found, units, strict=True)
+            for p, unit in zip(probabilities, units, strict=True)
         ]

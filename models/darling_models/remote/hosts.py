@@ -1,4 +1,8 @@
-"""HTTP servers that answer alike: the least loaded is asked, the dead rest, their work moves on."""
+"""A pool of HTTP servers that answer alike.
+
+Each request goes to the host with the fewest in flight. A host that fails is left alone for a while
+and its work goes to the others.
+"""
 
 import threading
 import time
@@ -12,11 +16,11 @@ import httpx
 from darling_models.errors import InputRejected, ModelError, ModelUnavailable
 
 ROUNDS = 3
-"""Times that every host is tried."""
+"""Times that every host is tried before a request fails."""
 PAUSE_S = 0.25
-"""Wait before the second round; it doubles with each."""
+"""Seconds to wait before the second round; the wait doubles with each round."""
 REST_S = 5.0
-"""A host that failed is not asked again for this long, unless no other is left."""
+"""Seconds that a failed host gets no requests, unless no other is left."""
 TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 REJECTED = frozenset({400, 413, 422})
 """Statuses by which a host blames the input; another host would say the same."""
@@ -34,7 +38,7 @@ class _Host:
 
 
 class Hosts:
-    """Thread-safe, with pooled connections."""
+    """The servers of one model. Thread-safe, with pooled connections."""
 
     def __init__(
         self,
@@ -46,7 +50,9 @@ class Hosts:
         self._hosts = [_Host(url.strip().rstrip("/")) for url in urls]
         for host in self._hosts:
             if not host.url.startswith(("http://", "https://")):
-                raise ModelError(f"{host.url!r} is no host; write it like http://host:8000")
+                raise ModelError(
+                    f"{host.url!r} is not a URL of a host; write it like http://host:8000"
+                )
             # A model's name is shown to every caller of the service.
             if httpx.URL(host.url).userinfo:
                 raise ModelError("leave user and password out of the model's URL")
@@ -62,10 +68,10 @@ class Hosts:
         return len(self._hosts)
 
     def post(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
-        """What `read` makes of some host's answer.
+        """The result of `read` on the answer of the first host that gives a readable one.
 
-        An answer that `read` cannot understand (it raises one of `MISREAD`) counts as a failure
-        of the host. Raises `InputRejected`, `ModelUnavailable`.
+        An answer over which `read` raises one of `MISREAD` counts as a failure of the host. Raises
+        `InputRejected` if a host blames the input, `ModelUnavailable` if none answers.
         """
         trouble = ""
         for attempt in range(ROUNDS * len(self._hosts)):
@@ -75,20 +81,20 @@ class Hosts:
             host = self._borrow()
             try:
                 answer = self._http.post(f"{host.url}{path}", json=body)
-                said = f"{host.url} answered {answer.status_code}: {answer.text[:200]}"
+                reply = f"{host.url} answered {answer.status_code}: {answer.text[:200]}"
                 if answer.status_code in REJECTED:
-                    raise InputRejected(said)
+                    raise InputRejected(reply)
                 if answer.status_code == 200:
-                    found = read(answer.json())
+                    result = read(answer.json())
                     host.resting_until = 0.0
-                    return found
-                trouble = said
+                    return result
+                trouble = reply
             except (httpx.HTTPError, *MISREAD) as error:
                 trouble = f"{host.url}: {error!r}"
             finally:
                 self._give_back(host)
             host.resting_until = time.monotonic() + REST_S
-        raise ModelUnavailable(f"no remote model could answer; the last: {trouble}")
+        raise ModelUnavailable(f"no host of the model could answer; the last error: {trouble}")
 
     def _borrow(self) -> _Host:
         with self._lock:

@@ -30,7 +30,7 @@ class Workers:
             torch.set_num_threads(before)
 
     def map(self, run: Callable[[Work], Done], work: Sequence[Work]) -> Iterator[Done]:
-        """What `run` makes of each, in order."""
+        """The results of `run`, in the order of `work`."""
         if self._pool is None:
             return map(run, work)
         return self._pool.map(run, work)

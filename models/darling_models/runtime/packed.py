@@ -31,14 +31,16 @@ from darling_models.runtime.pack_threads import Workers
 log = logging.getLogger(__name__)
 
 PACK_TOKENS = 1024
-"""On a CPU, about as much as its cache holds."""
+"""Tokens of a pack on a CPU: about as much as its cache holds."""
 PACK_TOKENS_ELSEWHERE = 16_384
+"""Tokens of a pack on a GPU, which a small one would leave idle."""
 ROWS = 16
+"""Rows of every matrix are a multiple of this: with a few left over, kernels round otherwise."""
 FUSED_STEP, FUSED_BELOW = 16, 64
 """Lengths for which torch's fused attention is good on a CPU in float32: multiples of its vectors
 (the rest it takes number by number), and short ones."""
 SCORES = 2**20
-"""Of unfused attention at once: about as many as a CPU's cache holds."""
+"""Attention scores computed at a time without fusion: about as many as a CPU's cache holds."""
 TRIAL_LENGTHS = (3, 4, 17, 17, 41, 64, 130, 300)
 
 Norm = tuple[Tensor, Tensor]
@@ -69,7 +71,7 @@ class Shape:
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Shape | None":
-        """Of a Hugging Face config; None if this module does not compute that architecture."""
+        """The shape in a Hugging Face config; None for an architecture not computed here."""
         kind = config.get("model_type")
         plain = (
             kind in ("bert", "roberta", "xlm-roberta", "camembert")
@@ -155,14 +157,14 @@ class PackedEncoder:
             yield from zip(pack, torch.split(rows, lengths), strict=True)
 
     def first(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
-        """Likewise (index, last hidden state (hidden,) of the first token), with less work."""
+        """Yields (index, last hidden state (hidden,) of the first token), with less work."""
         for pack, rows in self._each(sequences, first_only=True):
             yield from zip(pack, rows, strict=True)
 
     def _each(
         self, sequences: Sequence[IntArray], first_only: bool
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """(indices, result) of every pack."""
+        """Yields (indices, result) of every pack."""
 
         def run(pack: Sequence[int]) -> Tensor:
             with torch.inference_mode():
@@ -172,9 +174,9 @@ class PackedEncoder:
         return zip(packs, self._workers.map(run, packs), strict=True)
 
     def _packs(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Indices, packs of about as many tokens each, a multiple of the workers' number of them.
+        """Packs of indices with about as many tokens each, their number a multiple of the workers'.
 
-        Inside, shortest sequences first, so that equal lengths attend together.
+        Inside a pack the shortest sequences come first, so that equal lengths attend together.
         """
         most = self._pack_tokens * self._workers.count
         count = min(-(-sum(lengths) // most) * self._workers.count, len(lengths))
@@ -195,9 +197,9 @@ class PackedEncoder:
         last = self._layers[-1]
         if not first_only:
             return self._finish(last, x, self._attend(last, x, lengths))[: sum(lengths)]
-        chosen = np.zeros(_rows(len(lengths)), dtype=np.int64)
-        chosen[: len(lengths)] = np.cumsum([0, *lengths[:-1]])
-        first = x[torch.from_numpy(chosen).to(self._device)]
+        firsts = np.zeros(_rows(len(lengths)), dtype=np.int64)
+        firsts[: len(lengths)] = np.cumsum([0, *lengths[:-1]])
+        first = x[torch.from_numpy(firsts).to(self._device)]
         return self._finish(last, first, self._attend(last, x, lengths, first))[: len(lengths)]
 
     def _embed(self, sequences: Sequence[IntArray], tokens: int) -> Tensor:
@@ -207,10 +209,10 @@ class PackedEncoder:
         if len(sequences[0]) > 1:
             types[:] = np.concatenate([sequence[1] for sequence in sequences])
         places[:] = np.concatenate([self._positions(sequence[0]) for sequence in sequences])
-        given = torch.from_numpy(inputs).to(self._device)
-        x = functional.embedding(given[0], self._words)
-        x += functional.embedding(given[1], self._segments)
-        x += functional.embedding(given[2], self._places)
+        tensors = torch.from_numpy(inputs).to(self._device)
+        x = functional.embedding(tensors[0], self._words)
+        x += functional.embedding(tensors[1], self._segments)
+        x += functional.embedding(tensors[2], self._places)
         return self._normed(x, self._norm)
 
     def _positions(self, ids: IntArray) -> IntArray:
@@ -223,27 +225,27 @@ class PackedEncoder:
     def _attend(
         self, layer: Layer, x: Tensor, lengths: Sequence[int], first: Tensor | None = None
     ) -> Tensor:
-        """Mixes of values, (rows, hidden): for each token, or for each row of `first`, one of a
-        sequence."""
+        """Attention's mixes of values, (rows, hidden): one for each token, or with `first`, which
+        holds one row of each sequence, for each of these."""
         heads = self._shape.heads
-        asking = x if first is None else first
-        queries = layer.query(asking).view(len(asking), heads, -1)
+        query_rows = x if first is None else first
+        queries = layer.query(query_rows).view(len(query_rows), heads, -1)
         keys_values = layer.key_value(x).view(len(x), 2, heads, -1)
-        mixed = torch.zeros_like(asking).view_as(queries)
-        start = asked = 0
+        mixed = torch.zeros_like(query_rows).view_as(queries)
+        start = query_start = 0
         for length, alike in groupby(lengths):
             left = len(list(alike))
             most = left if _fused(x, length) else _unfused_at_once(x, heads, length)
             while left:
                 count = min(left, most)
                 end = start + count * length
-                asked_end = asked + (count * length if first is None else count)
-                query = queries[asked:asked_end].view(count, -1, heads, self.head_width)
+                query_end = query_start + (count * length if first is None else count)
+                query = queries[query_start:query_end].view(count, -1, heads, self.head_width)
                 block = keys_values[start:end].view(count, length, 2, heads, self.head_width)
-                found = _attention(query.transpose(1, 2), *block.permute(2, 0, 3, 1, 4))
-                mixed[asked:asked_end].view_as(query).copy_(found.transpose(1, 2))
-                start, asked, left = end, asked_end, left - count
-        return mixed.view_as(asking)
+                attended = _attention(query.transpose(1, 2), *block.permute(2, 0, 3, 1, 4))
+                mixed[query_start:query_end].view_as(query).copy_(attended.transpose(1, 2))
+                start, query_start, left = end, query_end, left - count
+        return mixed.view_as(query_rows)
 
     def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
         x = self._normed(layer.attended.plus(mixed, x), layer.attended_norm)

@@ -15,12 +15,13 @@ import torch
 from darling_models.protocol import IntArray
 
 TILE_TOKENS = 128
-"""Tokens below which a bigger batch is faster on a CPU; above, one sequence fills a tile."""
+"""Tokens of a tile on a CPU; a longer sequence fills a tile by itself, and bigger tiles are not
+faster."""
 TILE_TOKENS_ELSEWHERE = 8192
-"""On a GPU, which small tiles would leave idle."""
+"""Tokens of a tile on a GPU, which small ones would leave idle."""
 
 Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(channels, rows, length) inputs and a (rows, length) mask, both int64, to (rows, ...)."""
+"""Maps (channels, rows, length) inputs and a (rows, length) mask, both int64, to (rows, ...)."""
 
 
 def bucket(length: int) -> int:
@@ -30,7 +31,7 @@ def bucket(length: int) -> int:
 
 
 def tile_rows(length: int, device: str) -> int:
-    """Sequences in a tile of so padded a length."""
+    """The number of sequences in a tile whose sequences are padded to `length`."""
     return max((TILE_TOKENS if device == "cpu" else TILE_TOKENS_ELSEWHERE) // length, 1)
 
 

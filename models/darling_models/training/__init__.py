@@ -1,1 +1,1 @@
-"""Training and measuring the embedded classifier's head. Start at `command`."""
+"""Training: `head` and `encoder` for the embedded default, `cross_encoder` for any checkpoint."""

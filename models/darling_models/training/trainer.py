@@ -1,4 +1,4 @@
-"""How the Hugging Face trainer is set up: batches come made, runs go on, nothing is reported."""
+"""The settings of the Hugging Face trainer: ready-made batches, resumed runs, no reporting."""
 
 import sys
 from pathlib import Path
@@ -51,6 +51,6 @@ def trainer_arguments(
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """Where an interrupted run goes on."""
+    """The folder of the checkpoint from which an interrupted run goes on; None at the start."""
     kept = get_last_checkpoint(folder) if folder.exists() else None  # type: ignore[no-untyped-call]
     return None if kept is None else str(kept)

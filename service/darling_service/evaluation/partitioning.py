@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 from darling_models.errors import ModelError
 from darling_models.progress import progress
+from darling_models.registry import only_read
 
 from darling_service.errors import Problem
 from darling_service.evaluation.records import Record
@@ -29,8 +31,10 @@ def similarities(records: Sequence[Record], encoder: str, settings: Settings) ->
 
     Raises `ModelError` or `ValueError`.
     """
-    changes = {"model": encoder, "threshold": None, "linkage": None}
-    groups = asyncio.run(_partition(records, settings.model_copy(update=changes), True))
+    # The settings are those of `--model`: the encoder takes over what it reads.
+    options = replace(only_read(encoder, settings.model_options()), threshold=None, linkage=None)
+    own = settings.model_copy(update={"model": encoder, **asdict(options)})
+    groups = asyncio.run(_partition(records, own, True))
     matrices = []
     for group in groups:
         assert group.probabilities is not None, "the request wants them"

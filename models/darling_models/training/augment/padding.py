@@ -18,26 +18,27 @@ from darling_models.protocol import IntArray
 from darling_models.training.augment.short_answers import MadeUpPairs
 
 EVERY = 3
-"""One pair in so many is padded."""
+"""Every third pair is padded."""
 MIN_WORDS, MAX_WORDS = 12, 1000
-"""Padding of a pair; lengths between are equally likely by their logarithm."""
+"""Words of padding in a pair; between the bounds, the logarithm of their number is uniform."""
 MAX_WORDS_BESIDE_PHRASES = 200
+"""Words of padding in a pair of made-up phrases at most."""
 PAIR_WEIGHT, PHRASES_WEIGHT = 2, 10
-"""How often a padded pair counts, beside what it was made from. With less, two short answers in the
-same hay still pass for equivalent; with more, pairs as they are suffer."""
+"""How often a padded pair counts beside the one that it was made from. With less, two short answers
+in the same padding still pass for equivalent; with more, unpadded pairs are judged worse."""
 MIN_SENTENCE_WORDS = 4
-"""Of a sentence that pads."""
+"""Words that a sentence needs to be used as padding."""
 
 
 def padded(pairs: Sequence[HumanPair], seed: int) -> tuple[list[HumanPair], IntArray]:
-    """(padded pairs, the index of the pair that each was made from)."""
+    """Returns (padded pairs, the index of the pair that each was made from)."""
     random = np.random.default_rng(seed)
-    chosen = np.arange(0, len(pairs), EVERY)
+    sources = np.arange(0, len(pairs), EVERY)
     longer = []
-    for pair in (pairs[k] for k in chosen.tolist()):
+    for pair in (pairs[k] for k in sources.tolist()):
         filler = _filler(pairs, pair.prompt, MAX_WORDS, random)
         longer.append(replace(pair, a=spread(pair.a, filler), b=spread(pair.b, filler)))
-    return longer, chosen
+    return longer, sources
 
 
 def padded_phrases(
@@ -45,15 +46,15 @@ def padded_phrases(
 ) -> list[MadeUpPairs]:
     """The made-up pairs, one in `EVERY` of them padded."""
     random = np.random.default_rng(seed)
-    found = []
+    mixed = []
     for phrases in made:
         texts = list(phrases.texts)
         for k in np.flatnonzero(phrase_weights(len(texts)) > 1).tolist():
             filler = _filler(pairs, phrases.prompt, MAX_WORDS_BESIDE_PHRASES, random)
             a, b = texts[k]
             texts[k] = spread(a, filler), spread(b, filler)
-        found.append(replace(phrases, texts=texts))
-    return found
+        mixed.append(replace(phrases, texts=texts))
+    return mixed
 
 
 def phrase_weights(count: int) -> IntArray:
@@ -77,9 +78,9 @@ def spread(text: str, filler: Sequence[str]) -> str:
 def _filler(
     pairs: Sequence[HumanPair], prompt: str, most: int, random: np.random.Generator
 ) -> list[str]:
-    """Sentences of texts to other prompts, of together at least so many words as were drawn."""
+    """Sentences from texts to other prompts, with at least the drawn number of words together."""
     wanted = int(np.exp(random.uniform(np.log(MIN_WORDS), np.log(most))))
-    found: list[str] = []
+    filler: list[str] = []
     while wanted > 0:
         donor = pairs[int(random.integers(len(pairs)))]
         if donor.prompt == prompt:
@@ -89,6 +90,6 @@ def _filler(
         start = int(random.integers(len(sentences))) if sentences else 0
         for sentence in sentences[start : start + 8]:
             if wanted > 0:
-                found.append(sentence if sentence[-1] in ".!?:" else sentence + ".")
+                filler.append(sentence if sentence[-1] in ".!?:" else sentence + ".")
                 wanted -= len(sentence.split())
-    return found
+    return filler

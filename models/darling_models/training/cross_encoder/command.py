@@ -48,7 +48,7 @@ from darling_models.training.trainer import last_checkpoint, trainer_arguments
 from darling_models.training.work_folder import check_manifest
 
 SPECIAL = 8
-"""Room for special tokens, beside those of the texts."""
+"""Special tokens of a pair at most, beside the tokens of its texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,11 @@ class CrossEncoderRecipe:
     max_tokens_per_text: int = 254
     """Tokens read of each text."""
     template: str | None = None
-    """A pair as the model is given it; None: as its tokenizer joins pairs."""
+    """How a pair is written, with {a} and {b} for its texts; None: as the tokenizer joins pairs."""
     teacher_pairs: int = 5000
+    """Pairs sampled from the teacher's groups."""
     human_epochs: int = 3
+    """Passes over people's pairs."""
     batch: int = 16
     learning_rate: float = 5e-5
     weight_decay: float = 0.01

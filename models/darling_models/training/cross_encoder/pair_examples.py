@@ -22,7 +22,7 @@ class Example:
 
 
 def class_weights(pairs: Sequence[HumanPair]) -> dict[bool, float]:
-    """Such that both labels weigh the same in all, 1 on average."""
+    """Weights by label, with which both labels count the same in total; 1 on average over pairs."""
     similar = sum(pair.similar for pair in pairs)
     return {True: len(pairs) / (2 * similar), False: len(pairs) / (2 * (len(pairs) - similar))}
 
@@ -52,12 +52,12 @@ def sampled(
         for group in labelled
         for (i, j), same in zip(group.pairs.tolist(), group.same, strict=True)
     ]
-    chosen = random.permutation(len(everything))[:count].tolist()
+    sample = random.permutation(len(everything))[:count].tolist()
     return [
         Example(a, b, _smooth(same, smoothing), 1.0)
         if turn % 2
         else Example(b, a, _smooth(same, smoothing), 1.0)
-        for turn, (a, b, same) in enumerate(everything[k] for k in chosen)
+        for turn, (a, b, same) in enumerate(everything[k] for k in sample)
     ]
 
 
@@ -70,15 +70,15 @@ def in_batches(
 ) -> list[list[Example]]:
     """Batches of about equal length within windows of 32, in random order where there is one."""
     order = np.arange(len(examples)) if random is None else random.permutation(len(examples))
-    found = []
+    batches = []
     for start in range(0, len(order), size * 32):
         window = sorted(order[start : start + size * 32], key=lambda k: _length(examples[k]))
-        found += [
+        batches += [
             [examples[k] for k in window[at : at + size]] for at in range(0, len(window), size)
         ]
     if random is not None:
-        found = [found[k] for k in random.permutation(len(found))]
-    return found
+        batches = [batches[k] for k in random.permutation(len(batches))]
+    return batches
 
 
 def _length(example: Example) -> int:

@@ -22,7 +22,7 @@ class Batch(TypedDict):
     windows: list[tuple[torch.Tensor, torch.Tensor]]
     """(ids, mask), both (rows, length), a shelf at a time."""
     places: torch.Tensor
-    """Of the tokens of all texts, in order, among the windows' positions laid end to end, (t,)."""
+    """Where each token, text after text, is among the windows' positions laid end to end, (t,)."""
     lengths: list[int]
     """Tokens of each text."""
     idf: torch.Tensor
@@ -32,9 +32,9 @@ class Batch(TypedDict):
     pairs: list[tuple[int, int, torch.Tensor]]
     """Per group: its first text, the end of its texts, and pairs among them (m, 2)."""
     labels: torch.Tensor
-    """Near 1 for the same and near 0 for others: smoothed, shape (all pairs,)."""
+    """Smoothed labels, near 1 for the same and near 0 for others, shape (all pairs,)."""
     labelers: torch.Tensor
-    """Who said so, shape (all pairs,)."""
+    """Index of each pair's labeler, shape (all pairs,)."""
     weights: torch.Tensor
     """How much each pair counts in the loss, shape (all pairs,); together 1."""
 
@@ -50,7 +50,7 @@ class Collator:
         smoothing: float,
         human_share: float,
     ) -> None:
-        """`human_share`: of a step's loss, however many pairs people judged."""
+        """`human_share`: the share of people's pairs in a step's loss, however many there are."""
         self._encoder, self._idf, self._labelers = encoder, idf, labelers
         self._smoothing, self._human_share = smoothing, human_share
         self._known: dict[str, IntArray] = {}
@@ -65,8 +65,8 @@ class Collator:
         held = [self._tokens(group.prompt) for group in groups for _ in group.texts]
         shelves, places = self._shelve(ids)
         tokens = np.concatenate(ids)
-        asked = [np.isin(own, prompt) for own, prompt in zip(ids, held, strict=True)]
-        novelty = np.where(np.concatenate(asked), IN_PROMPT, 1.0).astype(np.float32)
+        in_prompt = [np.isin(own, prompt) for own, prompt in zip(ids, held, strict=True)]
+        novelty = np.where(np.concatenate(in_prompt), IN_PROMPT, 1.0).astype(np.float32)
         ends = np.cumsum([len(group.texts) for group in groups]).tolist()
         nobody = self._labelers[None]  # also the bias for a labeler who is in no training row
         labelers = [self._labelers.get(group.labeler, nobody) for group in groups]

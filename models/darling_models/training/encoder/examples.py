@@ -26,12 +26,12 @@ class LabelledGroup:
     same: NDArray[np.bool_]
     """Shape (m,)."""
     labeler: str | None
-    """None: no person."""
+    """The person who labelled the pairs; None for a teacher or made-up pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledGroups:
-    """By who labelled them."""
+    """Labelled groups, apart by who labelled them."""
 
     teacher: list[LabelledGroup]
     human: list[LabelledGroup]

@@ -1,7 +1,7 @@
 """Tuning the encoder's upper layers on labelled groups, with the Hugging Face trainer.
 
 The trainer brings the progress bar, checkpoints that resume, and early stopping on the loss over
-prompts kept aside. What is tuned serves as a `Tuning`: a few layers, a projection and a salience.
+prompts kept aside. What is tuned is a `Tuned`: a few layers, a projection and a salience.
 """
 
 from copy import deepcopy
@@ -37,7 +37,7 @@ class TuningRecipe:
     made_up: int = 1
     """Prompts whose made-up short pairs are in each step."""
     human_share: float = 0.5
-    """Of the loss, whatever the number of pairs."""
+    """Share of people's pairs in the loss, whatever their number."""
     learning_rate: float = 1e-4
     projection_rate: float = 1e-3
     logit_rate: float = 3e-2
@@ -55,7 +55,7 @@ class Tuned:
     """What tuning changes: layers of the encoder, and the lexicon's projection and salience."""
 
     layers: dict[str, torch.Tensor]
-    """By their names in the encoder, in half precision."""
+    """The tuned weights by their names in the encoder, in half precision."""
     lexicon: Lexicon
 
 
@@ -133,7 +133,7 @@ def _choose(model: LateInteraction, recipe: TuningRecipe) -> list[dict[str, Any]
 
 
 def _tuned(model: LateInteraction, lexicon: Lexicon) -> Tuned:
-    """Rounded to halves here, so that features in training are those of serving."""
+    """What was tuned, rounded to halves here, so that features in training are those of serving."""
     layers = {
         name: parameter.detach().half().cpu().contiguous()
         for name, parameter in model.encoder.named_parameters()

@@ -40,7 +40,7 @@ from darling_models.training.head.featurise import (
 from darling_models.training.work_folder import WorkFolder, save_arrays
 
 TUNING_FOLDS = 5
-"""At most so many encoders are tuned; with ten folds, each is tuned without two of them."""
+"""Encoders tuned at most for cross-validation: of ten folds, each is tuned without two."""
 MADE_UP_WEIGHT = 4
 """How often each made-up pair counts, beside tens of thousands of the teacher's."""
 
@@ -61,15 +61,15 @@ class Corpus:
     """Features and labels: of human pairs, of a teacher's groups, and of made-up short pairs."""
 
     tuned: Tuned
-    """Of all rows; what is served."""
+    """What tuning on all rows gave; this is served."""
     features: Vectors
-    """Of the human pairs, shape (pairs, features)."""
+    """Features of the human pairs, shape (pairs, features)."""
     similar: NDArray[np.bool_]
     labeler: IntArray
     """Index of each human pair's labeler."""
     prompts: list[str]
     padded: Vectors
-    """Of human pairs padded with text that both sides share, shape (padded, features)."""
+    """Features of human pairs padded with text that both sides share, shape (padded, features)."""
     padded_from: IntArray
     """Index of the human pair that each was made from, shape (padded,)."""
     groups: list[TeacherGroup]
@@ -121,7 +121,7 @@ def _out_of_fold(
 ) -> list[Vectors]:
     """Each row's features by an encoder tuned without the prompts of the row's fold."""
     prompts = rows.prompts()
-    found: list[Vectors | None] = [None] * len(prompts)
+    features: list[Vectors | None] = [None] * len(prompts)
     for k in range(int(fold.max()) + 1):
         members = np.flatnonzero(fold == k).tolist()
         held = {prompts[row] for row in members}
@@ -132,8 +132,8 @@ def _out_of_fold(
         )
         parts = _kept(workplace.folder / name / "features.npz", make)
         for row, part in zip(members, parts, strict=True):
-            found[row] = part
-    return [part for part in found if part is not None]
+            features[row] = part
+    return [part for part in features if part is not None]
 
 
 def _read_fold(
@@ -151,7 +151,7 @@ def _read_fold(
 
 
 def _kept(path: Path, make: Callable[[], list[Vectors]]) -> list[Vectors]:
-    """What `make` gives, made once."""
+    """What `make` gives, made once and then read from `path`."""
     if not path.exists():
         parts = make()
         sizes = np.asarray([len(part) for part in parts])
@@ -168,7 +168,7 @@ def _tune(
     labelled: LabelledGroups,
     tuning: TuningRecipe,
 ) -> Tuned:
-    """Tuned on these groups, or read from where an earlier run kept it."""
+    """What tuning on these groups gives, or gave in an earlier run that kept it."""
     folder = workplace.folder / name
     layers, words = folder / "layers.safetensors", folder / "lexicon.npz"
     if not words.exists():

@@ -39,7 +39,7 @@ class HeldOut:
 
 def examples(corpus: Corpus, pairs: Mask, taught: Mask) -> Examples:
     """The chosen human pairs, as they are and padded, and the chosen rows of `corpus.teaching`."""
-    chosen = np.flatnonzero(taught).tolist()
+    teaching = np.flatnonzero(taught).tolist()
     empty = corpus.features[:0]
     longer = np.repeat(np.flatnonzero(pairs[corpus.padded_from]), PAIR_WEIGHT)
     rows = np.concatenate([np.flatnonzero(pairs), corpus.padded_from[longer]])
@@ -47,15 +47,15 @@ def examples(corpus: Corpus, pairs: Mask, taught: Mask) -> Examples:
         features=np.concatenate([corpus.features[pairs], corpus.padded[longer]]),
         similar=corpus.similar[rows],
         labeler=corpus.labeler[rows],
-        teacher_features=np.concatenate([*(corpus.teaching[t].features for t in chosen), empty]),
+        teacher_features=np.concatenate([*(corpus.teaching[t].features for t in teaching), empty]),
         teacher_similar=np.concatenate(
-            [*(corpus.teaching[t].same for t in chosen), np.empty(0, dtype=np.bool_)]
+            [*(corpus.teaching[t].same for t in teaching), np.empty(0, dtype=np.bool_)]
         ),
     )
 
 
 def by_prompt(corpus: Corpus, count: int, seed: int) -> Iterator[tuple[Mask, Mask]]:
-    """(held-out pairs, held-out teaching) of each fold; a prompt is in one fold on both sides."""
+    """Yields each fold's (held-out pairs, held-out teaching); a prompt is in one fold of both."""
     prompts = corpus.prompts + [taught.prompt for taught in corpus.teaching]
     fold = folds(prompts, count, seed)
     for k in range(count):
@@ -91,7 +91,7 @@ def cross_validate(
 def calibrate(
     corpus: Corpus, recipe: Recipe, pairs: Mask, groups: Mask, seed: int
 ) -> tuple[float, float, dict[OperatingPoint, float]]:
-    """(slope, intercept, thresholds) from held-out logits within the given rows."""
+    """Returns (slope, intercept, thresholds) from held-out logits within these rows."""
     logits = np.full(len(corpus.features), np.nan)
     for held_pairs, held_groups in by_prompt(corpus, INNER_FOLDS, seed + 1):
         network = fit(

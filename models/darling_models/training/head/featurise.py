@@ -14,6 +14,7 @@ from darling_models.protocol import ONE_PAIR, IntArray, all_pairs
 from darling_models.training.augment.short_answers import MadeUpPairs
 
 BATCH = 64
+"""Texts that the encoder gets at a time."""
 PROJECTED = 64
 """Dimensions kept of a key token's vector; fewer lose accuracy, more gain none."""
 SAMPLE = 400
@@ -26,12 +27,12 @@ class Rows:
 
     pairs: list[HumanPair]
     padded: list[HumanPair]
-    """Some of them once more, padded on both sides with the same text."""
+    """Some of the pairs once more, padded on both sides with the same text."""
     groups: list[TeacherGroup]
     made: list[MadeUpPairs]
 
     def prompts(self) -> list[str]:
-        """Of every row, in order."""
+        """The prompt of every row, in order."""
         return [prompt for prompt, *_ in self.texts()]
 
     def only(self, prompts: Container[str]) -> "Rows":
@@ -55,12 +56,12 @@ def features_of(encoder: TextEncoder, lexicon: Lexicon, rows: Rows) -> list[Vect
     """Features (m, features) of the m labelled pairs of each row, in the order of `prompts()`."""
     texts = list(dict.fromkeys(text for row in rows.texts() for text in row))
     known = dict(zip(texts, _described(encoder, texts, lexicon), strict=True))
-    found: list[Vectors] = []
+    features: list[Vectors] = []
     for prompt, *answers in progress(rows.texts(), desc="compare"):
         described = [known[text] for text in answers]
-        at = _pairs(rows, len(found), answers)
-        found.append(pair_features(described, known[prompt], at, lexicon))
-    return found
+        at = _pairs(rows, len(features), answers)
+        features.append(pair_features(described, known[prompt], at, lexicon))
+    return features
 
 
 def different_pairs(texts: Sequence[str]) -> IntArray:
@@ -96,8 +97,8 @@ def recentred(lexicon: Lexicon, encoder: TextEncoder, texts: Sequence[str], seed
 
 
 def _sampled(encoder: TextEncoder, texts: Sequence[str], seed: int) -> list[Vectors]:
-    chosen = np.random.default_rng(seed).permutation(len(texts))[:SAMPLE]
-    tokenized = encoder.tokenize([texts[k] for k in np.sort(chosen)])
+    sample = np.random.default_rng(seed).permutation(len(texts))[:SAMPLE]
+    tokenized = encoder.tokenize([texts[k] for k in np.sort(sample)])
     return [rows for batch in _encoded(encoder, tokenized) for rows in batch]
 
 
