@@ -71,12 +71,12 @@ class CrossEncoder(Pairwise):
         self._pad = config.pad_token_id
         tokenizer = load_tokenizer(path, preset)
         self._device = options.device
-        chosen = _first(
+        similar_label = _first(
             options.similar_label,
             preset and preset.similar_label,
             getattr(config, "equivalence_label", None),
         )
-        self._similar = _similar_label(config, chosen)
+        self._similar = _similar_label(config, similar_label)
         template = _first(
             options.pair_template,
             preset and preset.template,
