@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from darling_models.runtime.precision import dtype_of, name_of
 
 from benchmarks import machine, over_http, throughput
 from benchmarks.figures import Figure, Figures, write
@@ -24,6 +23,7 @@ from benchmarks.peers import Peers, peers
 from benchmarks.plot import plot
 from benchmarks.throughput import CLIENTS
 from benchmarks.workloads import Workload
+from darling_models.runtime.precision import dtype_of, name_of
 
 SIZES, LENGTHS = (4, 8, 16, 32, 64), (50, 400, 2000)
 MAX_PAIR_WORDS = 150_000

@@ -17,12 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from darling_models.cross_encoder.classifier import CrossEncoder
-from darling_models.embedded.encoder import wheel_weights
-from darling_models.options import ModelOptions, Runtime
-from darling_models.pairs import pair_unit
-from darling_models.protocol import FloatArray
-from darling_models.runtime.precision import dtype_of
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from benchmarks import machine
@@ -30,6 +24,12 @@ from benchmarks.classifier_cost import DEBERTA_V3_LARGE
 from benchmarks.figures import Figure, Figures, ratio, write
 from benchmarks.machine import matmul_peak, operations
 from benchmarks.workloads import Workload
+from darling_models.cross_encoder.classifier import CrossEncoder
+from darling_models.embedded.encoder import wheel_weights
+from darling_models.options import ModelOptions, Runtime
+from darling_models.pairs import pair_unit
+from darling_models.protocol import FloatArray
+from darling_models.runtime.precision import dtype_of
 
 Pairs = Sequence[tuple[str, str]]
 PEER_BATCH = 32

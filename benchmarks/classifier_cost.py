@@ -21,12 +21,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from darling_models.evaluation.lengthen import neutral_sentences
-from darling_models.protocol import EquivalenceClassifier, Result, all_pairs
-from darling_models.registry import load
 from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
 from benchmarks.machine import operations
+from darling_models.evaluation.lengthen import neutral_sentences
+from darling_models.protocol import EquivalenceClassifier, Result, all_pairs
+from darling_models.registry import load
 
 PROMPT = "Tell me about a village by a river."
 SIDES = (512, 128)
@@ -64,9 +64,9 @@ def main() -> None:
     peer = DebertaV2ForSequenceClassification(DebertaV2Config.from_dict(DEBERTA_V3_LARGE))
     peer.train(False).requires_grad_(False)  # torch's counter stumbles over gradients
     figures = {
-        "embedded": measured(lambda: judge(ours, texts), given.rounds),
+        "embedded": measured(lambda: classified(ours, texts), given.rounds),
     }
-    tokens = sum(result.tokens for result in judge(ours, texts))
+    tokens = sum(result.tokens for result in classified(ours, texts))
     for side in SIDES:
         ids = torch.randint(1000, 128000, (1, min(side, tokens // len(texts)) * 2 + 3))
         one = measured(partial(forward, peer, ids, given.peer_pairs), given.rounds)
@@ -89,7 +89,7 @@ def main() -> None:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def judge(model: EquivalenceClassifier, texts: list[str]) -> Sequence[Result]:
+def classified(model: EquivalenceClassifier, texts: list[str]) -> Sequence[Result]:
     """Runs the model on a whole group through its public methods, and returns its results."""
     pairs = all_pairs(len(texts))
     plan = model.plan(PROMPT, texts, pairs)

@@ -43,7 +43,7 @@ class Infinity:
         except httpx.HTTPError:
             return False
 
-    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    def classify(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         return list(self._threads.map(self._judge, pairs))
 
     def _judge(self, pair: tuple[str, str]) -> float:

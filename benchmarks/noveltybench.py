@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from darling_models.figures.metrics import PARTITION_METRICS, agreement, contents
 from darling_models.labelled_data import read_groups
 from darling_models.partitions.linkage import LINKAGES, partition

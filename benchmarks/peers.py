@@ -27,10 +27,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from darling_models.embedded.encoder import wheel_weights
-from darling_models.protocol import EquivalenceClassifier, FloatArray, all_pairs, judge
-from darling_models.registry import load
-from darling_models.runtime.precision import dtype_of
 from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sklearn.cluster import AgglomerativeClustering
@@ -41,6 +37,10 @@ from benchmarks.figures import Figure, Figures, ratio
 from benchmarks.infinity import Infinity, infinity
 from benchmarks.machine import Clock, matmul_peak, operations
 from benchmarks.workloads import Workload
+from darling_models.embedded.encoder import wheel_weights
+from darling_models.protocol import EquivalenceClassifier, FloatArray, all_pairs, classify
+from darling_models.registry import load
+from darling_models.runtime.precision import dtype_of
 
 Group = tuple[str, list[str]]
 PAIR_TOKENS = 512
@@ -129,7 +129,7 @@ class Peers:
             "one at a time": self.one_at_a_time,
         }
         if (server := self.server) is not None:
-            every["infinity"] = lambda group: server.judge(pairs_of(group))
+            every["infinity"] = lambda group: server.classify(pairs_of(group))
         return {name: run for name, run in every.items() if pairwise or name not in PAIRWISE}
 
     def _tokens(self, workload: Workload, groups: Sequence[Group], pairwise: bool) -> Figures:
@@ -201,7 +201,7 @@ class Peers:
 
 def judged(classifier: EquivalenceClassifier, group: Group) -> FloatArray:
     prompt, texts = group
-    return judge(classifier, prompt, texts, all_pairs(len(texts)))
+    return classify(classifier, prompt, texts, all_pairs(len(texts)))
 
 
 def _read(classifier: EquivalenceClassifier, group: Group) -> int:

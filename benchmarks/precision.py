@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
+
 from darling_models.evaluation.predict import of_groups, of_pairs
 from darling_models.figures.metrics import contents
 from darling_models.labelled_data import HumanPair, TeacherGroup, read_groups, read_pairs
@@ -19,7 +21,6 @@ from darling_models.partitions.linkage import partition
 from darling_models.protocol import EquivalenceClassifier, FloatArray, IntArray
 from darling_models.registry import load
 from darling_models.training.head.crossval import upper
-from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from darling_models.cross_encoder.classifier import CrossEncoder
-from darling_models.embedded.encoder import wheel_weights
-from darling_models.options import ModelOptions
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForSequenceClassification
 
 from benchmarks.figures import Figure, ratio
 from benchmarks.peers import judged
 from benchmarks.workloads import Workload
+from darling_models.cross_encoder.classifier import CrossEncoder
+from darling_models.embedded.encoder import wheel_weights
+from darling_models.options import ModelOptions
 
 SIZE: dict[str, Any] = {
     "hidden_size": 512,

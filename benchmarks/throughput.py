@@ -8,10 +8,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from darling_service.pipeline import Pipeline
-from darling_service.schemas.requests import RewardRequest
-from darling_service.settings import Settings
-
 from benchmarks.figures import Figure, Figures, ratio
 from benchmarks.http import Connection
 from benchmarks.infinity import CONCURRENCY
@@ -19,6 +15,9 @@ from benchmarks.load import service
 from benchmarks.over_http import body
 from benchmarks.peers import Group, Peers, pairs_of, peers
 from benchmarks.workloads import Workload
+from darling_service.pipeline import Pipeline
+from darling_service.schemas.requests import RewardRequest
+from darling_service.settings import Settings
 
 CLIENTS = 64
 WITHOUT_CACHE = ("--cache-bytes", "0")
@@ -71,10 +70,10 @@ def beside_peers(workload: Workload, groups: int, peer_groups: int, rounds: int)
             few = turn == 0  # warms up, and does not count
             own = asyncio.run(_over_http(url, workload, 8 if few else groups))
             seconds = {"ours over HTTP": 1 / own}
-            for name, judge in _pairwise(contenders).items():
+            for name, classify in _pairwise(contenders).items():
                 chosen = [workload.group() for _ in range(1 if few else peer_groups)]
                 started = time.perf_counter()
-                judge(chosen)
+                classify(chosen)
                 seconds[name] = (time.perf_counter() - started) / len(chosen)
             for name, taken in seconds.items():
                 if not few:
@@ -90,7 +89,7 @@ def _pairwise(contenders: Peers) -> dict[str, Callable[[Sequence[Group]], object
         "predict": lambda groups: [contenders.predicted(group) for group in groups]
     }
     if (server := contenders.server) is not None:
-        found[f"infinity, {CONCURRENCY} requests at a time"] = lambda groups: server.judge(
+        found[f"infinity, {CONCURRENCY} requests at a time"] = lambda groups: server.classify(
             [pair for group in groups for pair in pairs_of(group)]
         )
     return found

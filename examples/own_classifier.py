@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darling_models.pairs import PairResult, Pairwise
-from darling_models.protocol import ModelInfo, Unit, all_pairs, judge
+from darling_models.protocol import ModelInfo, Unit, all_pairs, classify
 
 
 class SameSteps(Pairwise):
@@ -79,7 +79,7 @@ def main(path: str) -> None:
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         group = json.loads(line)
         pairs = all_pairs(len(group["rollouts"]))
-        probabilities = judge(classifier, group["prompt"], group["rollouts"], pairs)
+        probabilities = classify(classifier, group["prompt"], group["rollouts"], pairs)
         print(group["prompt"])
         for (i, j), probability in zip(pairs.tolist(), probabilities.tolist(), strict=True):
             same = probability > classifier.info.threshold

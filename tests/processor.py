@@ -22,11 +22,12 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch import Tensor
+from torch.nn import functional
+
 from darling_models.runtime import linear, packed, precision
 from darling_models.runtime.linear import Linear
 from darling_models.runtime.packed import PackedEncoder
-from torch import Tensor
-from torch.nn import functional
 
 VARIABLE = "PRETEND_PROCESSOR"
 COARSE = 2.0**-6

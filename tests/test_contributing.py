@@ -50,13 +50,34 @@ def python(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_example_of_an_objective(checkout: Path) -> None:
-    patch = block(section("Add an objective"), "diff")
+def apply_patch(checkout: Path, title: str) -> None:
+    """Applies the patch that stands in a section."""
     command = ["git", "apply", "--unidiff-zero", "-"]
+    patch = block(section(title), "diff")
     applied = subprocess.run(command, input=patch, cwd=checkout, text=True, capture_output=True)
     assert applied.returncode == 0, applied.stderr
-    group = {"prompt": "Name one.", "rollouts": ["A.", "A.", "B."], "quality": [1.0, 0.5, 0.8]}
+
+
+def write_group(checkout: Path, *rollouts: str) -> None:
+    group = {"prompt": "Name one.", "rollouts": rollouts, "quality": [1.0, 0.5, 0.8]}
     (checkout / "groups.jsonl").write_text(json.dumps(group) + "\n")
+
+
+def test_the_example_of_a_classifier(checkout: Path) -> None:
+    apply_patch(checkout, "Add a classifier")
+    write_group(checkout, "Lisbon, for its light.", "Lisbon, for its hills.", "Kyoto.")
+    score = ("-m", "darling_service.cli", "score", "--model", "first-word")
+    scored = python(checkout, *score, "groups.jsonl", "-")
+    assert scored.returncode == 0, scored.stderr
+    assert json.loads(scored.stdout)["partition"] == [0, 0, 1]
+    refused = python(checkout, *score, "--pair-template", "{a}{b}", "groups.jsonl", "-")
+    assert "does not read the setting pair_template" in refused.stderr
+    assert "first-word" in python(checkout, "-m", "darling_service.cli", "models").stdout
+
+
+def test_the_example_of_an_objective(checkout: Path) -> None:
+    apply_patch(checkout, "Add an objective")
+    write_group(checkout, "A.", "A.", "B.")
     score = ("-m", "darling_service.cli", "score", "--model", "exact", "groups.jsonl", "-")
 
     scored = python(checkout, *score, "--options", json.dumps({"reward": {"objective": "shared"}}))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
 from darling_service.cli.main import main
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
-from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parent.parent
 # By path: as a module, the folder's name would be that of the docker package.

@@ -9,13 +9,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from darling_service import __version__
 from darling_service.rewards.registry import CHOICES
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
-from prometheus_client.parser import text_string_to_metric_families
-
 from tests.conftest import Service
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from darling_client.trainers.trl import DarlingReward
 from datasets import Dataset
 from transformers import LlamaForCausalLM, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
@@ -23,6 +22,7 @@ from benchmarks.headline.countdown import Problem, canonical, correct, parsed
 from benchmarks.headline.objectives import OBJECTIVES, Compared
 from benchmarks.headline.policy import LENGTH, sampled, tokenizer
 from benchmarks.headline.settings import Settings
+from darling_client.trainers.trl import DarlingReward
 
 
 def quality(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> list[float]:

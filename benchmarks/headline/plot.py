@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from darling_models.figures.intervals import student_interval
 from matplotlib.figure import Figure
 
 from benchmarks.headline.results import Look, Run, by_objective
+from darling_models.figures.intervals import student_interval
 
 COLOURS = {
     "quality": "black",

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from benchmarks.headline.objectives import OBJECTIVES
 from darling_models.figures.intervals import student_interval
 from darling_service.evaluation.metrics.success import pass_at_k
-
-from benchmarks.headline.objectives import OBJECTIVES
 
 BASELINE = "quality"
 

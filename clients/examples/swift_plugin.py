@@ -9,8 +9,9 @@ Set the environment variable `DARLING_URL` to the service and add to ms-swift's 
 from collections.abc import Sequence
 from typing import Any
 
-from darling_client.trainers.swift import darling_orm
 from swift.rewards import orms
+
+from darling_client.trainers.swift import darling_orm
 
 
 def quality(completions: Sequence[str], solution: Sequence[str], **columns: Any) -> list[float]:

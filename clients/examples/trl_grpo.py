@@ -12,11 +12,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from darling_client.trainers.trl import DarlingReward
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
 from trl import GRPOConfig, GRPOTrainer
+
+from darling_client.trainers.trl import DarlingReward
 
 COLOURS = ["blue", "red", "green", "yellow", "violet", "white"]
 WORDS = ["<pad>", "<eos>", "<unk>", *COLOURS, "name", "a", "colour", "not", "like", "stone", "wind"]

@@ -7,6 +7,7 @@ Set the environment variable `DARLING_URL` to the service, and give `rubric` to 
 from typing import Any
 
 import verifiers as vf
+
 from darling_client.trainers.verifiers import group_reward
 
 

@@ -145,7 +145,7 @@ def cosines_of(
     return np.asarray([float(np.sum(own[i] * own[j])) for i, j in pairs.tolist()], dtype=float)
 
 
-def judge(
+def classify(
     classifier: EquivalenceClassifier, prompt: str, texts: Sequence[str], pairs: IntArray
 ) -> FloatArray:
     """P(equivalent) of each pair, shape (m,): the whole protocol in one synchronous call."""

@@ -5,9 +5,9 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from darling_models.errors import ModelError
 from fastapi import FastAPI
 
+from darling_models.errors import ModelError
 from darling_service import __version__
 from darling_service.http.middleware import RequestMetrics, RequireKey
 from darling_service.http.openapi import describe

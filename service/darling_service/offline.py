@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
+
 from darling_models import json_lines
 from darling_models.progress import progress
-
 from darling_service.errors import BadRequest, Invalid, Problem
 from darling_service.pipeline import Pipeline
 from darling_service.schemas.parse import parse

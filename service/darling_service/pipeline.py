@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from darling_models.protocol import Embedder, IntArray, ModelInfo, Threshold
-
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
 from darling_service.errors import FieldError, Invalid, Loc, Unavailable
@@ -25,13 +24,13 @@ from darling_service.schemas.requests import (
     RewardRequest,
 )
 from darling_service.schemas.responses import (
-    EquivalenceAnswer,
-    Judgement,
+    EquivalenceResponse,
     ModelUsed,
-    PartitionAnswer,
+    PairEquivalence,
     PartitionedGroup,
-    PreferenceAnswer,
-    RewardAnswer,
+    PartitionResponse,
+    PreferenceResponse,
+    RewardResponse,
     Usage,
 )
 from darling_service.schemas.reward_options import RewardOptions
@@ -91,7 +90,7 @@ class Pipeline:
         self._refuse_when_draining()
         _rule(self._engines.get(request.model), request, request.reward)
 
-    async def rewards(self, request: RewardRequest) -> RewardAnswer:
+    async def rewards(self, request: RewardRequest) -> RewardResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         request = request.resolved()
         options = request.reward
@@ -105,9 +104,9 @@ class Pipeline:
             for group, texts, seen in zip(groups, classified, visits, strict=True)
         ]
         self._observe(classified)
-        return RewardAnswer(rewarded, answering.model(rule), answering.account(usage))
+        return RewardResponse(rewarded, answering.model(rule), answering.account(usage))
 
-    async def partitions(self, request: PartitionRequest) -> PartitionAnswer:
+    async def partitions(self, request: PartitionRequest) -> PartitionResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_groups(request.groups, self.settings)
         async with self._answering(request.model) as answering:
@@ -122,9 +121,9 @@ class Pipeline:
             for group, texts in zip(request.groups, classified, strict=True)
         ]
         self._observe(classified)
-        return PartitionAnswer(partitioned, answering.model(rule), answering.account(usage))
+        return PartitionResponse(partitioned, answering.model(rule), answering.account(usage))
 
-    async def preferences(self, request: PreferenceRequest) -> PreferenceAnswer:
+    async def preferences(self, request: PreferenceRequest) -> PreferenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_groups(request.groups, self.settings)
         options = RewardOptions(diversity=request.diversity)
@@ -137,9 +136,9 @@ class Pipeline:
             for group, texts in zip(groups, classified, strict=True)
         ]
         self._observe(classified)
-        return PreferenceAnswer(preferred, answering.model(rule), answering.account(usage))
+        return PreferenceResponse(preferred, answering.model(rule), answering.account(usage))
 
-    async def equivalence(self, request: EquivalenceRequest) -> EquivalenceAnswer:
+    async def equivalence(self, request: EquivalenceRequest) -> EquivalenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_pairs(request, self.settings)
         pairs = [(pair.prompt_text(), pair.a, pair.b) for pair in request.pairs]
@@ -147,12 +146,12 @@ class Pipeline:
             threshold = _threshold(answering.engine, request.threshold, ("threshold",))
             probabilities, usage = await classify_pairs(answering.engine, pairs)
         results = [
-            Judgement(probability, probability > threshold or a == b)
+            PairEquivalence(probability, probability > threshold or a == b)
             for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
         ]
         info = answering.engine.classifier.info
         used = ModelUsed(info.id, info.revision, threshold, linkage=None)
-        return EquivalenceAnswer(results, used, answering.account(usage))
+        return EquivalenceResponse(results, used, answering.account(usage))
 
     def _read(self, request: RewardRequest, complete: bool = True) -> list[GroupInputs]:
         """`complete`: whether the groups have all their rollouts."""

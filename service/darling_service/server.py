@@ -8,8 +8,8 @@ import sys
 from types import FrameType
 
 import uvicorn
-from darling_models.errors import ModelError
 
+from darling_models.errors import ModelError
 from darling_service.app import create_app
 from darling_service.http.state import Service
 from darling_service.settings import Settings

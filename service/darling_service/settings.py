@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Self, get_args
 
-from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
-from darling_models.protocol import Linkage, OperatingPoint
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
+from darling_models.protocol import Linkage, OperatingPoint
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]

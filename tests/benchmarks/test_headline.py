@@ -5,13 +5,13 @@ import random
 from pathlib import Path
 
 import pytest
-from darling_models.figures.intervals import student_interval
 
 from benchmarks.headline.countdown import canonical, correct, parsed, problems, shuffled
 from benchmarks.headline.demonstrations import Demonstrator, Habit
 from benchmarks.headline.plot import plot_pass_at_k, plot_training
 from benchmarks.headline.results import differences, load, table
 from benchmarks.headline.settings import FULL, SMALL, Settings
+from darling_models.figures.intervals import student_interval
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+
 from darling_client import AsyncClient, BadRequest, Client, Unreachable
 from darling_client.trainers import areal, slime
 from darling_client.trainers._cohort import Cohorts
 from darling_client.trainers._ranks import together
 from darling_client.trainers.trl import DarlingReward, group_rows
-
 from tests.conftest import running
 
 TEXTS = ["Blue sea", "Blue sea", "Red wine", "Old stone"]

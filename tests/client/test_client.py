@@ -20,6 +20,9 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from darling_client import (
     AsyncClient,
     BadRequest,
@@ -42,9 +45,6 @@ from darling_client import (
 )
 from darling_client._hosts import Hosts
 from darling_client._options import ClientParams, Options
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.conftest import running
 from tests.servers.processes import Server, serving
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from darling_models.errors import ModelError
-from darling_models.protocol import all_pairs, judge
-from darling_models.registry import load
 
+from darling_models.errors import ModelError
+from darling_models.protocol import all_pairs, classify
+from darling_models.registry import load
 from tests.models.test_cross_encoder import bert
 from tests.texts import essay
 
@@ -29,7 +29,7 @@ def test_each_pair_is_answered_by_the_stage_it_belongs_to(tmp_path: Path) -> Non
     low, high = (first.info.operating_points[name] for name in ("recall", "precision"))
     pairs = all_pairs(len(texts()))
     likely, asked, found = (
-        judge(model, PROMPT, texts(), pairs) for model in (first, second, cascade)
+        classify(model, PROMPT, texts(), pairs) for model in (first, second, cascade)
     )
     # The head's last bits may depend on what it compares at once.
     clear = np.minimum(np.abs(likely - low), np.abs(likely - high)) > 1e-5
@@ -40,9 +40,9 @@ def test_each_pair_is_answered_by_the_stage_it_belongs_to(tmp_path: Path) -> Non
     assert cascade.info.threshold == second.info.threshold
     assert cascade.info.revision not in (first.info.revision, second.info.revision)
 
-    alone = [judge(cascade, PROMPT, texts(), pair[None])[0] for pair in pairs]
+    alone = [classify(cascade, PROMPT, texts(), pair[None])[0] for pair in pairs]
     np.testing.assert_array_equal(alone, found)
-    np.testing.assert_array_equal(judge(cascade, PROMPT, texts(), pairs[:, ::-1]), found)
+    np.testing.assert_array_equal(classify(cascade, PROMPT, texts(), pairs[:, ::-1]), found)
 
 
 def test_tokens_are_those_of_the_second_model(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from darling_models.errors import ModelError
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.lengthen import TARGETS, lengthen, longest, neutral_sentences
@@ -16,9 +17,8 @@ from darling_models.evaluation.plots import roc_curve
 from darling_models.evaluation.predict import of_groups, of_pairs
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.lexical import Exact, Unigram
-from darling_models.protocol import judge
+from darling_models.protocol import classify
 from darling_models.training.seen import SIZE, share_seen, sketch
-
 from tests.texts import essay
 
 PNG = b"\x89PNG"
@@ -175,11 +175,11 @@ def test_a_baseline_keeps_the_promises_of_a_classifier(name: str) -> None:
     texts = [essay(0, 40), essay(1, 30), essay(0, 60), "", "No."]
     classifier = baselines([name], texts)[name]
     pairs = np.asarray([[0, 1], [0, 2], [2, 3], [3, 4]])
-    found = judge(classifier, "p", texts, pairs)
-    assert found == pytest.approx(judge(classifier, "q", texts, pairs[:, ::-1]), abs=1e-6)
+    found = classify(classifier, "p", texts, pairs)
+    assert found == pytest.approx(classify(classifier, "q", texts, pairs[:, ::-1]), abs=1e-6)
     assert ((found >= 0) & (found <= 1)).all()
     assert found[1] > found[0], "one answer twice is nearer than two answers"
-    alone = [judge(classifier, "p", [texts[i], texts[j]], pairs[:1])[0] for i, j in pairs]
+    alone = [classify(classifier, "p", [texts[i], texts[j]], pairs[:1])[0] for i, j in pairs]
     assert found == pytest.approx(np.asarray(alone), abs=1e-6)
 
 
@@ -191,7 +191,7 @@ def test_an_unknown_baseline_is_named() -> None:
 def test_rouge_1_by_hand() -> None:
     # Two of three words against two of four: P = 1/2, R = 2/3, F = 4/7.
     rouge = baselines(["rouge1"], [])["rouge1"]
-    found = judge(rouge, "", ["red blue green", "Blue, red: black white!"], np.asarray([[0, 1]]))
+    found = classify(rouge, "", ["red blue green", "Blue, red: black white!"], np.asarray([[0, 1]]))
     assert found[0] == pytest.approx(4 / 7)
 
 

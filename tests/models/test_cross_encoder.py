@@ -7,10 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darling_models.cross_encoder.classifier import CrossEncoder
-from darling_models.errors import ModelError
-from darling_models.options import ModelOptions
-from darling_models.protocol import all_pairs, judge
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -21,6 +17,10 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
+from darling_models.cross_encoder.classifier import CrossEncoder
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
+from darling_models.protocol import all_pairs, classify
 from tests.conftest import running
 
 pytestmark = pytest.mark.processor
@@ -87,7 +87,7 @@ def test_probabilities_equal_those_of_transformers(
     model = make(tmp_path, num_labels=labels)
     pairs = all_pairs(len(TEXTS))
     exact = ModelOptions(runtime="float32")
-    found = judge(CrossEncoder(str(tmp_path), exact), "ignored", TEXTS, pairs)
+    found = classify(CrossEncoder(str(tmp_path), exact), "ignored", TEXTS, pairs)
     fast = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     for (i, j), p in zip(pairs.tolist(), found, strict=True):
         a, b = sorted((TEXTS[i], TEXTS[j]))
@@ -101,9 +101,9 @@ def test_probabilities_equal_those_of_transformers(
 
 def test_the_label_named_equivalent_is_found_or_chosen(tmp_path: Path) -> None:
     bert(tmp_path, id2label={0: "same", 1: "different"})
-    by_name = judge(CrossEncoder(str(tmp_path)), "", TEXTS, all_pairs(4))
+    by_name = classify(CrossEncoder(str(tmp_path)), "", TEXTS, all_pairs(4))
     chosen = CrossEncoder(str(tmp_path), ModelOptions(similar_label=1))
-    np.testing.assert_allclose(judge(chosen, "", TEXTS, all_pairs(4)), 1 - by_name, atol=1e-9)
+    np.testing.assert_allclose(classify(chosen, "", TEXTS, all_pairs(4)), 1 - by_name, atol=1e-9)
     assert chosen.info.revision != CrossEncoder(str(tmp_path)).info.revision
 
 
@@ -111,9 +111,9 @@ def test_symmetric_and_independent_of_the_batch(tmp_path: Path) -> None:
     bert(tmp_path, num_labels=2)
     classifier = CrossEncoder(str(tmp_path))
     texts = [" ".join(WORDS[: 1 + 3 * k]) for k in range(5)]
-    together = judge(classifier, "", texts, all_pairs(5))
-    np.testing.assert_array_equal(judge(classifier, "", texts, all_pairs(5)[:, ::-1]), together)
-    alone = [judge(classifier, "", texts, pair[None])[0] for pair in all_pairs(5)]
+    together = classify(classifier, "", texts, all_pairs(5))
+    np.testing.assert_array_equal(classify(classifier, "", texts, all_pairs(5)[:, ::-1]), together)
+    alone = [classify(classifier, "", texts, pair[None])[0] for pair in all_pairs(5)]
     np.testing.assert_array_equal(alone, together)
 
 

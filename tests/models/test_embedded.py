@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from darling_models.embedded.classifier import ARTEFACT, Embedded
 from darling_models.embedded.encoder import OVERLAP, WINDOW, TextEncoder, wheel_weights
 from darling_models.embedded.features import FEATURES, pair_features
 from darling_models.embedded.head import PairHead
 from darling_models.errors import ModelError
 from darling_models.options import ModelOptions
-from darling_models.protocol import all_pairs, judge
+from darling_models.protocol import all_pairs, classify
 from darling_models.registry import load
-
 from tests.texts import essay
 
 pytestmark = pytest.mark.processor
@@ -27,7 +27,7 @@ def embedded() -> Embedded:
 
 
 def probability(embedded: Embedded, a: str, b: str, prompt: str = PROMPT) -> float:
-    return float(judge(embedded, prompt, [a, b], all_pairs(2))[0])
+    return float(classify(embedded, prompt, [a, b], all_pairs(2))[0])
 
 
 def test_same_answers_score_above_different_ones(embedded: Embedded) -> None:
@@ -93,8 +93,8 @@ def test_features_are_named_finite_and_symmetric(embedded: Embedded) -> None:
 def test_few_pairs_among_many_texts_agree_with_all_pairs(embedded: Embedded) -> None:
     texts = [essay(k, 4 + k % 9) + f" {k}" for k in range(90)]
     chosen = np.asarray([[2 * k, 2 * k + 1] for k in range(45)])
-    few = judge(embedded, PROMPT, texts, chosen)
-    everything = judge(embedded, PROMPT, texts, all_pairs(90))
+    few = classify(embedded, PROMPT, texts, chosen)
+    everything = classify(embedded, PROMPT, texts, all_pairs(90))
     place = {tuple(pair): k for k, pair in enumerate(all_pairs(90).tolist())}
     np.testing.assert_allclose(
         few, [everything[place[tuple(p)]] for p in chosen.tolist()], atol=1e-6

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
+from sklearn.cluster import AgglomerativeClustering
+
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.errors import ModelError
 from darling_models.options import ModelOptions
 from darling_models.partitions.linkage import number_by_first_occurrence, partition
-from darling_models.protocol import EquivalenceClassifier, Linkage, all_pairs, judge
+from darling_models.protocol import EquivalenceClassifier, Linkage, all_pairs, classify
 from darling_models.registry import load
-from sentence_transformers import SentenceTransformer
-from sklearn.cluster import AgglomerativeClustering
-
 from tests.conftest import running
 
 pytestmark = pytest.mark.processor
@@ -38,7 +38,7 @@ def test_probabilities_are_the_cosines_of_sentence_transformers(
 ) -> None:
     model = SentenceTransformer(str(wheel_weights()), device="cpu")
     cosine = np.asarray(model.similarity(model.encode(TEXTS), model.encode(TEXTS)))
-    found = judge(minilm, "never read", TEXTS, PAIRS)
+    found = classify(minilm, "never read", TEXTS, PAIRS)
     np.testing.assert_allclose(found, (1 + cosine[PAIRS[:, 0], PAIRS[:, 1]]) / 2, atol=1e-5)
     assert found[0] > 0.75 > found[1], "two on Lisbon are nearer than Lisbon and Kyoto"
 
@@ -46,14 +46,16 @@ def test_probabilities_are_the_cosines_of_sentence_transformers(
 def test_a_folder_is_the_same_as_the_wheel(minilm: EquivalenceClassifier) -> None:
     folder = load(f"embeddings:{wheel_weights()}")
     assert folder.info.revision == minilm.info.revision
-    np.testing.assert_array_equal(judge(folder, "", TEXTS, PAIRS), judge(minilm, "", TEXTS, PAIRS))
+    np.testing.assert_array_equal(
+        classify(folder, "", TEXTS, PAIRS), classify(minilm, "", TEXTS, PAIRS)
+    )
 
 
 @pytest.mark.heavy
 def test_symmetric_and_independent_of_the_company(minilm: EquivalenceClassifier) -> None:
-    together = judge(minilm, "", TEXTS, PAIRS)
-    np.testing.assert_array_equal(judge(minilm, "", TEXTS, PAIRS[:, ::-1]), together)
-    alone = [judge(minilm, "", TEXTS, pair[None])[0] for pair in PAIRS]
+    together = classify(minilm, "", TEXTS, PAIRS)
+    np.testing.assert_array_equal(classify(minilm, "", TEXTS, PAIRS[:, ::-1]), together)
+    alone = [classify(minilm, "", TEXTS, pair[None])[0] for pair in PAIRS]
     np.testing.assert_array_equal(alone, together)
     assert len(minilm.plan("", TEXTS, PAIRS).units) == len(TEXTS), "one unit a text, not a pair"
 
@@ -73,7 +75,7 @@ def test_partitions_are_those_of_scikit_learns_agglomerative_clustering(
     minilm: EquivalenceClassifier, linkage: Linkage, threshold: float
 ) -> None:
     matrix = np.eye(len(TEXTS))
-    matrix[PAIRS[:, 0], PAIRS[:, 1]] = matrix[PAIRS[:, 1], PAIRS[:, 0]] = judge(
+    matrix[PAIRS[:, 0], PAIRS[:, 1]] = matrix[PAIRS[:, 1], PAIRS[:, 0]] = classify(
         minilm, "", TEXTS, PAIRS
     )
     clustering = AgglomerativeClustering(

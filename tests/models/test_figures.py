@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
 from darling_models.figures.intervals import (
     Interval,
     bootstrap,
@@ -21,7 +23,6 @@ from darling_models.figures.metrics import (
     roc_auc,
 )
 from darling_models.labelled_data import TeacherGroup
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 SCORES = np.asarray([0.9, 0.8, 0.8, 0.4, 0.1])
 SIMILAR = np.asarray([True, True, False, False, True])

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from darling_models.errors import ModelError
-from darling_models.protocol import EquivalenceClassifier, all_pairs, judge
-from darling_models.registry import load
 
+from darling_models.errors import ModelError
+from darling_models.protocol import EquivalenceClassifier, all_pairs, classify
+from darling_models.registry import load
 from tests.conftest import running
 
 math_verify = pytest.importorskip("math_verify", reason="the extra `math` is not installed")
@@ -44,24 +44,24 @@ def test_equal_answers_are_equivalent_in_either_order(
     answers: EquivalenceClassifier, a: str, b: str, same: bool
 ) -> None:
     pairs = np.array([[0, 1], [1, 0]])
-    np.testing.assert_array_equal(judge(answers, "", [a, b], pairs), [same, same])
+    np.testing.assert_array_equal(classify(answers, "", [a, b], pairs), [same, same])
 
 
 @pytest.mark.heavy
 def test_hostile_answers_cost_one_time_out_each_and_harm_nobody(
     answers: EquivalenceClassifier,
 ) -> None:
-    judge(answers, "", ["$1$", "$2$"], all_pairs(2))  # the workers are up
+    classify(answers, "", ["$1$", "$2$"], all_pairs(2))  # the workers are up
     texts = [*HOSTILE, "The answer is 7.", "$\\boxed{7}$", "$\\boxed{\\frac{14}{2}}$"]
     started = time.perf_counter()
-    found = judge(answers, "", texts, all_pairs(len(texts)))
+    found = classify(answers, "", texts, all_pairs(len(texts)))
     took = time.perf_counter() - started
     matrix = np.zeros((len(texts), len(texts)))
     matrix[tuple(all_pairs(len(texts)).T)] = found
     np.testing.assert_array_equal(matrix[5:, 5:], np.triu(np.ones((3, 3)), k=1))
     assert not matrix[:5, :].any()
     again = time.perf_counter()
-    assert not judge(answers, "", [*HOSTILE, "new: $8$"], all_pairs(6)).any()
+    assert not classify(answers, "", [*HOSTILE, "new: $8$"], all_pairs(6)).any()
     # Killed and remembered: asked for again with another text, the hostile ones cost nothing.
     assert time.perf_counter() - again < max(took / 2, 5)
 
@@ -71,7 +71,7 @@ def test_only_the_end_of_a_long_solution_is_read(answers: EquivalenceClassifier)
     plan = answers.plan("", texts, all_pairs(2))
     result = answers.run(plan.units)[0]
     assert result.truncated
-    assert judge(answers, "", texts, all_pairs(2)) == [1.0]
+    assert classify(answers, "", texts, all_pairs(2)) == [1.0]
 
 
 def test_it_serves_rewards_and_survives_hostile_ones(tmp_path: Path) -> None:

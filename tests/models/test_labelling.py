@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from darling_models.keys import pair_key
 from darling_models.labelled_data import read_pairs
 from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
 from darling_models.labelling.command import TOKENS_OUT, cost
 from darling_models.lexical import Unigram
-from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, judge
+from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, classify
 from darling_service.cli.main import main
-
 from tests.texts import essay
 
 
@@ -75,7 +75,7 @@ def test_train_reads_what_is_written(tmp_path: Path) -> None:
     assert len(pairs) == len(set(keys(out))) == 25
     assert {pair.labeler for pair in pairs} == {"unigram@1"}
     for pair in pairs:
-        found = judge(Unigram(), pair.prompt, (pair.a, pair.b), ONE_PAIR)[0]
+        found = classify(Unigram(), pair.prompt, (pair.a, pair.b), ONE_PAIR)[0]
         assert pair.similar == (found > Unigram.baseline.threshold)
 
 
@@ -118,7 +118,7 @@ def test_uncertain_pairs_come_first_and_random_ones_among_them(tmp_path: Path) -
     model = Unigram()
 
     def distance(candidate: Candidate) -> float:
-        found = judge(model, candidate.prompt, (candidate.a, candidate.b), ONE_PAIR)[0]
+        found = classify(model, candidate.prompt, (candidate.a, candidate.b), ONE_PAIR)[0]
         return abs(float(found) - model.info.threshold)
 
     sure = [distance(candidate) for candidate in in_order_of_use(model, questions, 0.0, 0)]

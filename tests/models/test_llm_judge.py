@@ -7,12 +7,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
+
 from darling_models.errors import ModelError, ModelUnavailable
 from darling_models.llm_judge.prompts import SAME
 from darling_models.options import Domain, ModelOptions, VerdictForm
-from darling_models.protocol import all_pairs, judge
+from darling_models.protocol import all_pairs, classify
 from darling_models.registry import load
-
 from tests.conftest import running
 from tests.servers.processes import Server, serving
 from tests.servers.smollm import missing
@@ -38,10 +38,10 @@ def test_a_judge_that_says_the_same_means_equivalent(
     referee: Server, domain: Domain, verdict: VerdictForm
 ) -> None:
     classifier = load(f"judge:referee@{referee.url}/v1", options(verdict, domain))
-    found = judge(classifier, "Name a {dish}.", TEXTS, PAIRS)
+    found = classify(classifier, "Name a {dish}.", TEXTS, PAIRS)
     sure = 0.9 if verdict == "logprobs" else 1.0
     np.testing.assert_allclose(found, np.where(SAME_LETTER, sure, 1 - sure))
-    turned = judge(classifier, "Name a {dish}.", TEXTS, PAIRS[:, ::-1])
+    turned = classify(classifier, "Name a {dish}.", TEXTS, PAIRS[:, ::-1])
     np.testing.assert_array_equal(turned, found)
 
 
@@ -64,7 +64,7 @@ def test_domains_and_verdicts_are_told_apart(referee: Server) -> None:
 def test_a_refused_key_is_no_answer(referee: Server, key: str | None) -> None:
     classifier = load(f"judge:referee@{referee.url}/v1", ModelOptions(judge_api_key=key))
     with pytest.raises(ModelUnavailable, match="401"):
-        judge(classifier, "", ["a", "b"], all_pairs(2))
+        classify(classifier, "", ["a", "b"], all_pairs(2))
 
 
 @pytest.mark.parametrize("target", ["referee", "@http://host/v1", "http://host/v1", "m@host"])
@@ -102,9 +102,9 @@ def test_it_serves_rewards(referee: Server, tmp_path: Path, verdict: VerdictForm
 def test_nonsense_is_unavailable_and_never_a_number(verdict: VerdictForm, nonsense: str) -> None:
     with serving("tests.servers.chat", "--nonsense", nonsense) as server:
         classifier = load(f"judge:referee@{server.url}/v1", options(verdict))
-        judge(classifier, "", ["warm", "up"], all_pairs(2))
+        classify(classifier, "", ["warm", "up"], all_pairs(2))
         with pytest.raises(ModelUnavailable):
-            judge(classifier, "", ["a", "b"], all_pairs(2))
+            classify(classifier, "", ["a", "b"], all_pairs(2))
 
 
 def test_nonsense_is_503_through_the_service(tmp_path: Path) -> None:

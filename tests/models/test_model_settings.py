@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from darling_models.errors import ModelError
 from darling_models.options import ModelOptions
 from darling_models.registry import BACKENDS, load
 from darling_service.pipeline import Pipeline
 from darling_service.settings import Settings
-
 from tests.models.test_cross_encoder import bert
 
 CHANGED: dict[str, Any] = {

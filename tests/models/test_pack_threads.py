@@ -3,6 +3,7 @@
 import threading
 
 import torch
+
 from darling_models.runtime.pack_threads import Workers
 
 

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darling_models.cross_encoder.classifier import CrossEncoder
-from darling_models.errors import ModelError
-from darling_models.options import ModelOptions, Runtime
-from darling_models.protocol import all_pairs, judge
-from darling_models.runtime.linear import Linear
-from darling_models.runtime.packed import PackedEncoder, Shape
-from darling_models.runtime.precision import dtype_of, has_bfloat16
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
+from darling_models.cross_encoder.classifier import CrossEncoder
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions, Runtime
+from darling_models.protocol import all_pairs, classify
+from darling_models.runtime.linear import Linear
+from darling_models.runtime.packed import PackedEncoder, Shape
+from darling_models.runtime.precision import dtype_of, has_bfloat16
 from tests.models.test_cross_encoder import TEXTS, bert
 
 pytestmark = pytest.mark.processor
@@ -176,7 +176,7 @@ def test_all_runtimes_agree_and_no_cache_mixes_them(tmp_path: Path) -> None:
     if has_bfloat16("cpu"):
         runtimes.append("bfloat16")
     made = [CrossEncoder(str(tmp_path), ModelOptions(runtime=runtime)) for runtime in runtimes]
-    packed, tiles, *half = [judge(one, "", TEXTS, all_pairs(4)) for one in made]
+    packed, tiles, *half = [classify(one, "", TEXTS, all_pairs(4)) for one in made]
     np.testing.assert_allclose(packed, tiles, atol=1e-6)
     for near in half:
         np.testing.assert_allclose(packed, near, atol=0.05)

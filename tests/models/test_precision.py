@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from darling_models.options import ModelOptions
 from darling_models.registry import load
 from darling_models.runtime.precision import dtype_of, name_of, reason
-
 from tests.models.test_cross_encoder import bert
 
 

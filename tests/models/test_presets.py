@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darling_models.errors import ModelError
-from darling_models.options import ModelOptions
-from darling_models.protocol import all_pairs, judge
-from darling_models.registry import load
 from transformers import PreTrainedTokenizerFast
 
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
+from darling_models.protocol import all_pairs, classify
+from darling_models.registry import load
 from tests.checkpoints import byte_tokenizer, deberta, modernbert, qwen3
 from tests.conftest import running
 
@@ -62,7 +62,7 @@ def test_a_preset_equals_the_published_forward(
 ) -> None:
     model = make(tmp_path)
     classifier = load(f"{preset}:{tmp_path}", EXACT)
-    found = judge(classifier, "never read", TEXTS, all_pairs(4))
+    found = classify(classifier, "never read", TEXTS, all_pairs(4))
     for (i, j), p in zip(all_pairs(4).tolist(), found, strict=True):
         a, b = sorted((TEXTS[i], TEXTS[j]))
         assert p == pytest.approx(by_hand(model, tmp_path, special, side, a, b), abs=5e-6)
@@ -82,10 +82,10 @@ def test_company_in_the_batch_changes_nothing(
 ) -> None:
     make(tmp_path)
     classifier = load(f"{preset}:{tmp_path}")
-    together = judge(classifier, "", TEXTS, all_pairs(4))
-    alone = [judge(classifier, "", TEXTS, pair[None])[0] for pair in all_pairs(4)]
+    together = classify(classifier, "", TEXTS, all_pairs(4))
+    alone = [classify(classifier, "", TEXTS, pair[None])[0] for pair in all_pairs(4)]
     np.testing.assert_array_equal(alone, together)
-    np.testing.assert_array_equal(judge(classifier, "", TEXTS, all_pairs(4)[:, ::-1]), together)
+    np.testing.assert_array_equal(classify(classifier, "", TEXTS, all_pairs(4)[:, ::-1]), together)
 
 
 def test_each_side_is_cut_on_its_own_and_counted(tmp_path: Path) -> None:
@@ -95,15 +95,15 @@ def test_each_side_is_cut_on_its_own_and_counted(tmp_path: Path) -> None:
     results = classifier.run(classifier.plan("", texts, all_pairs(3)).units)
     assert [result.truncated for result in results] == [True, True, True]
     assert [result.tokens for result in results] == [128 + 128 + 3] * 3
-    same = judge(classifier, "", ["c" * 128, "c" * 900, "d"], np.array([[0, 2], [1, 2]]))
+    same = classify(classifier, "", ["c" * 128, "c" * 900, "d"], np.array([[0, 2], [1, 2]]))
     assert same[0] == same[1], "what was cut off is not read"
 
 
 def test_the_pair_budget_takes_from_the_longer_side(tmp_path: Path) -> None:
     modernbert(tmp_path)
     classifier = load(f"darling-modernbert:{tmp_path}", ModelOptions(max_length=53))
-    cut = judge(classifier, "", ["a" * 10, "b" * 100], all_pairs(2))
-    by_budget = judge(classifier, "", ["a" * 10, "b" * 40], all_pairs(2))
+    cut = classify(classifier, "", ["a" * 10, "b" * 100], all_pairs(2))
+    by_budget = classify(classifier, "", ["a" * 10, "b" * 40], all_pairs(2))
     assert cut == by_budget
 
 
@@ -128,8 +128,8 @@ def test_a_config_says_how_its_checkpoint_is_used(tmp_path: Path) -> None:
     classifier = load(f"cross-encoder:{tmp_path}")
     published = load(f"darling-modernbert:{tmp_path}", ModelOptions(max_tokens_per_text=7))
     np.testing.assert_allclose(
-        judge(classifier, "", TEXTS, all_pairs(4)),
-        1 - judge(published, "", TEXTS, all_pairs(4)),
+        classify(classifier, "", TEXTS, all_pairs(4)),
+        1 - classify(published, "", TEXTS, all_pairs(4)),
         atol=1e-9,
     )
     assert classifier.info.threshold == 0.25
@@ -142,7 +142,7 @@ def test_a_decoder_without_a_padding_token_reads_its_last_token(tmp_path: Path) 
     template = "<|im_start|>{a}<|im_end|>{b}<|endoftext|>"
     classifier = load(f"cross-encoder:{tmp_path}", replace(EXACT, pair_template=template))
     special = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
-    found = judge(classifier, "", ["a", "b" * 20], all_pairs(2))
+    found = classify(classifier, "", ["a", "b" * 20], all_pairs(2))
     assert found[0] == pytest.approx(by_hand(model, tmp_path, special, 99, "a", "b" * 20), abs=5e-6)
 
 

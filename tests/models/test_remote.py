@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+
 from darling_models.errors import ModelError, ModelUnavailable
 from darling_models.options import ModelOptions
-from darling_models.protocol import EquivalenceClassifier, all_pairs, judge
+from darling_models.protocol import EquivalenceClassifier, all_pairs, classify
 from darling_models.registry import load
-
 from tests.checkpoints import modernbert
 from tests.conftest import running
 from tests.servers.processes import Server, serving
@@ -44,16 +44,16 @@ def host(checkpoint: Path) -> Iterator[Server]:
 def test_a_remote_says_what_the_local_cross_encoder_says(
     host: Server, local: EquivalenceClassifier
 ) -> None:
-    expected = judge(local, "", TEXTS, PAIRS)
+    expected = classify(local, "", TEXTS, PAIRS)
     for target in (host.url, f"similarity@{host.url}/"):
-        found = judge(load(f"remote:{target}"), "", TEXTS, PAIRS)
+        found = classify(load(f"remote:{target}"), "", TEXTS, PAIRS)
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert len(np.unique(found)) == len(PAIRS)
 
 
 def test_the_label_can_be_chosen(host: Server, local: EquivalenceClassifier) -> None:
-    found = judge(load(f"remote:{host.url}", ModelOptions(similar_label=0)), "", TEXTS, PAIRS)
-    np.testing.assert_allclose(found, 1 - judge(local, "", TEXTS, PAIRS), atol=1e-5)
+    found = classify(load(f"remote:{host.url}", ModelOptions(similar_label=0)), "", TEXTS, PAIRS)
+    np.testing.assert_allclose(found, 1 - classify(local, "", TEXTS, PAIRS), atol=1e-5)
 
 
 def test_a_host_dead_from_the_start_costs_nothing_but_its_share(
@@ -61,7 +61,7 @@ def test_a_host_dead_from_the_start_costs_nothing_but_its_share(
 ) -> None:
     remote = load(f"remote:{DEAD},{host.url}")
     np.testing.assert_allclose(
-        judge(remote, "", TEXTS, PAIRS), judge(local, "", TEXTS, PAIRS), atol=1e-5
+        classify(remote, "", TEXTS, PAIRS), classify(local, "", TEXTS, PAIRS), atol=1e-5
     )
 
 
@@ -74,9 +74,9 @@ def test_a_host_killed_in_the_middle_loses_nothing(
         first, second = (stack.enter_context(serving(*arguments)) for _ in range(2))
         remote = load(f"remote:{first.url},{second.url}")
         threading.Timer(0.2, first.process.kill).start()
-        found = judge(remote, "", texts, all_pairs(30))
+        found = classify(remote, "", texts, all_pairs(30))
         assert first.process.wait(timeout=10) != 0
-    np.testing.assert_allclose(found, judge(local, "", texts, all_pairs(30)), atol=1e-5)
+    np.testing.assert_allclose(found, classify(local, "", texts, all_pairs(30)), atol=1e-5)
 
 
 def test_the_host_with_fewest_in_flight_is_asked(
@@ -91,7 +91,7 @@ def test_the_host_with_fewest_in_flight_is_asked(
             for delay in ("1.5", "0")
         )
         remote = load(f"remote:{slow.url},{fast.url}")
-        judge(remote, "", texts, all_pairs(40))
+        classify(remote, "", texts, all_pairs(40))
         asked = [httpx.post(f"{host.url}/asked", json={}).json() for host in (slow, fast)]
     assert sum(asked) == 49, "780 pairs, 16 a request"
     assert asked[1] > 1.5 * asked[0]
@@ -107,13 +107,13 @@ def test_credentials_in_a_url_are_refused() -> None:
 def test_with_every_host_dead_there_is_no_answer() -> None:
     started = time.monotonic()
     with pytest.raises(ModelUnavailable, match="no host of the model could answer"):
-        judge(load(f"remote:{DEAD}"), "", TEXTS, PAIRS)
+        classify(load(f"remote:{DEAD}"), "", TEXTS, PAIRS)
     assert time.monotonic() - started < 30
 
 
 def test_a_model_that_no_host_serves_is_no_answer(host: Server) -> None:
     with pytest.raises(ModelUnavailable, match="404"):
-        judge(load(f"remote:other@{host.url}"), "", TEXTS, PAIRS)
+        classify(load(f"remote:other@{host.url}"), "", TEXTS, PAIRS)
 
 
 @pytest.mark.parametrize("target", ["localhost:8000", "similarity@host", "http://a,b"])

@@ -1,9 +1,10 @@
 """Set overlaps of all texts at once are those of Python's own sets, pair by pair."""
 
 import numpy as np
-from darling_models.embedded.set_overlap import Sets
 from hypothesis import given
 from hypothesis import strategies as st
+
+from darling_models.embedded.set_overlap import Sets
 
 CODES = st.sets(st.integers(0, 12), max_size=6)
 KINDS = 3

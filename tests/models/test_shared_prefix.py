@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darling_models.cross_encoder.classifier import CrossEncoder
-from darling_models.cross_encoder.shared_prefix import SharedPrefix
-from darling_models.options import ModelOptions
-from darling_models.protocol import Unit, all_pairs, judge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 from torch.nn.modules.module import register_module_forward_hook
 from transformers import PreTrainedTokenizerFast, Qwen3Model
 
+from darling_models.cross_encoder.classifier import CrossEncoder
+from darling_models.cross_encoder.shared_prefix import SharedPrefix
+from darling_models.options import ModelOptions
+from darling_models.protocol import Unit, all_pairs, classify
 from tests.checkpoints import deberta, gpt2, qwen3
 from tests.processor import FINE, row_by_row
 
@@ -82,8 +82,8 @@ def test_probabilities_equal_those_of_whole_pairs(
     whole = CrossEncoder(str(tmp_path), replace(options, runtime="tiles"))
     given = texts(1, [0, 1, 5, 14, 15, 16, 29, 33, 40, 70])
     pairs = all_pairs(len(given))
-    found = judge(shared, "", given, pairs)
-    np.testing.assert_allclose(found, judge(whole, "", given, pairs), rtol=0, atol=1e-5)
+    found = classify(shared, "", given, pairs)
+    np.testing.assert_allclose(found, classify(whole, "", given, pairs), rtol=0, atol=1e-5)
     assert len(np.unique(found.round(4))) > len(pairs) / 2, "they say something"
     assert shared.info.revision != whole.info.revision
 
@@ -102,9 +102,9 @@ def test_a_pair_joined_by_the_tokenizer_is_parted_too(tmp_path: Path) -> None:
         for template in (None, "{a}<|im_end|>{b}<|im_end|>")
     )
     with tokens_read() as read:
-        found = judge(joined, "", given, all_pairs(4))
+        found = classify(joined, "", given, all_pairs(4))
         of_joined = sum(read)
-        np.testing.assert_array_equal(judge(templated, "", given, all_pairs(4)), found)
+        np.testing.assert_array_equal(classify(templated, "", given, all_pairs(4)), found)
     assert sum(read) == 2 * of_joined
 
 
@@ -120,7 +120,7 @@ def test_what_ends_in_padding_is_read_where_transformers_reads_it(
     classifier = CrossEncoder(str(tmp_path), options)
     fast = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     given = ["", "ab", "abc<|endoftext|>"]
-    found = judge(classifier, "", given, all_pairs(3))
+    found = classify(classifier, "", given, all_pairs(3))
     for (i, j), p in zip(all_pairs(3).tolist(), found, strict=True):
         written = template.format(a=given[i], b=given[j])
         ids = torch.tensor([fast.encode(written, add_special_tokens=False)])
@@ -231,8 +231,8 @@ def test_what_cannot_be_read_in_parts_is_read_whole(
     classifier = CrossEncoder(str(tmp_path), options)
     whole = CrossEncoder(str(tmp_path), replace(options, runtime="tiles"))
     given = texts(6, [3, 20, 40])
-    found = judge(classifier, "", given, all_pairs(3))
-    np.testing.assert_array_equal(found, judge(whole, "", given, all_pairs(3)))
+    found = classify(classifier, "", given, all_pairs(3))
+    np.testing.assert_array_equal(found, classify(whole, "", given, all_pairs(3)))
     assert classifier.info.revision == whole.info.revision
     said = f"a qwen3 here reads every pair whole, which is slower: {reason}"
     assert (said in caplog.text) == (reason is not None)

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from darling_models.partitions.linkage import partition
-from darling_models.partitions.single_linkage import Components
-from darling_models.protocol import FloatArray, all_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from darling_models.partitions.linkage import partition
+from darling_models.partitions.single_linkage import Components
+from darling_models.protocol import FloatArray, all_pairs
 from tests.conftest import running
 from tests.models.test_cross_encoder import WORDS, bert
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from darling_models.protocol import all_pairs, judge
-from darling_models.registry import load
-from darling_service.cli.main import main
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
+from darling_models.protocol import all_pairs, classify
+from darling_models.registry import load
+from darling_service.cli.main import main
 from tests.checkpoints import SIZE, bert_tokenizer, deberta, modernbert, qwen3
 
 pytestmark = pytest.mark.processor
@@ -94,7 +94,7 @@ def test_any_architecture_is_tuned_and_served(
     assert len(moved) > len(shared) / 2, "most matrices learn"
     served = load(f"cross-encoder:{out}")
     probabilities = [
-        judge(served, "", texts, all_pairs(2))[0] for texts in (["a", "b"], ["b", "a"])
+        classify(served, "", texts, all_pairs(2))[0] for texts in (["a", "b"], ["b", "a"])
     ]
     assert probabilities[0] == probabilities[1]
 
@@ -106,8 +106,8 @@ def test_serving_reads_pairs_as_training_did(tmp_path: Path, files: tuple[Path, 
     options = [*BRACKETS, "--lora", "8", "--epochs", "60", "--learning-rate", "3e-3"]
     assert main(command(tmp_path / "base", files, tmp_path / "out", *options)) == 0
     served = load(f"cross-encoder:{tmp_path / 'out'}")
-    same = judge(served, "", ["red 50", "so red 50"], all_pairs(2))[0]
-    different = judge(served, "", ["red 50", "blue 53"], all_pairs(2))[0]
+    same = classify(served, "", ["red 50", "so red 50"], all_pairs(2))[0]
+    different = classify(served, "", ["red 50", "blue 53"], all_pairs(2))[0]
     assert same > different + 0.25
 
 

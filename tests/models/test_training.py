@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from darling_models.embedded.classifier import Embedded
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
 from darling_models.embedded.head import TUNED
 from darling_models.errors import ModelError
 from darling_models.labelled_data import HumanPair, TeacherGroup
-from darling_models.protocol import all_pairs, judge
+from darling_models.protocol import all_pairs, classify
 from darling_models.training.encoder.examples import LabelledGroups, from_people, from_teacher
 from darling_models.training.encoder.tuning import TuningRecipe, tune
 from darling_models.training.head.command import train
 from darling_models.training.head.featurise import Rows, different_pairs, frozen_lexicon
 from darling_models.training.head.fit import Recipe, operating_points, platt
 from darling_models.training.work_folder import WorkFolder
-from safetensors.torch import load_file, save_file
-
 from tests.texts import essay
 
 pytestmark = pytest.mark.processor
@@ -96,7 +96,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def probability(classifier: Embedded, a: str, b: str) -> float:
-    return float(judge(classifier, PROMPT, [a, b], all_pairs(2))[0])
+    return float(classify(classifier, PROMPT, [a, b], all_pairs(2))[0])
 
 
 @pytest.mark.heavy

@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
+
 from darling_models.embedded.classifier import ARTEFACT, Embedded
 from darling_models.embedded.features import FEATURES, pair_features
 from darling_models.embedded.head import PairHead
 from darling_models.embedded.unshared_text import REMAINS, WHOLE
 from darling_models.evaluation.lengthen import neutral_sentences
 from darling_models.labelled_data import HumanPair
-from darling_models.protocol import all_pairs, judge
+from darling_models.protocol import all_pairs, classify
 from darling_models.training.augment.padding import EVERY, padded, padded_phrases, spread
 from darling_models.training.augment.short_answers import MadeUpPairs
-
 from tests.texts import essay
 
 pytestmark = pytest.mark.processor
@@ -83,7 +83,7 @@ def test_shared_filler_hides_neither_difference_nor_agreement(
     prompt = "Name a city worth a visit."
     texts = ("Kyoto, for its temples.", "Lisbon, for its light.", "I would go to Lisbon.")
     hay = [spread(text, filler) for text in texts]
-    other, _, same = judge(embedded, prompt, hay, all_pairs(3)).tolist()
+    other, _, same = classify(embedded, prompt, hay, all_pairs(3)).tolist()
     assert other < embedded.info.threshold < same
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+
 from darling_service.http import examples
 
 GROUP = examples.GROUP

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+
 from darling_service.errors import Invalid
 from darling_service.trainers.classify import pair_in
-
 from tests.conftest import Service, running
 from tests.service.test_bad_input import problem
 from tests.texts import essay

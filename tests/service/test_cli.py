@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 
 import pytest
+
 from darling_service.cli import main as cli
 from darling_service.cli.main import COMMANDS, main
 from darling_service.cli.numbers import integer, integers, number

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from darling_models.partitions.linkage import number_by_first_occurrence
-from darling_models.protocol import all_pairs, judge
-from darling_models.registry import load
 
+from darling_models.partitions.linkage import number_by_first_occurrence
+from darling_models.protocol import all_pairs, classify
+from darling_models.registry import load
 from tests.conftest import Service, running
 from tests.texts import essay
 
@@ -97,9 +97,9 @@ def test_a_pair_does_not_depend_on_its_order(name: str) -> None:
     classifier = load(name)
     texts = [essay(k, 10 + 30 * k) for k in range(5)]
     pairs = all_pairs(5)
-    forward = judge(classifier, PROMPT, texts, pairs)
-    np.testing.assert_array_equal(judge(classifier, PROMPT, texts, pairs[:, ::-1]), forward)
-    backward = judge(classifier, PROMPT, texts[::-1], 4 - pairs)
+    forward = classify(classifier, PROMPT, texts, pairs)
+    np.testing.assert_array_equal(classify(classifier, PROMPT, texts, pairs[:, ::-1]), forward)
+    backward = classify(classifier, PROMPT, texts[::-1], 4 - pairs)
     np.testing.assert_array_equal(backward, forward)
 
 

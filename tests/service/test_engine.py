@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from darling_models.errors import ModelUnavailable
 from darling_models.keys import content_key
 from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Unit, all_pairs
@@ -78,7 +79,7 @@ def play(scenario: Scenario, max_batch_tokens: int = 10, max_queue_tokens: int =
 async def judged(engine: Engine, *texts: str) -> list[float]:
     job = engine.plan("", texts, all_pairs(len(texts)))
     with engine.reserve(job.tokens):
-        return [float(p) for p in (await engine.judge(job)).probabilities]
+        return [float(p) for p in (await engine.classify(job)).probabilities]
 
 
 async def turns(times: int = 20) -> None:

@@ -5,6 +5,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from darling_service.rewards.embedding_space import evol_novelty, evol_rewards, volume_marginals
 from darling_service.rewards.pass_at_k import (
     nsr,
@@ -22,8 +25,6 @@ from darling_service.rewards.rarity import (
     visit_exploration,
 )
 from darling_service.rewards.vector_policy import vector_advantages, vector_rewards
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 numbers = st.floats(-10, 10, allow_nan=False)
 

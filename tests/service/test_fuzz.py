@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+
 from darling_service.http import examples
 from darling_service.trainers import classify, nemo_gym, openrlhf, slime
-
 from tests.conftest import running
 
 REQUESTS = 2000

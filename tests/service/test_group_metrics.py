@@ -6,9 +6,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from darling_service.evaluation.metrics import classes, spectrum, success, wording
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from darling_service.evaluation.metrics import classes, spectrum, success, wording
 
 partitions = st.lists(st.integers(0, 4), min_size=1, max_size=9)
 

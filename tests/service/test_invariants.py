@@ -5,6 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
 from darling_models.partitions.linkage import LINKAGES, number_by_first_occurrence, partition
 from darling_models.protocol import Linkage
 from darling_service.rewards.advantages import centered, grpo, rloo
@@ -18,9 +22,6 @@ from darling_service.rewards.exact import FloatArray
 from darling_service.rewards.registry import OBJECTIVES
 from darling_service.rewards.shaping import multiply, shape_diversity
 from darling_service.schemas.reward_options import RewardOptions
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 numbers = st.floats(-1e6, 1e6)
 unit = st.floats(0, 1)

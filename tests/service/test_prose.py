@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from darling_service.app import create_app
 from darling_service.cli.main import COMMANDS, main
 from darling_service.http.state import Service

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from darling_models.reward_model import RewardModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from darling_models.reward_model import RewardModel
 from tests import checkpoints
 from tests.conftest import Service, metric, running, until
 from tests.servers.processes import serving

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
-from darling_service.engine.queue import TURN_BATCHES, FairQueue
 from hypothesis import given
 from hypothesis import strategies as st
+
+from darling_service.engine.queue import TURN_BATCHES, FairQueue
 
 
 @dataclass

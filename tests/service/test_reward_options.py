@@ -5,10 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
+
 from darling_service.rewards.registry import CHOICES, OPTIONS, readers
 from darling_service.rewards.terms import COLUMNS
 from darling_service.schemas.reward_options import RewardOptions
-from pydantic import ValidationError
 
 CHANGED: dict[str, Any] = {
     "soft": True,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from darling_service.rewards.advantages import centered, grpo, rloo
 from darling_service.rewards.diversity import (
     ngram_diversity,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from darling_service.evaluation.measure import Choices, measure
 from darling_service.evaluation.metrics import classes
 from darling_service.evaluation.records import read
-
 from tests.texts import essay
 
 DATA = Path(os.environ.get("DARLING_DATA", Path(__file__).parents[3] / "shared" / "data"))

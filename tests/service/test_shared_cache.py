@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from darling_models.errors import ModelError
 from darling_service.pipeline import Pipeline
 from darling_service.schemas.requests import RewardRequest
 from darling_service.settings import Settings
-
 from tests.models.test_cross_encoder import TEXTS, bert
 
 PROGRAM = shutil.which("redis-server")

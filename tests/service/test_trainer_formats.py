@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from darling_service.rewards.quality import from_label
-from darling_service.trainers.responses import clean, response_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darling_service.rewards.quality import from_label
+from darling_service.trainers.responses import clean, response_of
 from tests.conftest import Service, running
 from tests.service.test_bad_input import problem
 

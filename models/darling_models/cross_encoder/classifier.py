@@ -1,4 +1,4 @@
-"""Any Hugging Face sequence-classification checkpoint, encoder or decoder, judging pairs.
+"""Any Hugging Face sequence-classification checkpoint, encoder or decoder, on pairs.
 
 Both texts go through the model together, so a group costs O(n^2) passes. The probability is the
 softmax of the "equivalent" label, or the sigmoid of a single logit. BERT and RoBERTa architectures

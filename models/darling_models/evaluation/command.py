@@ -1,7 +1,6 @@
 """`darling-reward evaluate-classifier`: one classifier and the baselines on the same data."""
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +13,12 @@ from darling_models.errors import ModelError
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.measures import (
     Contenders,
-    Judged,
     Mask,
+    MeasuredPairs,
     Row,
-    judge_pairs,
     labelers,
     lengthened,
+    measure_pairs,
     partitions,
     sample,
     shares_equivalent,
@@ -64,18 +63,13 @@ def evaluate(
     out: Path | None = None,
     as_json: bool = False,
     options: ModelOptions = DEFAULT_OPTIONS,
-) -> int:
-    """Prints the figures, writes them and the plots into `out`; the exit status."""
-    try:
-        report = _evaluate(model, files, limits, against, out, options)
-    except (ModelError, OSError) as error:
-        print(f"darling-reward evaluate-classifier: {error}", file=sys.stderr)
-        return 2
+) -> None:
+    """Prints the figures; writes them and the plots into `out`. Raises `ModelError`, `OSError`."""
+    report = _evaluate(model, files, limits, against, out, options)
     document = json.dumps(report.as_dict(), indent=2)
     print(document if as_json else report.table())
     if out is not None:
         (out / "evaluation.json").write_text(document + "\n")
-    return 0
 
 
 def _evaluate(
@@ -97,12 +91,12 @@ def _evaluate(
     report = Report(measured.info, [_seen(model, [pair.prompt for pair in pairs], "pairs")])
     if others:
         report.notes += BASELINE_NOTES
-    overall = judge_pairs(contenders, pairs, "pairs")
+    overall = measure_pairs(contenders, pairs, "pairs")
     report.sections.append(overall.section())
     report.sections += [overall.section(mask, title) for title, mask in labelers(pairs)]
     report.sections += [overall.section(mask, title) for title, mask in word_buckets(pairs)]
     longer = list(lengthened(contenders, pairs, limits.lengthened, limits.seed))
-    report.sections += [judged.section() for judged in longer]
+    report.sections += [measured.section() for measured in longer]
     if out is not None:
         draw(out, overall, _by_length(pairs, overall, longer))
     if files.groups is not None:
@@ -135,11 +129,11 @@ def _read(reader: Callable[[Path], list[Row]], path: Path) -> list[Row]:
 
 
 def _by_length(
-    pairs: list[HumanPair], overall: Judged, longer: list[Judged]
-) -> list[tuple[str, Judged, Mask]]:
+    pairs: list[HumanPair], overall: MeasuredPairs, longer: list[MeasuredPairs]
+) -> list[tuple[str, MeasuredPairs, Mask]]:
     everyone = [
-        (judged.title.replace(" to ", "\nto "), judged, np.ones(len(judged.similar), np.bool_))
-        for judged in longer
+        (each.title.replace(" to ", "\nto "), each, np.ones(len(each.similar), np.bool_))
+        for each in longer
     ]
     return [(title, overall, mask) for title, mask in word_buckets(pairs)] + everyone
 

@@ -27,7 +27,7 @@ MIN_PAIRS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class MeasuredPairs:
     """Labelled pairs with every contender's answers; what the plots are drawn from."""
 
     title: str
@@ -49,8 +49,8 @@ class Judged:
         return Section(title, int(rows.sum()), "pairs", figures)
 
 
-def judge_pairs(contenders: Contenders, pairs: Sequence[HumanPair], title: str) -> Judged:
-    return Judged(
+def measure_pairs(contenders: Contenders, pairs: Sequence[HumanPair], title: str) -> MeasuredPairs:
+    return MeasuredPairs(
         title,
         np.asarray([pair.similar for pair in pairs], dtype=np.bool_),
         {name: of_pairs(c, pairs, f"{title}: {name}") for name, c in contenders.items()},
@@ -79,12 +79,12 @@ def word_buckets(pairs: Sequence[HumanPair]) -> Iterator[tuple[str, Mask]]:
 
 def lengthened(
     contenders: Contenders, pairs: Sequence[HumanPair], most: int, seed: int
-) -> Iterator[Judged]:
+) -> Iterator[MeasuredPairs]:
     """At most `most` pairs brought to each of the target lengths."""
     for words in TARGETS:
         longer = sample(lengthen(pairs, words), most, seed)
         if len(longer) >= MIN_PAIRS:
-            yield judge_pairs(contenders, longer, f"lengthened to {words} words")
+            yield measure_pairs(contenders, longer, f"lengthened to {words} words")
 
 
 def partitions(contenders: Contenders, groups: Sequence[TeacherGroup]) -> Iterator[Section]:
@@ -100,7 +100,7 @@ def partitions(contenders: Contenders, groups: Sequence[TeacherGroup]) -> Iterat
 def shares_equivalent(
     contenders: Contenders, problems: Sequence[tuple[str, Sequence[str]]], title: str
 ) -> Section:
-    """The share of pairs within a problem that are judged equivalent, resampled by problem."""
+    """The share of pairs within a problem that are decided equivalent, resampled by problem."""
     questions = []
     for prompt, solutions in problems:
         texts = tuple(dict.fromkeys(solutions))

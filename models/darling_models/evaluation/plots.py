@@ -1,4 +1,4 @@
-"""PNG plots of judged pairs: ROC curves, reliability, and the confusion by length."""
+"""PNG plots of measured pairs: ROC curves, reliability, and the confusion by length."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from darling_models.evaluation.measures import Judged, Mask
+from darling_models.evaluation.measures import Mask, MeasuredPairs
 from darling_models.figures.metrics import roc_auc
 from darling_models.figures.reliability import draw_reliability, new_axes, save
 from darling_models.protocol import FloatArray
@@ -19,10 +19,12 @@ OUTCOMES = (
 )
 
 
-def draw(folder: Path, overall: Judged, by_length: Sequence[tuple[str, Judged, Mask]]) -> None:
+def draw(
+    folder: Path, overall: MeasuredPairs, by_length: Sequence[tuple[str, MeasuredPairs, Mask]]
+) -> None:
     """`roc.png`, `reliability.png` and `confusion_by_length.png`.
 
-    `by_length`: a title, judged pairs, and which of them it is about.
+    `by_length`: a title, measured pairs, and which of them it is about.
     """
     axes = new_axes()
     _roc(axes, overall)
@@ -42,24 +44,24 @@ def roc_curve(scores: FloatArray, similar: Mask) -> tuple[FloatArray, FloatArray
     return np.append(0, misses / max(misses[-1], 1)), np.append(0, hits / max(hits[-1], 1))
 
 
-def _roc(axes: Any, judged: Judged) -> None:
-    for number, (name, scores) in enumerate(judged.scores.items()):
-        auc = roc_auc(scores, judged.similar)
+def _roc(axes: Any, measured: MeasuredPairs) -> None:
+    for number, (name, scores) in enumerate(measured.scores.items()):
+        auc = roc_auc(scores, measured.similar)
         width = 2.5 if number == 0 else 1.2
-        curve = roc_curve(scores, judged.similar)
+        curve = roc_curve(scores, measured.similar)
         axes.plot(*curve, linewidth=width, label=f"{name}, AUC {auc:.3f}")
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
     axes.set(
         xlabel="share of different pairs merged",
         ylabel="share of similar pairs found",
-        title=f"ROC, {len(judged.similar)} pairs",
+        title=f"ROC, {len(measured.similar)} pairs",
     )
     axes.legend(loc="lower right")
 
 
-def _confusion(axes: Any, by_length: Sequence[tuple[str, Judged, Mask]]) -> None:
+def _confusion(axes: Any, by_length: Sequence[tuple[str, MeasuredPairs, Mask]]) -> None:
     bottom = np.zeros(len(by_length))
-    shares = np.asarray([_outcomes(judged, mask) for _, judged, mask in by_length])
+    shares = np.asarray([_outcomes(measured, mask) for _, measured, mask in by_length])
     for k, (label, colour) in enumerate(OUTCOMES):
         axes.bar(np.arange(len(by_length)), shares[:, k], 0.7, bottom, color=colour, label=label)
         bottom += shares[:, k]
@@ -69,8 +71,8 @@ def _confusion(axes: Any, by_length: Sequence[tuple[str, Judged, Mask]]) -> None
     axes.figure.legend(loc="outside lower center", ncols=4, fontsize=8)
 
 
-def _outcomes(judged: Judged, mask: Mask) -> list[float]:
-    name = next(iter(judged.scores))
-    said, truly = judged.decisions(name)[mask], judged.similar[mask]
+def _outcomes(measured: MeasuredPairs, mask: Mask) -> list[float]:
+    name = next(iter(measured.scores))
+    said, truly = measured.decisions(name)[mask], measured.similar[mask]
     cells = (said & truly, ~said & ~truly, ~said & truly, said & ~truly)
     return [float(cell.mean()) for cell in cells]

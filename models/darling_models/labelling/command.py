@@ -6,7 +6,6 @@ and a bigger `--pairs` adds to what is there.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,19 +62,8 @@ class Cost:
         )
 
 
-def label(request: Request, confirmed: bool) -> int:
-    """Prints the cost and, when confirmed, labels; the exit status."""
-    try:
-        return _label(request, confirmed)
-    except (ModelError, OSError) as error:
-        print(f"darling-reward label: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        return 130
-
-
-def _label(request: Request, confirmed: bool) -> int:
+def label(request: Request, confirmed: bool) -> None:
+    """Prints the cost and, when confirmed, labels. Raises `ModelError`, `OSError`."""
     questions = read_questions(request.source, request.prompt_field, request.rollouts_field)
     # One device is given for both models, and a judge behind a URL reads none.
     options = ModelOptions(device=request.device)
@@ -90,14 +78,13 @@ def _label(request: Request, confirmed: bool) -> int:
     print(f"{len(wanted)} distinct pairs, {known} of them labelled already")
     print(cost(judge, todo))
     if not todo:
-        return 0
+        return
     if not confirmed:
         print("nothing labelled yet: run it again with --yes to go on")
-        return 0
+        return
     with request.target.open("ab") as out:
         similar = _ask(judge, todo, out)
     print(f"{len(todo)} pairs labelled in {request.target}, {similar} of them similar")
-    return 0
 
 
 def cost(judge: EquivalenceClassifier, candidates: Sequence[Candidate]) -> Cost:

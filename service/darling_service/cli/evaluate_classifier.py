@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     from darling_models.options import ModelOptions
 
     names = arguments.baselines
-    return evaluate(
+    evaluate(
         arguments.model,
         Files(arguments.pairs, arguments.groups, arguments.different, arguments.same_problem),
         Limits(arguments.max_pairs, arguments.max_groups, arguments.max_lengthened, arguments.seed),
@@ -101,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.json,
         ModelOptions(threshold=arguments.threshold, device=arguments.device),
     )
+    return 0
 
 
 def _threshold(text: str) -> "Threshold":

@@ -95,4 +95,5 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         seed=arguments.seed,
     )
-    return label(request, arguments.yes)
+    label(request, arguments.yes)
+    return 0

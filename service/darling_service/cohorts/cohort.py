@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from darling_service.errors import Conflict, FieldError, Invalid
 from darling_service.schemas.requests import Rollout, RolloutRequest
-from darling_service.schemas.responses import RolloutAnswer
+from darling_service.schemas.responses import RolloutResponse
 
 
 class Key(NamedTuple):
@@ -38,7 +38,7 @@ MemberId = str | int | Unnamed
 class Member:
     id: MemberId
     rollout: Rollout
-    answer: asyncio.Future[RolloutAnswer]
+    answer: asyncio.Future[RolloutResponse]
     """Done once the cohort is scored; kept, so that a retry gets the same."""
     due: float
     """Event-loop time at which its caller wants an answer, complete group or not."""

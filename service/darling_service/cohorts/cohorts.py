@@ -21,7 +21,7 @@ from darling_service.cohorts.memory import CohortMemory, bytes_of
 from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
 from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
 from darling_service.schemas.requests import RolloutRequest
-from darling_service.schemas.responses import RewardAnswer, RolloutAnswer
+from darling_service.schemas.responses import RewardResponse, RolloutResponse
 from darling_service.scoring import inputs
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Cohorts:
         self._memory = CohortMemory(self._settings.cohort_bytes, self._telemetry, self._forget)
         self._scoring: set[asyncio.Task[None]] = set()
 
-    async def reward(self, request: RolloutRequest) -> RolloutAnswer:
+    async def reward(self, request: RolloutRequest) -> RolloutResponse:
         """The rollout's share of its group's answer, once the group is there.
 
         Raises `Invalid`, `Conflict`, `Overloaded`, `Unavailable`.
@@ -138,7 +138,7 @@ class Cohorts:
             return known
         nbytes = bytes_of(request)
         self._memory.make_room(cohort.used + nbytes - max(cohort.used, cohort.reserved))
-        answer: asyncio.Future[RolloutAnswer] = loop.create_future()
+        answer: asyncio.Future[RolloutResponse] = loop.create_future()
         # A failure is told to the callers; with none left there is nobody to tell.
         answer.add_done_callback(lambda future: future.cancelled() or future.exception())
         member = Member(cohort.name(request), request.rollout(), answer, due, nbytes)
@@ -218,7 +218,7 @@ class Cohorts:
             self._telemetry.cohorts.labels("complete" if complete else "partial").inc()
             self._keep(cohort)
 
-    async def _rewards(self, cohort: Cohort, members: Sequence[Member]) -> RewardAnswer:
+    async def _rewards(self, cohort: Cohort, members: Sequence[Member]) -> RewardResponse:
         """The group's rewards. While the queue is full the cohort waits, as its callers do."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._settings.request_timeout_s
@@ -273,7 +273,7 @@ class Cohorts:
         self._telemetry.cohort_events.labels(event).inc()
 
 
-def _share(scored: RewardAnswer, place: int, complete: bool) -> RolloutAnswer:
+def _share(scored: RewardResponse, place: int, complete: bool) -> RolloutResponse:
     group = scored.groups[0]
     return {
         "reward": group.rewards[place],

@@ -1,6 +1,7 @@
 """Results of earlier model units, bounded in bytes; the least recently used are dropped first."""
 
 from cachetools import LRUCache
+
 from darling_models.protocol import Result
 
 ENTRY_BYTES = 300

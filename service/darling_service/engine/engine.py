@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
+
 from darling_models.errors import ModelUnavailable
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
@@ -24,9 +25,8 @@ from darling_models.protocol import (
     Result,
     Unit,
     all_pairs,
-    judge,
+    classify,
 )
-
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.job import Job, Verdict, Work
 from darling_service.engine.queue import FairQueue
@@ -96,7 +96,7 @@ class Engine:
         """Asks the model a question outside the queue and the cache; sets and returns `healthy`."""
         try:
             await asyncio.get_running_loop().run_in_executor(
-                self._model, judge, self.classifier, *PROBE
+                self._model, classify, self.classifier, *PROBE
             )
         except Exception:
             log.exception("the model cannot answer")
@@ -106,7 +106,7 @@ class Engine:
         return self.healthy
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
-        """The job that `judge` takes for these pairs, shape (m, 2); no model runs."""
+        """The job that `classify` takes for these pairs, shape (m, 2); no model runs."""
         plan = self.classifier.plan(prompt, texts, pairs)
         known: dict[bytes, Result] = {}
         missing: dict[bytes, Unit] = {}
@@ -141,7 +141,7 @@ class Engine:
         finally:
             self._reserve(-tokens)
 
-    async def judge(self, job: Job, with_cosines: bool = False) -> Verdict:
+    async def classify(self, job: Job, with_cosines: bool = False) -> Verdict:
         """The job's verdict. Raises `Unavailable` if the model fails on one of its units.
 
         `with_cosines` needs a classifier that is an `Embedder`.

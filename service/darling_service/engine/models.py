@@ -7,7 +7,6 @@ from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS
 from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load
-
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.engine import Engine
 from darling_service.engine.shared_cache import SharedCache

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
+
 from darling_models.errors import ModelError
 from darling_models.progress import progress
 from darling_models.registry import only_read
-
 from darling_service.errors import Problem
 from darling_service.evaluation.records import Record
 from darling_service.pipeline import Pipeline

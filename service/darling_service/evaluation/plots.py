@@ -7,7 +7,6 @@ from typing import Any
 
 from darling_models.figures.intervals import Interval
 from darling_models.figures.reliability import new_axes, save
-
 from darling_service.evaluation.report import Report
 
 QUALITY = ("quality", "pass@1")

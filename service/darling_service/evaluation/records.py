@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from darling_models import json_lines
-
 from darling_service.rewards.quality import from_reference
 
 TEXTS = ("rollouts", "generations", "responses")

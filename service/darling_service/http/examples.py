@@ -74,7 +74,7 @@ EQUIVALENCE_REQUESTS: dict[str, Any] = {
         ]
     }
 }
-REWARD_ANSWER: dict[str, Any] = {
+REWARD_RESPONSE: dict[str, Any] = {
     "groups": [
         {
             "id": "capital-1",
@@ -103,7 +103,7 @@ REWARD_ANSWER: dict[str, Any] = {
         "seconds": 0.06,
     },
 }
-ROLLOUT_ANSWER: dict[str, Any] = {
+ROLLOUT_RESPONSE: dict[str, Any] = {
     "reward": 0.9,
     "diversity": 1.0,
     "quality": 0.9,
@@ -112,9 +112,9 @@ ROLLOUT_ANSWER: dict[str, Any] = {
     "advantage": None,
     "group_complete": True,
     "group_size": 1,
-    "model": REWARD_ANSWER["model"],
+    "model": REWARD_RESPONSE["model"],
 }
-PARTITION_ANSWER: dict[str, Any] = {
+PARTITION_RESPONSE: dict[str, Any] = {
     "groups": [
         {
             "id": None,
@@ -140,7 +140,7 @@ PARTITION_ANSWER: dict[str, Any] = {
         "seconds": 0.031,
     },
 }
-PREFERENCE_ANSWER: dict[str, Any] = {
+PREFERENCE_RESPONSE: dict[str, Any] = {
     "groups": [
         {
             "id": "colour-7",
@@ -163,7 +163,7 @@ PREFERENCE_ANSWER: dict[str, Any] = {
         "seconds": 0.001,
     },
 }
-EQUIVALENCE_ANSWER: dict[str, Any] = {
+EQUIVALENCE_RESPONSE: dict[str, Any] = {
     "results": [{"probability": 0.71, "equivalent": True}],
     "model": {"id": "embedded", "revision": "226e898577a56c33", "threshold": 0.35, "linkage": None},
     "usage": {
@@ -176,7 +176,7 @@ EQUIVALENCE_ANSWER: dict[str, Any] = {
         "seconds": 0.03,
     },
 }
-MODELS_ANSWER: dict[str, Any] = {
+MODELS_RESPONSE: dict[str, Any] = {
     "models": [
         {
             "id": "embedded",

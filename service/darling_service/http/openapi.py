@@ -50,7 +50,7 @@ def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, A
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def answers(example: Any) -> dict[int | str, dict[str, Any]]:
+def ok_response(example: Any) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: an example of its answer, and the shape of every problem."""
     success = {"description": "The answer.", "content": {"application/json": {"example": example}}}
     return {200: success, "4XX": PROBLEM, "5XX": PROBLEM}

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 Answer = TypeVar("Answer")
 
 
-def json_answer(content: Any, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(content: Any, headers: Mapping[str, str] | None = None) -> Response:
     return Response(orjson.dumps(content), media_type="application/json", headers=headers)
 
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from darling_service.errors import Unavailable
 from darling_service.http import examples
 from darling_service.http.body import read_body
-from darling_service.http.openapi import accepts, answers
-from darling_service.http.responses import json_answer, while_connected
+from darling_service.http.openapi import accepts, ok_response
+from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import Service, service_of
 from darling_service.schemas.requests import (
     EquivalenceRequest,
@@ -21,11 +21,11 @@ from darling_service.schemas.requests import (
     RolloutRequest,
 )
 from darling_service.schemas.responses import (
-    EquivalenceAnswer,
-    PartitionAnswer,
-    PreferenceAnswer,
-    RewardAnswer,
-    RolloutAnswer,
+    EquivalenceResponse,
+    PartitionResponse,
+    PreferenceResponse,
+    RewardResponse,
+    RolloutResponse,
 )
 
 RETRY_AFTER_LOADING_S = 1.0
@@ -55,7 +55,7 @@ def post(
         async def handle(request: Request) -> Response:
             service = service_of(request)
             body = await read_body(request, schema, service.settings.max_body_bytes)
-            return json_answer(await while_connected(request, call(service, body)))
+            return json_response(await while_connected(request, call(service, body)))
 
         router.add_api_route(
             path,
@@ -65,7 +65,7 @@ def post(
             summary=summary,
             description=inspect.getdoc(call),
             response_model=answer,
-            responses=answers(example),
+            responses=ok_response(example),
             openapi_extra=accepts(schema, requests),
         )
         return call
@@ -76,12 +76,12 @@ def post(
 @post(
     "/v1/rewards",
     RewardRequest,
-    RewardAnswer,
+    RewardResponse,
     summary="Diversity-scaled rewards of whole groups",
     requests=examples.REWARD_REQUESTS,
-    example=examples.REWARD_ANSWER,
+    example=examples.REWARD_RESPONSE,
 )
-async def rewards(service: Service, body: RewardRequest) -> RewardAnswer:
+async def rewards(service: Service, body: RewardRequest) -> RewardResponse:
     """Partitions each group by meaning and returns its rollouts' quality, shaped by diversity."""
     return await service.pipeline.rewards(body)
 
@@ -89,12 +89,12 @@ async def rewards(service: Service, body: RewardRequest) -> RewardAnswer:
 @post(
     "/v1/rollouts",
     RolloutRequest,
-    RolloutAnswer,
+    RolloutResponse,
     summary="Cohort endpoint: the reward of one rollout, scored with its group",
     requests=examples.ROLLOUT_REQUESTS,
-    example=examples.ROLLOUT_ANSWER,
+    example=examples.ROLLOUT_RESPONSE,
 )
-async def rollouts(service: Service, body: RolloutRequest) -> RolloutAnswer:
+async def rollouts(service: Service, body: RolloutRequest) -> RolloutResponse:
     """Waits until the group's other rollouts have arrived, each in a request of its own, then
     answers every request with its own rollout's reward."""
     return await service.cohorts.reward(body)
@@ -103,12 +103,12 @@ async def rollouts(service: Service, body: RolloutRequest) -> RolloutAnswer:
 @post(
     "/v1/partitions",
     PartitionRequest,
-    PartitionAnswer,
+    PartitionResponse,
     summary="Partitions of groups by meaning",
     requests=examples.PARTITION_REQUESTS,
-    example=examples.PARTITION_ANSWER,
+    example=examples.PARTITION_RESPONSE,
 )
-async def partitions(service: Service, body: PartitionRequest) -> PartitionAnswer:
+async def partitions(service: Service, body: PartitionRequest) -> PartitionResponse:
     """Returns the classes and the diversity of each group's rollouts and, on request, the matrix of
     equivalence probabilities. Needs no quality."""
     return await service.pipeline.partitions(body)
@@ -117,12 +117,12 @@ async def partitions(service: Service, body: PartitionRequest) -> PartitionAnswe
 @post(
     "/v1/preferences",
     PreferenceRequest,
-    PreferenceAnswer,
+    PreferenceResponse,
     summary="Preference pairs for DPO, by DivPO",
     requests=examples.PREFERENCE_REQUESTS,
-    example=examples.PREFERENCE_ANSWER,
+    example=examples.PREFERENCE_RESPONSE,
 )
-async def preferences(service: Service, body: PreferenceRequest) -> PreferenceAnswer:
+async def preferences(service: Service, body: PreferenceRequest) -> PreferenceResponse:
     """Returns two rollouts of each group: the most distinct of the good ones to prefer, and the
     least distinct of the bad ones to prefer it to (DivPO)."""
     return await service.pipeline.preferences(body)
@@ -131,38 +131,40 @@ async def preferences(service: Service, body: PreferenceRequest) -> PreferenceAn
 @post(
     "/v1/equivalence",
     EquivalenceRequest,
-    EquivalenceAnswer,
+    EquivalenceResponse,
     summary="Equivalence probabilities of pairs of texts",
     requests=examples.EQUIVALENCE_REQUESTS,
-    example=examples.EQUIVALENCE_ANSWER,
+    example=examples.EQUIVALENCE_RESPONSE,
 )
-async def equivalence(service: Service, body: EquivalenceRequest) -> EquivalenceAnswer:
+async def equivalence(service: Service, body: EquivalenceRequest) -> EquivalenceResponse:
     """Returns the probability that the two texts of each pair are functionally equivalent. The
     order of the two texts does not matter."""
     return await service.pipeline.equivalence(body)
 
 
-@router.get("/v1/models", summary="Models and limits", responses=answers(examples.MODELS_ANSWER))
+@router.get(
+    "/v1/models", summary="Models and limits", responses=ok_response(examples.MODELS_RESPONSE)
+)
 async def models(request: Request) -> Response:
     """Lists the models that a request may name, the default first, and the limits on a request."""
     service = service_of(request)
     infos = [info.as_dict() for info in service.pipeline.models()]
-    return json_answer({"models": infos, "limits": service.settings.limits()})
+    return json_response({"models": infos, "limits": service.settings.limits()})
 
 
-@router.get("/health/live", summary="Liveness", responses=answers({"status": "live"}))
+@router.get("/health/live", summary="Liveness", responses=ok_response({"status": "live"}))
 async def live() -> Response:
     """Answers 200 as long as the process runs."""
-    return json_answer({"status": "live"})
+    return json_response({"status": "live"})
 
 
-@router.get("/health/ready", summary="Readiness", responses=answers({"status": "ready"}))
+@router.get("/health/ready", summary="Readiness", responses=ok_response({"status": "ready"}))
 async def ready(request: Request) -> Response:
     """Answers 200 once the model has answered a warm-up question, and 503 while it loads, after it
     has failed, and while the service stops."""
     if not await service_of(request).pipeline.ready():
         raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)
-    return json_answer({"status": "ready"})
+    return json_response({"status": "ready"})
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

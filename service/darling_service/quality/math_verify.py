@@ -4,7 +4,6 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from darling_models.errors import ModelUnavailable
-
 from darling_service.errors import Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
 from darling_service.rewards.quality import from_label

@@ -10,7 +10,6 @@ from typing import Any
 
 from darling_models.errors import InputRejected, ModelUnavailable
 from darling_models.remote.hosts import Hosts
-
 from darling_service.errors import Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
 

@@ -15,7 +15,6 @@ import logging
 import math
 
 from darling_models.errors import ModelError
-
 from darling_service.errors import FieldError, Invalid, Unavailable
 from darling_service.quality.math_verify import MathVerify
 from darling_service.quality.reward_model import LearnedReward

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from darling_models.protocol import OperatingPoint
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from darling_models.protocol import OperatingPoint
 
 MAX_SCORE = 1e30
 """Largest magnitude of a score: squares, summed over a group, stay finite in float64."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Self
 
-from darling_models.protocol import Linkage
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from darling_models.protocol import Linkage
 from darling_service.schemas.fields import (
     MESSAGES,
     OBJECT,

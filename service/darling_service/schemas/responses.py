@@ -61,41 +61,41 @@ class PreferredGroup(PartitionedGroup):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PairEquivalence:
     probability: float
     equivalent: bool
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionAnswer:
+class PartitionResponse:
     groups: list[PartitionedGroup]
     model: ModelUsed
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
-class RewardAnswer:
+class RewardResponse:
     groups: list[RewardedGroup]
     model: ModelUsed
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
-class PreferenceAnswer:
+class PreferenceResponse:
     groups: list[PreferredGroup]
     model: ModelUsed
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
-class EquivalenceAnswer:
-    results: list[Judgement]
+class EquivalenceResponse:
+    results: list[PairEquivalence]
     model: ModelUsed
     usage: Usage
 
 
-RolloutAnswer = TypedDict(
-    "RolloutAnswer",
+RolloutResponse = TypedDict(
+    "RolloutResponse",
     {
         "reward": float,
         "diversity": float,

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+
 from darling_models.lexical import Unigram, short_answers_equivalent
 from darling_models.pairs import Pairwise
 from darling_models.partitions.linkage import partition
 from darling_models.partitions.single_linkage import Components
 from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
-
 from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
 from darling_service.errors import Unavailable
@@ -36,7 +36,7 @@ class PartitionRule:
     short_answers: bool = False
     """Decide pairs of short answers by word overlap, as published."""
     partition_only: bool = False
-    """Nobody reads the probabilities: pairs that cannot change the partition are not judged."""
+    """Nobody reads the probabilities: pairs that cannot change the partition are left out."""
     with_cosines: bool = False
     """Cosines of all pairs are wanted too; the classifier is an `Embedder`, and no pair is left
     out."""
@@ -68,7 +68,7 @@ class ClassifiedGroup:
 
 @dataclass(frozen=True, slots=True)
 class _Distinct:
-    """The distinct texts of a group, and the pairs of them that the classifier must judge."""
+    """The distinct texts of a group, and the pairs of them that the classifier must decide."""
 
     texts: list[str]
     member: IntArray
@@ -76,7 +76,7 @@ class _Distinct:
     matrix: FloatArray
     """P(equivalent) between distinct texts, known by rule so far."""
     pairs: IntArray
-    """Pairs (m, 2) the classifier must judge."""
+    """Pairs (m, 2) that the classifier must decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def _usage(pairs: int, answers: Sequence[_Answers]) -> Usage:
 
 
 async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Answers:
-    verdict = await engine.judge(job, with_cosines)
+    verdict = await engine.classify(job, with_cosines)
     return _Answers(verdict.probabilities, verdict.cosines, [(job, verdict)])
 
 
@@ -184,7 +184,7 @@ def _until_connected(threshold: float) -> Ask:
         calls = []
         while len(pairs := components.next_round()):
             part = engine.plan(job.prompt, job.texts, pairs)
-            verdict = await engine.judge(part)
+            verdict = await engine.classify(part)
             values[[place[i, j] for i, j in pairs.tolist()]] = verdict.probabilities
             components.join(pairs[verdict.probabilities > threshold])
             calls.append((part, verdict))

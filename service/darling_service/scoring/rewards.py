@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from darling_models.protocol import IntArray
 
+from darling_models.protocol import IntArray
 from darling_service.rewards.exact import FloatArray
 from darling_service.rewards.preference import preference_pair
 from darling_service.rewards.registry import OBJECTIVES

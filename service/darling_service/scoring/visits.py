@@ -13,10 +13,10 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+
 from darling_models.errors import ModelError
 from darling_models.keys import content_key
 from darling_models.protocol import IntArray
-
 from darling_service.errors import Unavailable
 
 RETRY_AFTER_S = 5.0

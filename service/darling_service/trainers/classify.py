@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
-from darling_service.http.openapi import accepts, answers
-from darling_service.http.responses import json_answer, while_connected
+from darling_service.http.openapi import accepts, ok_response
+from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.schemas.requests import EquivalenceRequest, Pair
 
@@ -54,7 +54,7 @@ ANSWER: dict[str, Any] = {
 @router.post(
     "/classify",
     summary="vLLM's classify: equivalence probabilities of pairs",
-    responses=answers(ANSWER),
+    responses=ok_response(ANSWER),
     openapi_extra=accepts(ClassifyRequest, {"one pair": EXAMPLE}),
 )
 async def classify(request: Request) -> Response:
@@ -69,7 +69,7 @@ async def classify(request: Request) -> Response:
     known = body.model in {info.id for info in service.pipeline.models()}
     equivalence = EquivalenceRequest(pairs=pairs, model=body.model if known else None)
     answer = await while_connected(request, service.pipeline.equivalence(equivalence))
-    return json_answer(
+    return json_response(
         {
             "id": f"classify-{uuid4().hex}",
             "object": "list",

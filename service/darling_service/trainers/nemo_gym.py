@@ -16,8 +16,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from darling_service.http.body import read_body
-from darling_service.http.openapi import accepts, answers
-from darling_service.http.responses import json_answer, while_connected
+from darling_service.http.openapi import accepts, ok_response
+from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.quality.sample import Sample
 from darling_service.trainers.messages import ForeignMessage, as_messages, text_in
@@ -87,7 +87,7 @@ EXAMPLE: dict[str, Any] = {
 @router.post(
     "/trainers/nemo-gym/verify",
     summary="NeMo-Gym's verify: the reward of one rollout",
-    responses=answers({**EXAMPLE, "reward": 1.0}),
+    responses=ok_response({**EXAMPLE, "reward": 1.0}),
     openapi_extra=accepts(NemoGymRequest, {"one rollout of a group": EXAMPLE}),
 )
 async def verify(request: Request) -> Response:
@@ -98,13 +98,13 @@ async def verify(request: Request) -> Response:
     body = await read_body(request, NemoGymRequest, service.settings.max_body_bytes)
     answer = await while_connected(request, reward(service, _rollout(body, query.n), query))
     echoed = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return json_answer({**echoed, "reward": answer["reward"]}, flags(answer))
+    return json_response({**echoed, "reward": answer["reward"]}, flags(answer))
 
 
 @router.post("/trainers/nemo-gym/seed_session", include_in_schema=False)
 async def seed_session() -> Response:
     """Answers the request with which agents begin each rollout; this service keeps no sessions."""
-    return json_answer({})
+    return json_response({})
 
 
 def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:

@@ -16,11 +16,11 @@ from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
-from darling_service.http.openapi import accepts, answers
-from darling_service.http.responses import json_answer, while_connected
+from darling_service.http.openapi import accepts, ok_response
+from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.quality.sample import Sample
-from darling_service.schemas.responses import RolloutAnswer
+from darling_service.schemas.responses import RolloutResponse
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean, response_of
@@ -68,7 +68,7 @@ ANSWER = {
 @router.post(
     "/trainers/openrlhf/get_reward",
     summary="OpenRLHF's remote reward: rewards of one or more rollouts",
-    responses=answers(ANSWER),
+    responses=ok_response(ANSWER),
     openapi_extra=accepts(OpenRLHFRequest, {"one rollout of a group": EXAMPLE}),
 )
 @router.post("/get_reward", include_in_schema=False)
@@ -80,9 +80,9 @@ async def get_reward(request: Request) -> Response:
     body = await read_body(request, OpenRLHFRequest, service.settings.max_body_bytes)
     rollouts = _rollouts(body, query.n, service.telemetry)
     if not rollouts:
-        return json_answer({"rewards": [], "scores": [], "extra_logs": {}})
+        return json_response({"rewards": [], "scores": [], "extra_logs": {}})
     scored = await while_connected(request, rewards(service, rollouts, query, TIME_BUDGET))
-    return json_answer(_content(scored), flags(*scored))
+    return json_response(_content(scored), flags(*scored))
 
 
 def _rollouts(
@@ -110,7 +110,7 @@ def _rollouts(
     return rollouts
 
 
-def _content(rollouts: list[RolloutAnswer]) -> dict[str, Any]:
+def _content(rollouts: list[RolloutResponse]) -> dict[str, Any]:
     """The answer in OpenRLHF's format; `scores` are the qualities."""
     logs: dict[str, list[Any]] = {
         "diversity": [answer["diversity"] for answer in rollouts],

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from darling_models.keys import content_key
-
 from darling_service.errors import Problem, Unavailable
 from darling_service.http.state import Service
 from darling_service.quality.sample import Sample
 from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import RolloutRequest
-from darling_service.schemas.responses import RolloutAnswer
+from darling_service.schemas.responses import RolloutResponse
 from darling_service.trainers.query import Query
 
 RETRY_AFTER_LATE_S = 1.0
@@ -49,7 +48,7 @@ class TrainerRollout:
 
 async def reward(
     service: Service, rollout: TrainerRollout, query: Query, budget: TimeBudget = UNLIMITED
-) -> RolloutAnswer:
+) -> RolloutResponse:
     """The rollout's share of its group's answer.
 
     Raises what `Cohorts.reward` raises, and `Unavailable` when the time budget is used up.
@@ -69,7 +68,7 @@ async def reward(
 
 async def rewards(
     service: Service, rollouts: Sequence[TrainerRollout], query: Query, budget: TimeBudget
-) -> list[RolloutAnswer]:
+) -> list[RolloutResponse]:
     """The answers of several rollouts; when one fails, the others leave their cohorts."""
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -112,7 +111,7 @@ def text_of(label: Any) -> str | None:
     return label if label is None or isinstance(label, str) else json.dumps(label)
 
 
-def flags(*answers: RolloutAnswer) -> dict[str, str]:
+def flags(*answers: RolloutResponse) -> dict[str, str]:
     """The header that tells whether all groups were complete: most formats have no field for it."""
     complete = all(answer["group_complete"] for answer in answers)
     return {"Darling-Group-Complete": str(complete).lower()}

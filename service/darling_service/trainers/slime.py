@@ -14,11 +14,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from darling_service.http.body import read_body
-from darling_service.http.openapi import accepts, answers
-from darling_service.http.responses import json_answer, while_connected
+from darling_service.http.openapi import accepts, ok_response
+from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.quality.sample import Sample
-from darling_service.schemas.responses import RolloutAnswer
+from darling_service.schemas.responses import RolloutResponse
 from darling_service.trainers.messages import ForeignMessage, as_messages
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean
@@ -59,7 +59,7 @@ EXAMPLE = {
 @router.post(
     "/trainers/slime/rm",
     summary="slime's remote_rm: the reward of one rollout",
-    responses=answers(1.0),
+    responses=ok_response(1.0),
     openapi_extra=accepts(SlimeRequest, {"one rollout of a group": EXAMPLE}),
 )
 async def rm(request: Request) -> Response:
@@ -73,9 +73,9 @@ async def rm(request: Request) -> Response:
     rollout = TrainerRollout(Sample(messages, clean(body.response), label), group, query.n)
     answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET))
     content = answer["reward"] if query.answer == "number" else _object(answer)
-    return json_answer(content, flags(answer))
+    return json_response(content, flags(answer))
 
 
-def _object(answer: RolloutAnswer) -> dict[str, Any]:
+def _object(answer: RolloutResponse) -> dict[str, Any]:
     others = {name: value for name, value in answer.items() if name not in ("reward", "model")}
     return {"rewards": answer["reward"], **others}

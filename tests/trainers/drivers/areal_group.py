@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from areal.api.reward_api import AsyncRewardWrapper
+
 from darling_client.trainers.areal import group_reward
 
 

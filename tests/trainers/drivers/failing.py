@@ -42,8 +42,9 @@ class Job:
 
 def trl(job: Job) -> dict[str, Any]:
     """A step of GRPOTrainer, whose own completions make the group."""
-    from darling_client.trainers.trl import DarlingReward
     from trl_grpo import quality, train
+
+    from darling_client.trainers.trl import DarlingReward
 
     told: dict[str, Any] = {}
 
@@ -60,9 +61,10 @@ def trl(job: Job) -> dict[str, Any]:
 
 
 def openrlhf(job: Job) -> list[float]:
-    from darling_client.trainers.openrlhf import agent_executor
     from openrlhf_agent import quality
     from openrlhf_rollouts import executed
+
+    from darling_client.trainers.openrlhf import agent_executor
 
     executor = agent_executor(quality, client=job.async_client())()
     (told,) = asyncio.run(executed(executor, [[(PROMPT, "blue", text) for text in TEXTS]]))
@@ -99,6 +101,7 @@ def verl(job: Job) -> list[float]:
 def areal(job: Job) -> Any:
     from areal.api.reward_api import AsyncRewardWrapper
     from areal_group import quality
+
     from darling_client.trainers.areal import group_reward
 
     reward = group_reward(AsyncRewardWrapper(quality), client=job.async_client())
@@ -113,9 +116,10 @@ def skyrl(job: Job) -> list[float]:
 
 
 def swift(job: Job) -> Any:
-    from darling_client.trainers.swift import darling_orm
     from swift_plugin import quality
     from swift_score import scored
+
+    from darling_client.trainers.swift import darling_orm
 
     rows = [(PROMPT, text) for text in TEXTS]
     return scored(darling_orm(quality, client=job.client()), N, rows)
@@ -123,9 +127,10 @@ def swift(job: Job) -> Any:
 
 def verifiers(job: Job) -> list[float]:
     import verifiers as vf
-    from darling_client.trainers.verifiers import group_reward
     from verifiers_group import scored
     from verifiers_rubric import quality
+
+    from darling_client.trainers.verifiers import group_reward
 
     rubric = vf.Rubric(funcs=[group_reward(quality, client=job.async_client())], weights=[1.0])
     return [one["reward"] for one in scored(rubric, [(PROMPT, text) for text in TEXTS])]
@@ -140,8 +145,9 @@ def nemo_rl(job: Job) -> Any:
 
 def slime(job: Job) -> list[float]:
     """slime is not on PyPI; its samples have these attributes."""
-    from darling_client.trainers.slime import group_reward
     from slime_rewards import quality
+
+    from darling_client.trainers.slime import group_reward
 
     samples = [
         SimpleNamespace(prompt=PROMPT, response=text, label="blue", metadata=None) for text in TEXTS

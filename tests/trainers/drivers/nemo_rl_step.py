@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 import torch
+
 from darling_client import Client
 from darling_client.trainers.nemo_rl import environment
 

@@ -17,14 +17,15 @@ import typing_extensions
 typing.TypedDict = typing_extensions.TypedDict
 
 import skyrl_gym  # noqa: E402
-from darling_client import AsyncClient  # noqa: E402
-from darling_client.trainers.skyrl import DarlingGenerator  # noqa: E402
 from skyrl.train.config import GeneratorConfig, SkyRLGymConfig  # noqa: E402
 from skyrl.train.generators.base import BatchMetadata, TrajectoryID  # noqa: E402
 from skyrl.train.generators.skyrl_gym_generator import SkyRLGymGenerator  # noqa: E402
 from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput  # noqa: E402
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 from transformers import PreTrainedTokenizerFast  # noqa: E402
+
+from darling_client import AsyncClient  # noqa: E402
+from darling_client.trainers.skyrl import DarlingGenerator  # noqa: E402
 
 Rollout = tuple[str, str]
 PROMPT = [{"role": "user", "content": "say something about a sea"}]

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trl_grpo import quality, train
+
 from darling_client import Client
 from darling_client.trainers.trl import DarlingReward
-from trl_grpo import quality, train
 
 folder, per_device, n, steps = Path(sys.argv[1]), *map(int, sys.argv[2:5])
 record = folder / f"rank-{os.environ.get('RANK', '0')}.jsonl"

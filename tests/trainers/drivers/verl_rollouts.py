@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import darling_client.trainers.verl  # noqa: F401  # both imported before forking
 import numpy as np
 import torch
 import verl
@@ -24,6 +23,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from verl import DataProto
 from verl.trainer.ppo.reward import load_reward_manager
+
+import darling_client.trainers.verl  # noqa: F401  # both imported before forking
 
 N, PROMPT = 8, "say something about a sea"
 Rollout = tuple[str, int, str]

@@ -34,7 +34,7 @@ from darling_models.labelled_data import (
     read_groups,
     read_pairs,
 )
-from darling_models.protocol import all_pairs, judge
+from darling_models.protocol import all_pairs, classify
 from darling_models.training.cross_encoder.pair_examples import (
     Example,
     PairCollator,
@@ -191,7 +191,7 @@ def _choose_threshold(model: Any, out: Path, kept: Sequence[HumanPair]) -> None:
     """Judges the pairs kept aside as serving will, and writes the threshold into the config."""
     served = CrossEncoder(str(out))
     probabilities = np.asarray(
-        [judge(served, p.prompt, [p.a, p.b], all_pairs(2))[0] for p in kept], dtype=np.float64
+        [classify(served, p.prompt, [p.a, p.b], all_pairs(2))[0] for p in kept], dtype=np.float64
     )
     similar = np.asarray([pair.similar for pair in kept])
     threshold = operating_points(probabilities, similar)["balanced"]
