@@ -11,7 +11,7 @@ import pytest
 from darling_service.errors import Invalid
 from darling_service.trainers.classify import pair_in
 from tests.conftest import Service, running
-from tests.service.test_bad_input import problem
+from tests.faults.test_bad_input import problem
 from tests.texts import essay
 
 LETTERS = ["Yes.", "no", "No.", "Toyota Camry.", "Toyota Corolla Hybrid.", "the Toyota Camry car"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.conftest import Service, metric, running, until
-from tests.service.test_bad_input import problem
+from tests.faults.test_bad_input import problem
 
 PROMPT = "Name a city."
 TEXTS = [

@@ -15,8 +15,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from darling_models.reward_model import RewardModel
 from tests import checkpoints
 from tests.conftest import Service, metric, running, until
+from tests.faults.test_bad_input import problem
 from tests.servers.processes import serving
-from tests.service.test_bad_input import problem
 from tests.service.test_trainer_formats import chat, ok, openrlhf, posted
 
 CHAT_TEMPLATE = (

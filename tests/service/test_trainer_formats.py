@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from darling_service.rewards.quality import from_label
 from darling_service.trainers.responses import clean, response_of
 from tests.conftest import Service, running
-from tests.service.test_bad_input import problem
+from tests.faults.test_bad_input import problem
 
 TEXTS = ["Lisbon for its light and its streets", "Lisbon for its light and trams", "Kyoto", "Oslo"]
 
