@@ -1,15 +1,15 @@
-"""Shared prefix of causal checkpoints: of the pairs with one first text, that text is read once.
+"""Shared prefix: a decoder reads a text once for all the pairs in which it comes first.
 
-What a decoder makes of a token depends on the tokens before it only. So what stands before the
-second text is run once, and each second text goes on from its keys and values: of a group's
-n (n - 1) / 2 first texts n - 1 are read. A pair gets the same bits in any company:
+What a decoder computes for a token depends only on the tokens before it. So the part before the
+second text is run once, and each second text continues from its keys and values: of a group's
+n (n - 1) / 2 first texts, n - 1 are read. A pair gets the same bits whatever else is in the batch:
 
-- it is parted where its second text begins, alone too;
-- the part before is run by itself, and the parts after in tiles of one shape (`runtime.tiles`);
-- padding stands to the right, where causal attention does not look, so no mask is given: attention
-  would choose its kernel by what is in it.
+- it is split where its second text begins, even when it is alone;
+- the first part is run by itself, and the second parts in tiles of one shape (`runtime.tiles`);
+- padding stands to the right, where causal attention does not look, so there is no mask: attention
+  would choose its kernel by the mask's content.
 
-Whether a checkpoint can be read so is tried when it is loaded; any other one runs whole, in tiles.
+A trial when a checkpoint is loaded decides whether it is read so; any other runs whole, in tiles.
 """
 
 import logging
@@ -34,11 +34,14 @@ Past = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer, (1, heads, tokens, width)."""
 
 TRIAL_PREFIX = 20
+"""Tokens of the first text in the trial."""
 TRIAL_REST = (3, 16)
-"""By turns in one tile, of whose rows the shorter one fills only a part."""
+"""Tokens of the second texts in the trial. They alternate in one tile, whose rows the shorter one
+fills only in part."""
 TOLERANCE = {torch.float32: 1e-4}
+"""Largest error of a logit that the trial accepts, as a share of the largest logit, by format."""
 TOLERANCE_BELOW = 5e-2
-"""Of the largest logit, in formats of less precision."""
+"""The same for formats of less precision, such as bfloat16."""
 TURN_WITH_LENGTH = ("dynamic", "longrope")
 """Rotary embeddings by which a long input moves the tokens at its start too."""
 
@@ -87,8 +90,8 @@ class SharedPrefix:
             if not all(torch.equal(alone, together[row]) for row in range(index, rows, len(trial))):
                 return "its logits depend on what else is in the batch"
             with torch.inference_mode():
-                given = torch.from_numpy(pair.sequence).to(self._device)
-                whole = self._model(input_ids=given).logits[0].double().cpu()
+                inputs = torch.from_numpy(pair.sequence).to(self._device)
+                whole = self._model(input_ids=inputs).logits[0].double().cpu()
             near = TOLERANCE.get(self._model.dtype, TOLERANCE_BELOW) * whole.abs().max().clamp(1)
             if not bool(((alone - whole).abs() <= near).all()):
                 return "its logits are others when the second text is read after the first"
@@ -101,8 +104,8 @@ class SharedPrefix:
         for index, (prefix, _) in enumerate(parts):
             alike[prefix.tobytes()].append(index)
         for members in alike.values():
-            found = self._of_one_prefix([parts[index] for index in members])
-            for number, logits in found:
+            members_parts = [parts[index] for index in members]
+            for number, logits in self._of_one_prefix(members_parts):
                 yield members[number], logits
 
     def _parts(self, pair: EncodedPair) -> tuple[IntArray, IntArray]:
@@ -135,8 +138,8 @@ class SharedPrefix:
         if not len(prefix):
             return []
         with torch.inference_mode():
-            given = torch.from_numpy(prefix[None]).to(self._device)
-            cache = self._model.base_model(input_ids=given, use_cache=True).past_key_values
+            ids = torch.from_numpy(prefix[None]).to(self._device)
+            cache = self._model.base_model(input_ids=ids, use_cache=True).past_key_values
         if any(type(layer) is not DynamicLayer for layer in cache.layers):
             raise TypeError("not all of its layers look back at the whole input")
         return [(layer.keys, layer.values) for layer in cache.layers]

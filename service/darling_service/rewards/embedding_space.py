@@ -26,12 +26,12 @@ def volume_diversity(cosines: FloatArray, among: BoolArray, texts: Sequence[str]
 
     Inverses round by position, so they are taken in the order of the texts, and copies share one.
     """
-    found = np.zeros(len(among))
+    marginals = np.zeros(len(among))
     order = sorted(np.flatnonzero(among).tolist(), key=lambda i: texts[i])
     shared: dict[str, float] = {}
     for i, value in zip(order, volume_marginals(cosines[np.ix_(order, order)]), strict=True):
-        found[i] = shared.setdefault(texts[i], float(value))
-    return found
+        marginals[i] = shared.setdefault(texts[i], float(value))
+    return marginals
 
 
 def evol_diversity(outcomes: Sequence[str], cosines: FloatArray) -> FloatArray:
@@ -70,13 +70,13 @@ def evol_novelty(similarity: FloatArray, labels: Sequence[Hashable]) -> FloatArr
         nearest = max((float(similarity[i, j]) for j in others), default=0.0)
         mean = math.fsum(peers) / len(peers) if peers else 0.0
         raw[i] = 1.0 - 0.5 * mean - 0.5 * nearest
-    found = np.full(n, 0.5)
+    novelty = np.full(n, 0.5)
     for label in set(labels):
         own = np.asarray([other == label for other in labels])
         low, high = raw[own].min(), raw[own].max()
         if high > low:
-            found[own] = (raw[own] - low) / (high - low)
-    return found
+            novelty[own] = (raw[own] - low) / (high - low)
+    return novelty
 
 
 def evol_rewards(novelty: FloatArray, majority: BoolArray, valid: BoolArray) -> FloatArray:

@@ -29,7 +29,7 @@ def from_label(text: str, label: str) -> float:
     "####", or the last line.
     """
     gold = _bare(label)
-    return float(any(_bare(found) == gold for found in _answers_in(text)))
+    return float(any(_bare(answer) == gold for answer in _answers_in(text)))
 
 
 def zscore(values: FloatArray) -> FloatArray:

@@ -46,9 +46,9 @@ def quality_of(group: Group, required: bool) -> FloatArray | None:
 
     None when the group gives nothing of these and `required` is False.
     """
-    given = group.column("quality")
+    own = group.column("quality")
     if group.quality is not None:
-        if any(value is not None for value in given):
+        if any(value is not None for value in own):
             raise _invalid(
                 "quality", "quality stands both in a column and in the rollouts; drop one of them"
             )
@@ -58,9 +58,9 @@ def quality_of(group: Group, required: bool) -> FloatArray | None:
                 f"{len(group.quality)} values for {len(group.rollouts)} rollouts; give one each",
             )
         return np.asarray(group.quality, dtype=np.float64)
-    if any(value is not None for value in given):
-        _all_given("quality", given)
-        return np.asarray(given, dtype=np.float64)
+    if any(value is not None for value in own):
+        _all_given("quality", own)
+        return np.asarray(own, dtype=np.float64)
     if (correct := correctness_of(group)) is not None:
         return qualities.from_correctness(correct.tolist())
     if required:

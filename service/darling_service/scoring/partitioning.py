@@ -1,4 +1,4 @@
-"""From texts to probabilities and partitions: where a request meets the classifier.
+"""Classifying: the probabilities and the partition of a group's texts.
 
 Work on a group is done on its distinct texts in sorted order; only the last step puts the answers
 back in the order of the rollouts. A permuted group is thus the same computation, bit for bit (but

@@ -78,10 +78,10 @@ class Visits:
 
     def _count(self, run: str, step: int, groups: Sequence[Visit]) -> list[IntArray]:
         with self._lock, self._store as store:
-            found = [self._visit(store, run, step, group) for group in groups]
+            visits = [self._visit(store, run, step, group) for group in groups]
             newest = store.execute("SELECT max(number) FROM visits").fetchone()[0]
             store.execute("DELETE FROM visits WHERE number <= ?", (newest - self._max_counts,))
-        return found
+        return visits
 
     @staticmethod
     def _visit(store: sqlite3.Connection, run: str, step: int, group: Visit) -> IntArray:

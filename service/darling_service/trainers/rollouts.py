@@ -1,4 +1,4 @@
-"""From a trainer's rollout to its reward: quality, the group's id, and an answer in time."""
+"""A trainer's rollout and its reward: quality, the group's id, and an answer in time."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""From the rows of a trainer's batch to groups, and from their rewards back to rows."""
+"""The rows of a trainer's batch as groups, and the groups' rewards as rows."""
 
 from __future__ import annotations
 
