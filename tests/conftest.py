@@ -15,7 +15,7 @@ import httpx
 import pytest
 from hypothesis import settings
 
-from tests.processor import pretend, pretended
+from tests.processors.pretence import pretend, pretended
 from tests.selection import starts_process
 
 pretend()
@@ -51,7 +51,7 @@ class Service:
 def running(log: Path, *arguments: str, wait_ready: bool = True) -> Iterator[Service]:
     """A service on a free port, stopped at the end."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
-    module = "tests.processor" if pretended() else "darling_service.cli"
+    module = "tests.processors.command" if pretended() else "darling_service.cli"
     command = [sys.executable, "-m", module, "serve", "--port", "0", *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -29,7 +29,7 @@ from darling_models.cross_encoder.shared_prefix import SharedPrefix
 from darling_models.options import ModelOptions
 from darling_models.protocol import Unit, all_pairs, classify
 from tests.checkpoints import deberta, gpt2, qwen3
-from tests.processor import FINE, row_by_row
+from tests.processors.pretence import FINE, row_by_row
 
 pytestmark = pytest.mark.processor
 

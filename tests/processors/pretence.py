@@ -1,7 +1,7 @@
-"""Other processors than this one, pretended where they cannot be had; `tests.processors` uses it.
+"""Other processors than this one, pretended where they cannot be had.
 
 The variable `PRETEND_PROCESSOR` says what is pretended, with commas between, in the process of the
-tests and in the services that they start (`python -m tests.processor` in place of the command):
+tests and in the services that they start (`tests.processors.command` in place of the command):
 
     bfloat16  it has instructions for it, so that `auto` computes in it
     float32   it has none
@@ -13,7 +13,6 @@ encoders multiply in float32 here and round each result, which is what the instr
 """
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from pathlib import Path
@@ -132,10 +131,3 @@ PRETENCES: dict[str, Callable[[], None]] = {
     "rounding": _rounding,
     "laid_out": _laid_out,
 }
-
-
-if __name__ == "__main__":
-    from darling_service.cli.main import main
-
-    pretend()
-    sys.exit(main())

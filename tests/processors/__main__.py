@@ -2,7 +2,7 @@
 
 First with the instructions capped, as far as this one has them; a process that uses others than
 the processor has would be killed, so a higher cap is skipped, by name. Then with what no cap can
-show pretended (`tests.processor`).
+show pretended (`pretence`).
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.processor import VARIABLE
+from tests.processors.pretence import VARIABLE
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 AVX2 = {"avx2", "fma"}
@@ -82,5 +82,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(bool(failed))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(main())

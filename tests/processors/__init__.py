@@ -1,0 +1,1 @@
+"""Tests as on other processors: `python -m tests.processors`, or `make test-processors`."""
