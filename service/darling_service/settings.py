@@ -83,8 +83,8 @@ class Settings(BaseSettings):
     )
     max_length: Positive | None = Field(
         None,
-        description="Tokens of a pair that a cross-encoder reads; the rest is cut. Unset: what its "
-        "checkpoint was made for.",
+        description="Tokens of a pair that a cross-encoder reads, of a text for embeddings, and of a "
+        "conversation for a reward model; the rest is cut. Unset: what the checkpoint was made for.",
     )
     max_tokens_per_text: Positive | None = Field(
         None,
