@@ -1,7 +1,8 @@
 """Settings with which a classifier is loaded; None keeps the classifier's own choice.
 
-`threshold` and `linkage` apply to every classifier. Each of the others applies to those that read
-it, named in `registry.BACKENDS`; a classifier that does not read a changed setting is not loaded.
+`threshold`, `linkage` and `device` may be set for every classifier. Each of the others applies to
+those that read it, named in `registry.BACKENDS`; a classifier that does not read a changed setting
+is not loaded.
 """
 
 from dataclasses import dataclass, replace

@@ -18,9 +18,10 @@ from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import EquivalenceClassifier
 
-ALWAYS_READ = frozenset({"threshold", "linkage"})
-"""Settings of the partition, which every classifier has."""
-ENCODER = frozenset({"device", "runtime"})
+ALWAYS_READ = frozenset({"threshold", "linkage", "device"})
+"""Settings of the partition, which every classifier has, and the one that describes the machine: a
+classifier without local weights has nothing to put on its device."""
+ENCODER = frozenset({"runtime"})
 CHECKPOINT = ENCODER | {"max_length", "max_tokens_per_text", "similar_label", "pair_template"}
 JUDGE = frozenset({"judge_domain", "judge_verdict", "judge_api_key"})
 
@@ -116,7 +117,7 @@ BACKENDS = (
         "embeddings[:PATH_OR_ID]",
         "cosine of sentence-transformers vectors, one per rollout",
         "embeddings",
-        frozenset({"device", "max_length"}),
+        frozenset({"max_length"}),
     ),
     Backend(
         "answers",

@@ -161,7 +161,7 @@ def _append(target: str) -> IO[bytes]:
 
 def _count(source: str) -> int:
     with _open(source) as lines:
-        return sum(1 for _ in lines)
+        return max((number for number, _ in json_lines.numbered(lines)), default=0)
 
 
 def _resume(target: Path, stamp: str) -> int:

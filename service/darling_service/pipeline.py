@@ -47,6 +47,8 @@ from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 
+PAIRWISE = frozenset({"equivalent", "probabilities", "cosines"})
+"""Columns that need an answer for every pair, also where it cannot change the partition."""
 RETRY_AFTER_STOP_S = 5.0
 RETRY_AFTER_TIMEOUT_S = 30.0
 
@@ -240,7 +242,7 @@ def _rule(
     info, partition = engine.classifier.info, request.partition
     needs = frozenset[str]() if options is None else options.needs
     with_cosines = "cosines" in needs
-    read = request.return_probabilities or with_cosines or "probabilities" in needs
+    read = request.return_probabilities or not needs.isdisjoint(PAIRWISE)
     rule = PartitionRule(
         threshold=_threshold(engine, partition.threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,

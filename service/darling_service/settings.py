@@ -1,5 +1,6 @@
 """Settings of a running service, from flags or from `DARLING_*` environment variables."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Self, get_args
 
@@ -38,6 +39,13 @@ SERVER_ONLY = frozenset(
     }
 )
 """Settings that have no effect on `score` and `evaluate`, which serve nobody."""
+
+
+LIMITS = (
+    *("max_groups", "max_rollouts", "max_pairs", "max_chars", "max_body_bytes"),
+    *("max_queue_tokens", "cohort_bytes"),
+)
+"""Settings that limit a request, in the order in which `/v1/models` shows them."""
 
 
 class Settings(BaseSettings):
@@ -83,8 +91,8 @@ class Settings(BaseSettings):
     )
     max_length: Positive | None = Field(
         None,
-        description="Tokens of a pair that a cross-encoder reads; the rest is cut. Unset: what its "
-        "checkpoint was made for.",
+        description="Tokens that a cross-encoder reads of a pair, embeddings of a text, and a "
+        "reward model of a conversation; the rest is cut. Unset: what its checkpoint was made for.",
     )
     max_tokens_per_text: Positive | None = Field(
         None,
@@ -215,28 +223,9 @@ class Settings(BaseSettings):
         )
 
     def model_options(self) -> ModelOptions:
-        return ModelOptions(
-            threshold=self.threshold,
-            linkage=self.linkage,
-            device=self.device,
-            runtime=self.runtime,
-            max_length=self.max_length,
-            max_tokens_per_text=self.max_tokens_per_text,
-            pair_template=self.pair_template,
-            similar_label=self.similar_label,
-            judge_domain=self.judge_domain,
-            judge_verdict=self.judge_verdict,
-            judge_api_key=self.judge_api_key,
-        )
+        """The settings that a classifier is loaded with; each option is the setting of its name."""
+        return ModelOptions(**{one.name: getattr(self, one.name) for one in fields(ModelOptions)})
 
     def limits(self) -> dict[str, int]:
         """Limits on a request, by the names that error messages use."""
-        return {
-            "max_groups": self.max_groups,
-            "max_rollouts": self.max_rollouts,
-            "max_pairs": self.max_pairs,
-            "max_chars": self.max_chars,
-            "max_body_bytes": self.max_body_bytes,
-            "max_queue_tokens": self.max_queue_tokens,
-            "cohort_bytes": self.cohort_bytes,
-        }
+        return {name: getattr(self, name) for name in LIMITS}

@@ -47,7 +47,7 @@ class Telemetry:
         self.pairs = Counter(
             "darling_pairs_total",
             "Pairs by outcome: classified by the model, cached (answered from earlier results), or "
-            "skipped (no judgement needed).",
+            "skipped (decided without the classifier).",
             ["outcome"],
             registry=r,
         )

@@ -30,8 +30,8 @@ CHANGED: dict[str, Any] = {
     "judge_verdict": "json",
     "judge_api_key": "secret",
 }
-ALWAYS = ["threshold", "linkage"]
-ENCODER = [*ALWAYS, "device", "runtime"]
+ALWAYS = ["threshold", "linkage", "device"]
+ENCODER = [*ALWAYS, "runtime"]
 CHECKPOINT = [*ENCODER, "max_length", "max_tokens_per_text", "similar_label", "pair_template"]
 JUDGE = [*ALWAYS, "judge_domain", "judge_verdict", "judge_api_key"]
 JUDGE_NAME = "judge:referee@http://127.0.0.1:9/v1"
@@ -48,7 +48,7 @@ READ: dict[str, list[str]] = {
     JUDGE_NAME: JUDGE,
     f"cascade:{JUDGE_NAME}": [*ENCODER, *JUDGE],
     "cascade:cross-encoder:/nowhere": CHECKPOINT,
-    "embeddings:/nowhere": [*ALWAYS, "device", "max_length"],
+    "embeddings:/nowhere": [*ALWAYS, "max_length"],
     "answers": ALWAYS,
 }
 
@@ -94,9 +94,18 @@ def test_serve_refuses_a_setting_of_the_environment_that_the_model_does_not_read
     command = [sys.executable, "-m", "darling_service.cli", "serve", "--port", "0"]
     environment = {**os.environ, "DARLING_PAIR_TEMPLATE": "{a}{b}"}
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "the model 'embedded' does not read the setting pair_template; leave it" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+async def models(settings: Settings) -> list[str]:
+    pipeline = Pipeline(settings)
+    await pipeline.start()
+    try:
+        return [info.id for info in pipeline.models()]
+    finally:
+        await pipeline.drain()
 
 
 def test_the_baselines_beside_a_model_do_not_get_its_settings(tmp_path: Path) -> None:
@@ -104,13 +113,19 @@ def test_the_baselines_beside_a_model_do_not_get_its_settings(tmp_path: Path) ->
     settings = Settings(
         model=f"cross-encoder:{tmp_path}", pair_template="[CLS]{a}[SEP]{b}[SEP]", runtime="float32"
     )
+    assert asyncio.run(models(settings)) == [
+        f"cross-encoder:{tmp_path}",
+        "exact",
+        "ngram",
+        "unigram",
+    ]
 
-    async def names() -> list[str]:
-        pipeline = Pipeline(settings)
-        await pipeline.start()
-        try:
-            return [info.id for info in pipeline.models()]
-        finally:
-            await pipeline.drain()
 
-    assert asyncio.run(names()) == [f"cross-encoder:{tmp_path}", "exact", "ngram", "unigram"]
+def test_a_reward_model_may_have_a_length_beside_a_classifier_that_has_none() -> None:
+    settings = Settings(model="exact", quality="reward-model:/nowhere", max_length=64)
+    assert "exact" in asyncio.run(models(settings))
+    with pytest.raises(ModelError, match="does not read the setting max_length"):
+        asyncio.run(models(settings.model_copy(update={"quality": "constant"})))
+    wrong = settings.model_copy(update={"runtime": "float32"})
+    with pytest.raises(ModelError, match="does not read the setting runtime"):
+        asyncio.run(models(wrong))

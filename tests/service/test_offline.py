@@ -171,3 +171,13 @@ def test_a_missing_input_is_told(tmp_path: Path) -> None:
     assert run.returncode == 2
     assert b"none.jsonl" in run.stderr
     assert b"Traceback" not in run.stderr
+
+
+def test_a_damaged_input_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl.gz"
+    write(path, [{"prompt": f"{i}", "rollouts": ["a"], "quality": [1]} for i in range(500)])
+    path.write_bytes(path.read_bytes()[:-20])
+    run = score("--model", "exact", str(path), str(tmp_path / "out.jsonl"))
+    assert run.returncode == 2
+    assert b"in.jsonl.gz cannot be unpacked" in run.stderr
+    assert b"Traceback" not in run.stderr

@@ -1,14 +1,19 @@
 """Options of a request: each is read by the terms that name it, and refused beside all others."""
 
 from inspect import Parameter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
+from darling_models.lexical import Exact
+from darling_service.engine.engine import Engine
+from darling_service.pipeline import _rule
 from darling_service.rewards.registry import CHOICES, OPTIONS, readers
 from darling_service.rewards.terms import COLUMNS
+from darling_service.schemas.requests import PartitionRequest, PromptGroup
 from darling_service.schemas.reward_options import RewardOptions
 
 CHANGED: dict[str, Any] = {
@@ -130,3 +135,18 @@ def test_negative_advantages_may_be_scaled_as_published(http: httpx.Client) -> N
     request = {"groups": [group], "reward": reward, "model": "exact"}
     answer = http.post("/v1/rewards", json=request).json()["groups"][0]
     assert answer["advantages"] == [-0.5, -0.5, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "partition_only"),
+    [("partition", True), ("quality", True), ("equivalent", False), ("probabilities", False)],
+)
+def test_no_pair_is_left_out_where_a_term_reads_pairs(column: str, partition_only: bool) -> None:
+    class Options(RewardOptions):
+        @property
+        def needs(self) -> frozenset[str]:
+            return frozenset({column})
+
+    engine = cast(Engine, SimpleNamespace(classifier=Exact()))
+    request = PartitionRequest(groups=[PromptGroup(prompt="", rollouts=["a"])])
+    assert _rule(engine, request, Options()).partition_only is partition_only

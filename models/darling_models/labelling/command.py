@@ -19,7 +19,7 @@ from darling_models.labelling.candidates import Candidate, in_order_of_use, read
 from darling_models.options import ModelOptions
 from darling_models.progress import progress
 from darling_models.protocol import ONE_PAIR, EquivalenceClassifier
-from darling_models.registry import load, only_read
+from darling_models.registry import load
 
 BATCH = 16
 """Pairs the judge gets at a time, which an interruption can lose; they are then asked again."""
@@ -65,11 +65,10 @@ class Cost:
 def label(request: Request, confirmed: bool) -> None:
     """Prints the cost and, when confirmed, labels. Raises `ModelError`, `OSError`."""
     questions = read_questions(request.source, request.prompt_field, request.rollouts_field)
-    # One device is given for both models, and a judge behind a URL reads none.
-    options = ModelOptions(device=request.device)
-    model = load(request.model, only_read(request.model, options))
-    options = ModelOptions(device=request.device, threshold=request.judge_threshold)
-    judge = load(request.judge, only_read(request.judge, options))
+    model = load(request.model, ModelOptions(device=request.device))
+    judge = load(
+        request.judge, ModelOptions(device=request.device, threshold=request.judge_threshold)
+    )
     wanted = in_order_of_use(model, questions, request.random_share, request.seed)
     done = _labelled(request.target)
     known = sum(candidate.key in done for candidate in wanted)

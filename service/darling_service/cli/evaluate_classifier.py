@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from darling_service.cli.numbers import SEED, SHARE, integer
+from darling_service.cli.numbers import SHARE, integer
+from darling_service.cli.shared_flags import add_device, add_seed
 
 if TYPE_CHECKING:
     from darling_models.protocol import OperatingPoint, Threshold
@@ -49,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="probability above which a pair counts as equivalent, from 0 to 1, or balanced, "
         "precision or recall; default: the classifier's own",
     )
-    parser.add_argument(
-        "--device", default="cpu", help="torch device, such as cpu or cuda; default: cpu"
-    )
+    add_device(parser)
     parser.add_argument(
         "--baselines",
         metavar="NAMES",
@@ -81,9 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of pairs brought to each length, 0 to skip this part; default: 100",
     )
-    parser.add_argument(
-        "--seed", type=SEED, default=0, metavar="N", help="seed of all randomness; default: 0"
-    )
+    add_seed(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

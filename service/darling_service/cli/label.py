@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from darling_service.cli.numbers import SEED, SHARE, integer
+from darling_service.cli.numbers import SHARE, integer
+from darling_service.cli.shared_flags import add_device, add_seed
 
 NAME = "label"
 SUMMARY = "have a model label pairs of your own rollouts, for train to read"
@@ -68,12 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="field of a line that holds the rollouts; default: rollouts",
     )
-    parser.add_argument(
-        "--device", default="cpu", help="torch device, such as cpu or cuda; default: cpu"
-    )
-    parser.add_argument(
-        "--seed", type=SEED, default=0, metavar="N", help="seed of all randomness; default: 0"
-    )
+    add_device(parser)
+    add_seed(parser)
     parser.add_argument(
         "--yes", action="store_true", help="label; without it only the estimated cost is printed"
     )

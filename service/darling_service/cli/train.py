@@ -1,9 +1,9 @@
 """`darling-reward train`; `darling_models.training.head` does the work."""
 
 import argparse
-from pathlib import Path
 
-from darling_service.cli.numbers import SEED, integer, number
+from darling_service.cli.numbers import integer, number
+from darling_service.cli.shared_flags import add_seed, add_training_files
 
 NAME = "train"
 SUMMARY = "fit the embedded classifier on labelled pairs"
@@ -13,22 +13,7 @@ RESUMES = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--pairs",
-        required=True,
-        type=Path,
-        metavar="FILE",
-        help="JSON lines file of labelled pairs, .gz or plain",
-    )
-    parser.add_argument(
-        "--groups",
-        type=Path,
-        metavar="FILE",
-        help="JSON lines file of groups that a teacher has partitioned",
-    )
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder to write the artefact to"
-    )
+    add_training_files(parser, writes="artefact")
     parser.add_argument(
         "--tune", action="store_true", help="tune the encoder's upper layers as well as the head"
     )
@@ -41,21 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: 0",
     )
     parser.add_argument(
-        "--work",
-        type=Path,
-        metavar="DIR",
-        help="folder where an interrupted run keeps its work; the same command goes on there",
-    )
-    parser.add_argument(
         "--folds",
         type=integer(2),
         default=10,
         metavar="N",
         help="folds of the cross-validation by prompt; at least 2, default: 10",
     )
-    parser.add_argument(
-        "--seed", type=SEED, default=0, metavar="N", help="seed of all randomness; default: 0"
-    )
+    add_seed(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

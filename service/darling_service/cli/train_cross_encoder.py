@@ -1,9 +1,9 @@
 """`darling-reward train-cross-encoder`; `darling_models.training.cross_encoder` does the work."""
 
 import argparse
-from pathlib import Path
 
-from darling_service.cli.numbers import SEED, integer, number
+from darling_service.cli.numbers import integer, number
+from darling_service.cli.shared_flags import add_device, add_seed, add_training_files
 
 NAME = "train-cross-encoder"
 SUMMARY = "fine-tune a pretrained checkpoint as a classifier of pairs"
@@ -21,28 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder or hub id of the checkpoint to start from; default: all-MiniLM-L6-v2, which "
         "is installed",
     )
-    parser.add_argument(
-        "--pairs",
-        required=True,
-        type=Path,
-        metavar="FILE",
-        help="JSON lines file of labelled pairs, .gz or plain",
-    )
-    parser.add_argument(
-        "--groups",
-        type=Path,
-        metavar="FILE",
-        help="JSON lines file of groups that a teacher has partitioned",
-    )
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder to write the checkpoint to"
-    )
-    parser.add_argument(
-        "--work",
-        type=Path,
-        metavar="DIR",
-        help="folder where an interrupted run keeps its work; the same command goes on there",
-    )
+    add_training_files(parser, writes="checkpoint")
     parser.add_argument(
         "--max-tokens-per-text",
         type=integer(1),
@@ -83,12 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RANK",
         help="rank of LoRA adapters; 0, the default, trains all weights",
     )
-    parser.add_argument(
-        "--device", default="cpu", help="torch device, such as cpu or cuda; default: cpu"
-    )
-    parser.add_argument(
-        "--seed", type=SEED, default=0, metavar="N", help="seed of all randomness; default: 0"
-    )
+    add_device(parser)
+    add_seed(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from darling_models.errors import ModelError
-from darling_models.options import DEFAULT_OPTIONS
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import ModelInfo
-from darling_models.registry import LEXICAL, load
+from darling_models.registry import LEXICAL, load, settings_read
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.engine import Engine
 from darling_service.engine.shared_cache import SharedCache
@@ -38,7 +39,7 @@ class Engines:
         if self._settings.cache_url is not None:
             self._shared = SharedCache(self._settings.cache_url)
         for name in dict.fromkeys([default, *LEXICAL]):
-            options = self._settings.model_options() if name == default else DEFAULT_OPTIONS
+            options = self._options() if name == default else DEFAULT_OPTIONS
             classifier = await asyncio.to_thread(load, name, options)
             engine = Engine(
                 classifier,
@@ -58,6 +59,14 @@ class Engines:
         self._warm = True
         info = self._engines[default].classifier.info
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
+
+    def _options(self) -> ModelOptions:
+        """The default model's options, without a `max_length` that only the reward model reads."""
+        options, settings = self._settings.model_options(), self._settings
+        if settings.quality.startswith("reward-model:"):
+            own = options.max_length if "max_length" in settings_read(settings.model) else None
+            return replace(options, max_length=own)
+        return options
 
     async def ready(self) -> bool:
         """Whether the default model answers. After it has failed, each call asks it once more."""

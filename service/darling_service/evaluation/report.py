@@ -92,7 +92,7 @@ def report(runs: Sequence[Run], notes: Sequence[str]) -> Report:
     figures = [run.figures() for run in runs]
     comparisons: dict[str, Comparison] = {}
     if len(runs) == 2:
-        for name in figures[0].keys() & figures[1].keys():
+        for name in [name for name in figures[0] if name in figures[1]]:
             first, second = (prompt_means(run.values(name), run.prompts) for run in runs)
             comparison = compare(first, second)
             if comparison.prompts:

@@ -3,7 +3,10 @@
 Probabilities have two digits: the third may be another on another processor.
 """
 
+from dataclasses import asdict
 from typing import Any
+
+from darling_service.schemas.responses import Usage
 
 GROUP: dict[str, Any] = {
     "id": "capital-1",
@@ -74,6 +77,18 @@ EQUIVALENCE_REQUESTS: dict[str, Any] = {
         ]
     }
 }
+MODEL: dict[str, Any] = {
+    "id": "embedded",
+    "revision": "226e898577a56c33",
+    "threshold": 0.35,
+    "linkage": "average",
+}
+
+
+def usage(pairs: int, tokens: int, seconds: float) -> dict[str, Any]:
+    return asdict(Usage(pairs=pairs, classified=pairs, tokens=tokens, seconds=seconds))
+
+
 REWARD_RESPONSE: dict[str, Any] = {
     "groups": [
         {
@@ -87,21 +102,8 @@ REWARD_RESPONSE: dict[str, Any] = {
             "probabilities": None,
         }
     ],
-    "model": {
-        "id": "embedded",
-        "revision": "226e898577a56c33",
-        "threshold": 0.35,
-        "linkage": "average",
-    },
-    "usage": {
-        "pairs": 3,
-        "classified": 3,
-        "cached": 0,
-        "skipped": 0,
-        "truncated": 0,
-        "tokens": 61,
-        "seconds": 0.06,
-    },
+    "model": MODEL,
+    "usage": usage(pairs=3, tokens=61, seconds=0.06),
 }
 ROLLOUT_RESPONSE: dict[str, Any] = {
     "reward": 0.9,
@@ -112,7 +114,7 @@ ROLLOUT_RESPONSE: dict[str, Any] = {
     "advantage": None,
     "group_complete": True,
     "group_size": 1,
-    "model": REWARD_RESPONSE["model"],
+    "model": MODEL,
 }
 PARTITION_RESPONSE: dict[str, Any] = {
     "groups": [
@@ -124,21 +126,8 @@ PARTITION_RESPONSE: dict[str, Any] = {
             "probabilities": [[1.0, 0.94, 0.03], [0.94, 1.0, 0.03], [0.03, 0.03, 1.0]],
         }
     ],
-    "model": {
-        "id": "embedded",
-        "revision": "226e898577a56c33",
-        "threshold": 0.35,
-        "linkage": "average",
-    },
-    "usage": {
-        "pairs": 3,
-        "classified": 3,
-        "cached": 0,
-        "skipped": 0,
-        "truncated": 0,
-        "tokens": 9,
-        "seconds": 0.031,
-    },
+    "model": MODEL,
+    "usage": usage(pairs=3, tokens=9, seconds=0.031),
 }
 PREFERENCE_RESPONSE: dict[str, Any] = {
     "groups": [
@@ -153,36 +142,17 @@ PREFERENCE_RESPONSE: dict[str, Any] = {
         }
     ],
     "model": {"id": "exact", "revision": "1", "threshold": 0.5, "linkage": "single"},
-    "usage": {
-        "pairs": 6,
-        "classified": 6,
-        "cached": 0,
-        "skipped": 0,
-        "truncated": 0,
-        "tokens": 0,
-        "seconds": 0.001,
-    },
+    "usage": usage(pairs=6, tokens=0, seconds=0.001),
 }
 EQUIVALENCE_RESPONSE: dict[str, Any] = {
     "results": [{"probability": 0.71, "equivalent": True}],
-    "model": {"id": "embedded", "revision": "226e898577a56c33", "threshold": 0.35, "linkage": None},
-    "usage": {
-        "pairs": 1,
-        "classified": 1,
-        "cached": 0,
-        "skipped": 0,
-        "truncated": 0,
-        "tokens": 22,
-        "seconds": 0.03,
-    },
+    "model": {**MODEL, "linkage": None},
+    "usage": usage(pairs=1, tokens=22, seconds=0.03),
 }
 MODELS_RESPONSE: dict[str, Any] = {
     "models": [
         {
-            "id": "embedded",
-            "revision": "226e898577a56c33",
-            "threshold": 0.35,
-            "linkage": "average",
+            **MODEL,
             "description": "all-MiniLM-L6-v2 in float32, once per text, and a calibrated pair head",
             "operating_points": {"balanced": 0.35, "precision": 0.52, "recall": 0.16},
         }

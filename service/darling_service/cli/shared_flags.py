@@ -1,0 +1,44 @@
+"""Flags that several commands have in common."""
+
+import argparse
+from pathlib import Path
+
+from darling_service.cli.numbers import SEED
+
+
+def add_training_files(parser: argparse.ArgumentParser, *, writes: str) -> None:
+    """Flags for the labelled data and for what a training command `writes`."""
+    parser.add_argument(
+        "--pairs",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="JSON lines file of labelled pairs, .gz or plain",
+    )
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines file of groups that a teacher has partitioned",
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help=f"folder to write the {writes} to"
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="folder where an interrupted run keeps its work; the same command goes on there",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="cpu", help="torch device, such as cpu or cuda; default: cpu"
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=SEED, default=0, metavar="N", help="seed of all randomness; default: 0"
+    )
