@@ -7,7 +7,9 @@ PYTHON ?= python3
 WORKERS ?= 0
 # More for pytest, such as ARGS='-k name'. With them `make test` skips the linters.
 ARGS ?=
-PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+# COVERAGE=1 measures the coverage of the tests, services and workers included, and holds the gate.
+COVERAGE ?=
+PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-slow test-processors coverage test-image \
@@ -38,7 +40,9 @@ docs: $(STAMP) ## build the documentation site into site/; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: $(if $(ARGS),$(STAMP),lint) ## install, lint and run all tests but the slow ones; ARGS='-k name' for some
+	$(if $(COVERAGE),$(BIN)/coverage erase)
 	$(PYTEST) $(ARGS)
+	$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report)
 
 test-fast: $(STAMP) ## the tests that start no process and train nothing, in under two minutes
 	$(PYTEST) -m 'not slow and not heavy and not process' $(ARGS)
@@ -46,12 +50,8 @@ test-fast: $(STAMP) ## the tests that start no process and train nothing, in und
 test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
 	$(BIN)/pytest -m slow $(ARGS)
 
-coverage: $(STAMP) ## run the tests of `make test` with branch coverage, that of services included
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage html --quiet
-	$(BIN)/coverage report
+coverage: ## `make test` with branch coverage, that of services included
+	$(MAKE) test COVERAGE=1
 
 test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
 	$(BIN)/python -m tests.trainers.environments

@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     )
     linkage: Linkage | None = Field(
         None,
-        description="Default partition algorithm: single, average, complete or greedy. Unset: the "
-        "model's own; single reproduces the published partition.",
+        description="Default partition algorithm: single, average, complete or greedy; single "
+        "reproduces the published partition. Unset: the model's own; greedy for `evaluate`.",
     )
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
     runtime: Runtime = Field(
@@ -102,13 +102,13 @@ class Settings(BaseSettings):
     pair_template: str | None = Field(
         None,
         description="Input that a pairwise model reads for a pair, such as [CLS]{a}[SEP]{b}[SEP]. "
-        "Unset: what its checkpoint or tokenizer says.",
+        "Unset: what the checkpoint or tokenizer says, or BERT's for a remote server.",
     )
     similar_label: int | None = Field(
         None,
         ge=0,
-        description='Index of a cross-encoder\'s "equivalent" label, such as 1. Unset: read from '
-        "its config.",
+        description='Index of the "equivalent" label, such as 1. Unset: read from the config of a '
+        "cross-encoder; the last label of a remote server.",
     )
     judge_domain: Domain = Field(
         "general",

@@ -181,7 +181,7 @@ def test_the_one_with_published_weights_looks_for_them(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     arguments = ("--model", "noveltybench-deberta")
     with running(tmp_path / "log", *arguments, wait_ready=False) as service:
-        assert service.process.wait(timeout=120) == 1
+        assert service.process.wait(timeout=120) == 2
         said = service.log.read_text()
     assert "cannot load the checkpoint 'yimingzhang/deberta-v3-large-generation-similarity'" in said
 

@@ -22,7 +22,7 @@ OUTCOMES = (
 def draw(
     folder: Path, overall: MeasuredPairs, by_length: Sequence[tuple[str, MeasuredPairs, Mask]]
 ) -> None:
-    """`roc.png`, `reliability.png` and `confusion_by_length.png`.
+    """Writes `roc.png`, `reliability.png`, and `confusion_by_length.png` where there are lengths.
 
     `by_length`: a title, measured pairs, and which of them it is about.
     """
@@ -31,9 +31,10 @@ def draw(
     save(axes, folder / "roc.png")
     name, scores = next(iter(overall.scores.items()))
     draw_reliability(folder / "reliability.png", name, scores, overall.similar)
-    axes = new_axes(width=2 + 1.2 * len(by_length))
-    _confusion(axes, by_length)
-    save(axes, folder / "confusion_by_length.png")
+    if by_length:
+        axes = new_axes(width=2 + 1.2 * len(by_length))
+        _confusion(axes, by_length)
+        save(axes, folder / "confusion_by_length.png")
 
 
 def roc_curve(scores: FloatArray, similar: Mask) -> tuple[FloatArray, FloatArray]:
