@@ -7,6 +7,8 @@ PYTHON ?= python3
 WORKERS ?= 0
 # More for pytest, such as ARGS='-k name'. With them `make test` skips the linters.
 ARGS ?=
+# Stand-ins for processors, for test-processors; all of them if there are none.
+PROCESSORS ?=
 # COVERAGE=1 measures the coverage of the tests, services and workers included, and holds the gate.
 COVERAGE ?=
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
@@ -28,7 +30,7 @@ format: $(STAMP) ## let ruff fix and format the code
 	$(BIN)/ruff format .
 
 test-processors: $(STAMP) ## run the numeric tests as on other processors: capped, and pretended
-	$(BIN)/python -m tests.processors
+	$(BIN)/python -m tests.processors $(PROCESSORS)
 
 lint: $(STAMP) docs ## check style and types, the workflows, and that the documentation builds
 	$(BIN)/ruff check .

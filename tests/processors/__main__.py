@@ -49,10 +49,10 @@ STANDS = {
         "bfloat16",
         capped("avx512", "AVX512_CORE_BF16", "AVX512", "SkylakeX"),
     ),
-    "float32 that rounds by batch": Stand(set(), "float32,rounding"),
-    "float32 laid out for oneDNN": Stand(set(), "float32,laid_out"),
+    "float32-rounding": Stand(set(), "float32,rounding"),
+    "float32-laid-out": Stand(set(), "float32,laid_out"),
     "bfloat16": Stand(set(), "bfloat16"),
-    "bfloat16 that rounds by batch": Stand(set(), "bfloat16,rounding"),
+    "bfloat16-rounding": Stand(set(), "bfloat16,rounding"),
 }
 
 
@@ -74,9 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         started = time.monotonic()
         command = [sys.executable, "-m", "pytest", "-m", "processor and not slow"]
         environment = os.environ | stand.caps | {VARIABLE: stand.pretended}
-        if subprocess.run(command, env=environment).returncode:
+        status = subprocess.run(command, env=environment).returncode
+        print(f"status {status} after {time.monotonic() - started:.0f} s", flush=True)
+        if status:
             failed.append(name)
-        print(f"{time.monotonic() - started:.0f} s", flush=True)
     if failed:
         print(f"failed: {', '.join(failed)}", flush=True)
     return int(bool(failed))
