@@ -3,8 +3,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The interpreter that makes the environment: Python 3.11, 3.12 or 3.13.
 PYTHON ?= python3
-# Processes that run tests side by side; each starts a service of its own (about 1 GB).
-WORKERS ?= 0
+# Processes that run tests side by side, each with a service of its own (about 1 GB); 0: just one.
+WORKERS ?= 2
 # More for pytest, such as ARGS='-k name'. With them `make test` skips the linters.
 ARGS ?=
 # Stand-ins for processors, for test-processors; all of them if there are none.
