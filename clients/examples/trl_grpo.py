@@ -101,6 +101,7 @@ def main() -> None:
         for metrics in trainer.state.log_history:
             if "reward" in metrics:
                 print({name: round(float(metrics[name]), 3) for name in names})
+    trainer.accelerator.end_training()
 
 
 if __name__ == "__main__":

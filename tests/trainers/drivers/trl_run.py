@@ -42,3 +42,5 @@ evaluated = trainer.evaluate()
 if trainer.accelerator.is_main_process:
     print()
     print(json.dumps({"log": trainer.state.log_history, "evaluated": evaluated}))
+# Threads of a process group that still stands when Python ends may abort the process.
+trainer.accelerator.end_training()
