@@ -122,6 +122,15 @@ def test_the_plots_are_pictures(run: subprocess.CompletedProcess[str], files: Pa
         assert len(picture) > 10_000
 
 
+def test_few_pairs_have_no_plot_by_length(files: Path, tmp_path: Path) -> None:
+    """Too few for any class of length, and none lengthened."""
+    options = ("--max-pairs", "3", "--max-lengthened", "0", "--baselines", "", "--out", tmp_path)
+    done = evaluate("--pairs", files / "pairs.jsonl", "--model", "exact", *options)
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"evaluation.json", "reliability.png", "roc.png"}
+
+
 def test_the_document_holds_what_the_library_says(
     run: subprocess.CompletedProcess[str], files: Path
 ) -> None:
