@@ -173,9 +173,13 @@ class Pipeline:
         assert self._visits is not None, "no engine answers before the start"
         run, step = inputs.require_step(request.run)
         visits = [
-            Visit(columns["prompt"], group.id, columns["texts"], columns["outcomes"])
+            Visit(
+                id=group.id,
+                prompt=group.columns["prompt"],
+                texts=group.columns["texts"],
+                answers=group.columns["outcomes"],
+            )
             for group in groups
-            for columns in [group.columns]
         ]
         return await self._visits.count(run, step, visits)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from darling_service.cli.numbers import integer, integers, number
 from darling_service.cli.settings_flags import add_settings, read_settings
+from darling_service.cli.shared_flags import add_report
 
 NAME = "evaluate"
 SUMMARY = "measure quality and variety of rollouts, or compare two files of them"
@@ -22,10 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one or two JSON lines files, .gz or plain: prompt and rollouts (or generations, "
         "responses), and quality, correct, answers or partition columns where there are any",
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder to write evaluation.json and plots to"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_report(parser)
     parser.add_argument(
         "--k",
         type=integers(1),

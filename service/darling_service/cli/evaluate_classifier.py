@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from darling_service.cli.numbers import SHARE, integer
-from darling_service.cli.shared_flags import add_device, add_seed
+from darling_service.cli.shared_flags import add_device, add_report, add_seed
 
 if TYPE_CHECKING:
     from darling_models.protocol import OperatingPoint, Threshold
@@ -57,10 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names of baselines, separated by commas, '' to measure none; default: "
         "unigram,ngram,tfidf,rouge1,minilm",
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder to write evaluation.json and plots to"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    add_report(parser)
     parser.add_argument(
         "--max-pairs",
         type=integer(1),

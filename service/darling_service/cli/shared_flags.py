@@ -32,6 +32,14 @@ def add_training_files(parser: argparse.ArgumentParser, *, writes: str) -> None:
     )
 
 
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Flags for where the figures of an evaluation go."""
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write evaluation.json and plots to"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="cpu", help="torch device, such as cpu or cuda; default: cpu"
