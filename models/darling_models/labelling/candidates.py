@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from darling_models import json_lines
-from darling_models.errors import ModelError
+from darling_models import fields, json_lines
 from darling_models.evaluation.predict import Question, answers
+from darling_models.fields import field
 from darling_models.keys import pair_key
 from darling_models.protocol import EquivalenceClassifier, all_pairs
 
@@ -34,18 +34,15 @@ class Candidate:
 def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:
     """The distinct rollouts of each line, and all their pairs.
 
-    Raises `OSError`, and `ModelError` naming the line and the field that are not as they should be.
+    Raises `OSError`, and `ValueError` naming the line and the field that are not as they should be.
     """
 
     def question(row: dict[str, Any]) -> Question:
-        prompt = json_lines.text(row, prompt_field)
-        rollouts = tuple(dict.fromkeys(json_lines.texts(row, rollouts_field)))
+        prompt = field(row, prompt_field, fields.prompt)
+        rollouts = tuple(dict.fromkeys(field(row, rollouts_field, fields.rollout_texts)))
         return Question(prompt, rollouts, all_pairs(len(rollouts)))
 
-    try:
-        return json_lines.read(path, question)
-    except ValueError as error:
-        raise ModelError(str(error)) from None
+    return json_lines.read(path, question)
 
 
 def in_order_of_use(
