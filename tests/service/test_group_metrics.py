@@ -42,6 +42,15 @@ def test_majority_by_hand() -> None:
     assert success.majority_at_k(answers, correct, 3) == 1
 
 
+def test_no_answer_is_no_vote_by_hand() -> None:
+    """Of 42, none, 41: each is a try; of the pairs, (42, none) is right, (42, 41) shared."""
+    answers, correct = ["42", None, "41"], [True, False, False]
+    assert success.majority_at_k(answers, correct, 1) == pytest.approx(1 / 3)
+    assert success.majority_at_k(answers, correct, 2) == pytest.approx((1 + 0.5 + 0) / 3)
+    assert success.majority_at_k(answers, correct, 3) == 0.5
+    assert success.majority_at_k([None, None], [True, False], 2) == 0, "nobody votes"
+
+
 def test_majority_of_many_is_drawn_and_repeats_itself() -> None:
     answers = ["r"] * 12 + [f"w{k}" for k in range(18)]
     correct = [a == "r" for a in answers]
@@ -83,12 +92,12 @@ def test_shares_of_classes_by_hand() -> None:
 
 
 def test_effective_semantic_diversity_by_hand() -> None:
-    """Valid: two of class 0, one of class 1. Of six pairs, two are valid and different."""
-    partition, valid = [0, 0, 1, 2], [True, True, True, False]
-    assert classes.effective_diversity_fixed(partition, valid) == pytest.approx(2 / 4)
-    assert classes.effective_diversity_pairwise(partition, valid) == pytest.approx(2 / 6)
-    assert classes.effective_diversity_fixed(partition, [False] * 4) == 0
-    assert math.isnan(classes.effective_diversity_pairwise([0], [True]))
+    """Of four, three are valid, of classes 0, 0, 1: of six pairs, two are valid and different."""
+    assert classes.effective_diversity_fixed([0, 0, 1], 4) == pytest.approx(2 / 4)
+    assert classes.effective_diversity_pairwise([0, 0, 1], 4) == pytest.approx(2 / 6)
+    assert classes.effective_diversity_fixed([], 4) == 0
+    assert classes.effective_diversity_pairwise([], 4) == 0
+    assert math.isnan(classes.effective_diversity_pairwise([0], 1))
 
 
 @given(partitions)

@@ -105,7 +105,11 @@ def train(
     if corpus.tuned.layers:
         save_file(corpus.tuned.layers, out / TUNED)
     draw_reliability(
-        out / "reliability.png", "held-out pairs", held_out.probabilities, corpus.similar
+        out / "reliability.png",
+        "held-out pairs",
+        held_out.probabilities,
+        corpus.similar,
+        pairs_file.name,
     )
     choices = {
         "seed": seed,
