@@ -62,6 +62,7 @@ def train(
     Without `tuning` the encoder stays as it is. `work` keeps what took long; None: nothing is kept.
     Raises `ValueError` if the data is too little, or not that of what `work` keeps.
     """
+    out.mkdir(parents=True, exist_ok=True)
     pairs = read_pairs(pairs_file)
     check_enough(pairs)
     groups = [] if groups_file is None else read_groups(groups_file)
