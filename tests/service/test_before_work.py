@@ -49,7 +49,7 @@ def test_a_missing_package_is_named_with_what_to_type(
     monkeypatch.setattr(
         extras, "find_spec", lambda name: None if name == package.replace("-", "_") else name
     )
-    row = {"prompt": "p", "rollouts": ["a", "b"]}
+    row: dict[str, Any] = {"prompt": "p", "rollouts": ["a", "b"]}
     row |= {"generation_0": "a", "generation_1": "b", "similar": 1}
     (tmp_path / "in").write_text(json.dumps(row))
     places = {"IN": str(tmp_path / "in"), "OUT": str(tmp_path / "out")}

@@ -58,11 +58,9 @@ def test_names_are_whole_and_inside_the_picture(
             assert name.endswith(end)
         title = drawn.title.get_text().replace("\n", " ")
         for artist in (legend, drawn.title):
-            box, paper = artist.get_window_extent(), figure.bbox
-            assert paper.x0 <= box.x0
-            assert box.x1 <= paper.x1
-            assert paper.y0 <= box.y0
-            assert box.y1 <= paper.y1
+            box, paper = artist.get_window_extent(), figure.bbox.padded(1.0)
+            assert paper.x0 <= box.x0 < box.x1 <= paper.x1
+            assert paper.y0 <= box.y0 < box.y1 <= paper.y1
         assert names[1][:10] in title.replace(r"\$", "$")
 
 

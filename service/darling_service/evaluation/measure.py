@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from darling_service.evaluation.metrics import classes, spectrum, success, wording
+from darling_service.evaluation.metrics.self_bleu import self_bleu
 from darling_service.evaluation.partitioning import Classes
 from darling_service.evaluation.records import Record
 from darling_service.rewards.exact import FloatArray
@@ -104,6 +105,6 @@ def _wording(texts: Sequence[str], choices: Choices) -> dict[str, float]:
     return {
         **{f"distinct-{size}": wording.distinct_n(texts, size) for size in NGRAMS},
         "ead": wording.expectation_adjusted_distinct(texts, choices.vocabulary),
-        "self_bleu": wording.self_bleu(texts),
+        "self_bleu": self_bleu(texts),
         "ngram_novelty": wording.ngram_novelty(texts),
     }
