@@ -175,6 +175,7 @@ def wording_of(texts: Sequence[str]) -> None:
     wording.ngram_novelty(texts)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("shape", SHAPES)
 def test_figures_of_wording_take_time_linear_in_the_text(shape: str) -> None:
     """CPU time, the least of three: ten times the characters take at most 15 times as long."""
