@@ -1,6 +1,7 @@
 """Files that commands read: every fault is one line that names file, line, field and cure."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 
 from darling_service.cli.main import main
+from darling_service.errors import Invalid
+from darling_service.schemas.parse import parse
+from darling_service.schemas.requests import RewardRequest, Rollout
 
 RECORD: dict[str, Any] = {"prompt": "p", "rollouts": ["a", "b", "c"]}
 PAIR: dict[str, Any] = {
@@ -274,3 +278,17 @@ def test_label_reads_what_evaluate_reads(
     assert main([*map(str, label(tmp_path, row)), "--yes"]) == 0
     (line,) = (tmp_path / "out.jsonl").read_text().splitlines()
     assert json.loads(line)["prompt"] == "p"
+
+
+@pytest.mark.parametrize("value", [True, False, 1, 0, 1.0, *VERDICTS])
+def test_requests_read_the_same_verdicts_as_files(value: Any) -> None:
+    rollouts = [{"text": "a", "correct": value}, {"text": "b", "correct": True}]
+    body = json.dumps({"groups": [{"prompt": "p", "rollouts": rollouts}]}).encode()
+    if value in (0, 1):
+        rollout = parse(body, RewardRequest).groups[0].rollouts[0]
+        assert isinstance(rollout, Rollout)
+        assert rollout.correct is bool(value)
+    elif value is not None:  # null is the same as no verdict there
+        message = f"correct: {json.dumps(value)} is not a verdict; write true, false, 1 or 0"
+        with pytest.raises(Invalid, match=re.escape(message)):
+            parse(body, RewardRequest)
