@@ -271,3 +271,22 @@ def test_a_file_is_measured_alone(tmp_path: Path, evaluate: Evaluate) -> None:
     assert both["metrics"] == alone["metrics"]
     size = ("--size", "3")
     assert both["second"]["metrics"]["ead"] == evaluate.document(second, *size)["metrics"]["ead"]
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("<think>", "</think>\n"), ("", "</think>"), ("[THINK]", "[/THINK]")]
+)
+def test_what_follows_the_reasoning_is_measured(
+    tmp_path: Path, evaluate: Evaluate, opening: str, closing: str
+) -> None:
+    """Three thoughts with one answer, and one that does not come to any."""
+    answer = "Kyoto, for its temples and gardens."
+    thoughts = ["Lisbon or Kyoto?", "Perhaps the sea.", "They like temples."]
+    texts = [f"{opening}{thought}{closing}{answer}" for thought in thoughts]
+    row = {"prompt": "p", "rollouts": [*texts, "<think>Cairo? Kyoto?"]}
+    document = evaluate.document(write(tmp_path / "r.jsonl", [row]), "--encoder", model="unigram")
+    plain = {"prompt": "p", "rollouts": [answer, answer, answer, ""]}
+    expected = evaluate.document(write(tmp_path / "e.jsonl", [plain]), "--encoder", model="unigram")
+    assert document["metrics"] == expected["metrics"]
+    assert document["metrics"]["distinct_4"]["mean"] == 2
+    assert any("the reasoning of 4 of 4 rollouts" in note for note in document["notes"])

@@ -24,6 +24,12 @@ def about_file(
         yield f"{name}: {stored} of {len(records)} records have a partition in the file"
     if stored < len(records):
         yield f"{name}: {len(records) - stored} of {len(records)} records partitioned by {model}"
+    if reasoned := sum(record.reasoned for record in records):
+        unfinished = sum(record.unfinished for record in records)
+        yield (
+            f"{name}: the reasoning of {reasoned} of {sum(len(r.texts) for r in records)} rollouts "
+            f"is left out of all figures of classes and wording; that of {unfinished} does not end"
+        )
     for column, figures in COLUMNS.items():
         lacking = [k for k, record in enumerate(records) if getattr(record, column) is None]
         if lacking and (column == "correct" or len(lacking) < len(records)):

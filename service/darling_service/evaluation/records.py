@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from darling_models import fields, json_lines
 from darling_models.fields import FieldFault, each, named
+from darling_models.reasoning import part_reasoning
 from darling_service.rewards.quality import from_reference
 
 TEXTS = ("rollouts", "generations", "responses")
@@ -30,6 +31,12 @@ class Record:
 
     prompt: str
     texts: list[str]
+    """What is compared of each rollout: what follows its reasoning, as everywhere in the service.
+    Reasoning that does not end is followed by the empty text."""
+    reasoned: int
+    """Rollouts of which reasoning was left out."""
+    unfinished: int
+    """Rollouts among them whose reasoning does not end."""
     quality: list[float] | None
     correct: list[bool] | None
     answers: list[str | None] | None
@@ -56,9 +63,12 @@ def _record(row: Mapping[str, Any]) -> Record:
         reference = named(name, _reference, row[name])
         matches = from_reference([answer or "" for answer in answers], reference)
         correct = [match == 1.0 for match in matches.tolist()]
+    parted = [part_reasoning(rollout["text"]) for rollout in rollouts]
     return Record(
         prompt=_required(row, PROMPTS, fields.prompt),
-        texts=[rollout["text"] for rollout in rollouts],
+        texts=[parts.answer for parts in parted],
+        reasoned=sum(parts.reasoning is not None for parts in parted),
+        unfinished=sum(not parts.finished for parts in parted),
         quality=columns.read(QUALITY, "quality", _score),
         correct=correct,
         answers=answers,
