@@ -170,5 +170,5 @@ def _rollout(value: Any) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     """The value as JSON, cut where it is long."""
-    written = json.dumps(value)
+    written = json.dumps(value, default=repr)
     return written if len(written) <= MAX_SHOWN else f"{written[:MAX_SHOWN]}…"
