@@ -27,6 +27,8 @@ RESAMPLES = 1000
 2 % of its width."""
 MEAN_RESAMPLES = 2000
 """Resamples of a mean, which costs little."""
+BATCH_PROMPTS = 2**20
+"""Prompts drawn at a time for a mean, which bounds the memory: 8 MB for each array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,18 @@ def mean_interval(values: Sequence[float], prompts: Sequence[str]) -> Interval:
     _, sums, counts = _by_prompt(values, prompts)
     if len(sums) == 0:
         return UNMEASURED
-    (interval,) = bootstrap(
-        lambda of: [float(sums[of].sum() / counts[of].sum())], len(sums), resamples=MEAN_RESAMPLES
-    )
-    return interval
+    mean = float(sums.sum() / counts.sum())
+    if len(sums) == 1:
+        return Interval(mean, math.nan, math.nan)
+    random = np.random.default_rng(0)
+    rows = max(BATCH_PROMPTS // len(sums), 1)
+    drawn = []
+    for start in range(0, MEAN_RESAMPLES, rows):
+        shape = min(rows, MEAN_RESAMPLES - start), len(sums)
+        which = random.integers(0, len(sums), shape)
+        drawn.append(sums[which].sum(axis=1) / counts[which].sum(axis=1))
+    low, high = np.quantile(np.concatenate(drawn), quantiles(len(sums)))
+    return Interval(mean, float(low), float(high))
 
 
 def prompt_means(values: Sequence[float], prompts: Sequence[str]) -> dict[str, float]:
