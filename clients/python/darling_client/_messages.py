@@ -41,8 +41,6 @@ def _message(message: Any) -> dict[str, Any]:
         body["content"] = [part for part in body["content"] if _is_read(part)]
     if "tool_calls" in body:
         body["tool_calls"] = [call for call in map(_call, body["tool_calls"]) if call]
-    if "role" not in body and "type" not in body:
-        body["role"] = "user"
     return body
 
 

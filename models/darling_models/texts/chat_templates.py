@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from darling_models.reasoning import TAGS, part_reasoning
-from darling_models.texts.special_tokens import ANYWHERE, is_blank, without_special_tokens
+from darling_models.texts.special_tokens import ANYWHERE, is_blank, trimmed, without_special_tokens
 from darling_models.texts.tool_calls import call_text
 
 NAME = r"[A-Za-z][\w.-]{0,40}"
@@ -135,7 +135,7 @@ def read_prompt(prompt: str | Sequence[Turn]) -> PromptText:
     if isinstance(prompt, str):
         turns = prompt_turns(prompt)
         if turns is None:
-            text, opens = _before_reasoning(without_special_tokens(prompt))
+            text, opens = _before_reasoning(trimmed(prompt))
             return PromptText(text, text, opens)
         prompt = turns
     last = prompt[-1].text if prompt and prompt[-1].role == "assistant" else ""

@@ -14,8 +14,11 @@ AT_THE_ENDS = (
 )
 """Special tokens that are removed only at the ends of a text: inside they may belong to it, as
 HTML's <s> does."""
-LEADING = re.compile(rf"(?:\s|{'|'.join(map(re.escape, AT_THE_ENDS))})*+")
-TRAILING = re.compile(rf"(?:\s|{'|'.join(re.escape(token[::-1]) for token in AT_THE_ENDS)})*+")
+LEADING = re.compile(rf"(?:\s|{ANYWHERE.pattern}|{'|'.join(map(re.escape, AT_THE_ENDS))})*+")
+TRAILING = re.compile(
+    r"(?:\s|>\|[^|<>\s]{1,40}\|<|>｜[^｜<>\s]{1,40}｜<|"
+    rf"{'|'.join(re.escape(token[::-1]) for token in AT_THE_ENDS)})*+"
+)
 """White space and tokens at the end of a text, as they begin the reversed text: a search for them
 in the text itself would start at every space."""
 
@@ -31,7 +34,11 @@ def without_special_tokens(text: str) -> str:
     """Returns `text` without special tokens, and without white space and tokens around it."""
     if "<" not in text and "[" not in text:
         return text.strip()
-    text = ANYWHERE.sub("", text)
+    return trimmed(ANYWHERE.sub("", text))
+
+
+def trimmed(text: str) -> str:
+    """Returns `text` without the special tokens and the white space around it."""
     start, end = end_of(LEADING, text), len(text) - end_of(TRAILING, text[::-1])
     return text[start:end] if start < end else ""
 

@@ -129,7 +129,7 @@ def _parts(content: Any, role: str) -> list[tuple[str, str]]:
     in_text = False
     for part in content if isinstance(content, list) else [content]:
         about = part if isinstance(part, dict) else {"text": part}
-        kind, text = about.get("type"), about.get("text") or about.get("refusal")
+        kind, text = about.get("type"), about.get("text", about.get("refusal"))
         if kind in ("thinking", "reasoning"):
             said.append((role, _thought(str(about.get(kind) or text or ""))))
         elif kind == "tool_use":

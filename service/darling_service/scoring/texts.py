@@ -13,7 +13,7 @@ from darling_models.texts.chat_templates import (
     rollout_turns,
 )
 from darling_models.texts.rule import TextRule, compared_text
-from darling_models.texts.special_tokens import without_special_tokens
+from darling_models.texts.special_tokens import trimmed
 from darling_service.schemas.messages import ChatMessage, conversation_turns
 from darling_service.schemas.requests import EquivalenceRequest, Prompt, PromptGroup, response_of
 
@@ -58,7 +58,7 @@ def conversation_of(prompt: Prompt) -> list[Turn]:
     if not isinstance(prompt, str):
         return conversation_turns(prompt)
     turns = prompt_turns(prompt)
-    return [Turn("user", without_special_tokens(prompt))] if turns is None else turns
+    return [Turn("user", trimmed(prompt))] if turns is None else turns
 
 
 def turns_of(response: str | Sequence[ChatMessage]) -> list[Turn]:
