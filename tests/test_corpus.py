@@ -6,12 +6,13 @@ compared. With quality 1 a reward is the diversity, which tells the classes wher
 
 import asyncio
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -247,6 +248,68 @@ def slime_group(own: AsyncClient, case: Case) -> Any:
     return reward(SimpleNamespace(), samples)
 
 
+def swift_orm(exact: Service, case: Case) -> list[float | None]:
+    """Whole conversations, of which `num_turns` tells where the rollout begins."""
+    conversations = [as_chat(case, words) for words in case.responses]
+    with Client(exact.url) as own, refusals(), swift_package():
+        from darling_client.trainers.swift import darling_orm
+
+        orm = darling_orm(
+            ones, num_generations=len(conversations), client=own, gather=False, **case.options
+        )
+        rewards: list[float | None] = orm()(
+            completions=[""] * len(conversations),
+            messages=conversations,
+            rollout_infos=[
+                {"num_turns": sum(message["role"] == "assistant" for message in as_messages(words))}
+                for words in case.responses
+            ],
+        )
+    return rewards
+
+
+@contextmanager
+def swift_package() -> Iterator[None]:
+    """A stand-in for what the adapter imports of ms-swift."""
+
+    class ORM:
+        def __init__(self, args: Any) -> None:
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "swift", ModuleType("swift"))
+        rewards = ModuleType("swift.rewards")
+        rewards.__dict__["ORM"] = ORM
+        patch.setitem(sys.modules, "swift.rewards", rewards)
+        yield
+
+
+def nemo_rl(exact: Service, case: Case) -> list[float]:
+    """One turn each: the last message is the rollout."""
+    if len(case.rollouts) < 2 or any(len(as_messages(words)) != 1 for words in case.responses):
+        raise CannotSayError
+    logs = [as_chat(case, words) for words in case.responses]
+    with Client(exact.url) as own, refusals(), pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER.parent / "trainers/shapes")
+        from darling_client.trainers.nemo_rl import environment
+
+        step = environment(lambda *about: 1.0, client=own, **case.options)().step
+        rewards: list[float] = step(logs, [{}] * len(logs)).rewards.tolist()
+    return rewards
+
+
+def as_chat(case: Case, words: Any) -> list[Any]:
+    """The prompt and the rollout as one conversation."""
+    chat = [*as_prompt(case.prompt), *as_messages(words)]
+    if not all("role" in message for message in chat):
+        raise CannotSayError
+    return chat
+
+
+def as_prompt(prompt: Any) -> Any:
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turns a client's refusal into ours."""
@@ -267,6 +330,8 @@ DOORS: dict[str, Callable[[Service, Case], Any]] = {
     "Client.partitions": client,
     "AsyncClient.rollout": client_rollouts,
     "TRL": trl,
+    "ms-swift": swift_orm,
+    "NeMo-RL": nemo_rl,
     "verifiers": in_a_client(verifiers_group),
     "AReaL": in_a_client(areal_group),
     "slime": in_a_client(slime_group),
