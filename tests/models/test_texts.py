@@ -17,7 +17,7 @@ from darling_models.texts.tool_calls import call_text, with_plain_calls
 
 RULES: tuple[TextRule, ...] = ("answer", "last", "reasoning", "assistant", "all")
 CALLED = [
-    Turn("assistant", '<think>\nI add.\n</think>\nadd({"a": 1})'),
+    Turn("assistant", "<think>\nI add.\n</think>\nadd\na: 1"),
     Turn("tool", "3"),
     Turn("assistant", "Three."),
 ]
@@ -35,7 +35,7 @@ CALLED = [
         (
             CALLED,
             (
-                'add({"a": 1})\n\nThree.',
+                "add\na: 1\n\nThree.",
                 "Three.",
                 "I add.",
                 f"{CALLED[0].text}\n\nThree.",
@@ -112,14 +112,15 @@ def test_prompts_of_one_last_turn_have_names_of_their_own() -> None:
 
 
 def test_arguments_are_written_in_one_order() -> None:
-    assert call_text("f", '{"b": 1, "a": [2, null]}') == 'f({"a": [2, null], "b": 1})'
-    assert call_text("f", {"b": "é", "a": 1}) == 'f({"a": 1, "b": "é"})'
-    assert call_text("f", "no json") == "f(no json)"
-    assert call_text("f", None) == "f()"
-    assert call_text("f", '"\\ud800"').encode() == b'f("\\ud800")'
-    assert call_text("f", "[" * 100_000).startswith("f([")
+    assert call_text("f", '{"b": 1, "a": {"d": 2, "c": null}}') == 'f\na: {"c": null, "d": 2}\nb: 1'
+    assert call_text("f", {"b": "é", "a": 1}) == 'f\na: 1\nb: "é"'
+    assert call_text("f", "no json") == "f\nno json"
+    assert call_text("f", "[1]") == "f\n[1]"
+    assert call_text("f", None) == call_text("f", "{}") == "f"
+    assert call_text("f", '"\\ud800"').encode() == b'f\n"\\ud800"'
+    assert call_text("f", "[" * 100_000).startswith("f\n[[")
     text = 'Now.\n<tool_call>{"name": "f", "arguments": {}}</tool_call> <tool_call>{}</tool_call>'
-    assert with_plain_calls(text) == "Now.\nf({}) <tool_call>{}</tool_call>"
+    assert with_plain_calls(text) == "Now.\nf <tool_call>{}</tool_call>"
 
 
 SHAPES = {

@@ -98,6 +98,18 @@ def test_blank_rollouts_are_one_class_in_every_model(http: httpx.Client, model: 
     assert found["partition"] == [0] * len(blank) + [1]
 
 
+def test_the_default_model_tells_tools_apart(http: httpx.Client) -> None:
+    def call(name: str, **arguments: Any) -> list[Any]:
+        function = {"name": name, "arguments": str(arguments).replace("'", '"')}
+        return [{"role": "assistant", "content": None, "tool_calls": [{"function": function}]}]
+
+    for a, b in (
+        (call("add", a=1), call("mul", a=2)),
+        (call("get_weather", city="Rome"), call("book_flight", city="Rome")),
+    ):
+        assert scored(http, [a, a, b])["partition"] == [0, 0, 1]
+
+
 def test_messages_with_too_many_characters(http: httpx.Client) -> None:
     halves = [{"role": "assistant", "content": "x" * 100_001}] * 2
     group = {"prompt": "p", "rollouts": ["a", halves], "quality": [1.0, 1.0]}

