@@ -396,8 +396,8 @@ def test_evaluate_finds_the_same(
                 assert case.refused in said.err, case.name
                 continue
             assert status == 0, said.err
-            (figures,) = json.loads(said.out)["files"].values()
-            distinct = figures[f"distinct_{len(case.rollouts)}"]["mean"]
+            metrics = json.loads(said.out)["metrics"]
+            distinct = metrics[f"distinct_{len(case.rollouts)}"]["mean"]
             assert distinct == max(case.partition or ()) + 1, case.name
 
 
