@@ -53,7 +53,10 @@ HEADER = re.compile(
 ROLES = {
     **dict.fromkeys(("user", "human", "prompter", "inst"), "user"),
     **dict.fromkeys(
-        ("assistant", "model", "chatbot", "bot", "/inst", "/tool_results", "tool▁outputs▁end"),
+        (
+            *("assistant", "model", "chatbot", "bot", "ai", "gpt"),
+            *("/inst", "/tool_results", "tool▁outputs▁end"),
+        ),
         "assistant",
     ),
     **dict.fromkeys(("system", "developer", "system_prompt", "available_tools"), "system"),
