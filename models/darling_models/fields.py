@@ -141,16 +141,17 @@ def prompt(value: Any) -> str:
 
 
 def rollouts(value: Any) -> list[dict[str, Any]]:
-    """Rollouts as objects, each with a `text`: from texts, or from objects as in /v1/rewards.
+    """Rollouts as objects, each with a `text` or `messages`: from texts, lists of messages, or
+    objects as in /v1/rewards.
 
-    Anything else raises `ValueError`.
+    Anything else raises `ValueError`. The messages themselves are not looked at.
     """
     return each(_rollout, items(value))
 
 
 def rollout_texts(value: Any) -> tuple[str, ...]:
-    """The texts of `rollouts`."""
-    return tuple(rollout["text"] for rollout in rollouts(value))
+    """The texts of rollouts, which are texts, or objects with one. Else raises `ValueError`."""
+    return tuple(each(lambda rollout: field(_rollout(rollout), "text", text), items(value)))
 
 
 def _turn(value: Any) -> tuple[str, str]:
@@ -161,11 +162,15 @@ def _turn(value: Any) -> tuple[str, str]:
 
 
 def _rollout(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return {**value, "text": field(value, "text", text)}
     if isinstance(value, str):
         return {"text": text(value)}
-    raise ValueError(f"{_shown(value)} is neither a text nor an object with a text; write one")
+    if isinstance(value, list):
+        return {"messages": items(value)}
+    if not isinstance(value, dict):
+        raise ValueError(f"{_shown(value)} is neither a text nor an object with a text; write one")
+    if "messages" in value:
+        return value
+    return {**value, "text": field(value, "text", text)}
 
 
 def _shown(value: Any) -> str:

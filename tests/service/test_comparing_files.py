@@ -35,7 +35,7 @@ def evaluate(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[in
     [
         rows(2, name="q"),
         rows(2, name="P"),
-        [{**row, "prompt": f"{row['prompt']} "} for row in rows(2)],
+        [{**row, "prompt": f"{row['prompt']}\u200b"} for row in rows(2)],
         [{**row, "prompt": f"{row['prompt']}\0"} for row in rows(2)],
     ],
 )

@@ -98,14 +98,17 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
     "no rollouts": ({"prompt": "p"}, "rollouts: missing; add it, or one of generations, responses"),
     "an empty list": ({"prompt": "p", "rollouts": []}, "rollouts: [] is not a list with something"),
     "a text for a list": ({"prompt": "p", "responses": "a"}, 'responses: "a" is not a list'),
-    "a rollout that is a list": ({"prompt": "p", "rollouts": [["a"]]}, 'rollouts[0]: ["a"] is nei'),
+    "a rollout that is a list": (
+        {"prompt": "p", "rollouts": [["a"]]},
+        "rollouts[0].messages[0]: not an object; write one in {}",
+    ),
     "a rollout without text": ({"prompt": "p", "rollouts": [{}]}, "rollouts[0].text: missing; add"),
     "no prompt": ({"rollouts": ["a"]}, "prompt: missing; add it, or one of question, problem"),
-    "a message without content": (
-        {**RECORD, "prompt": [{"role": "user"}]},
-        "prompt[0].content: missing; add it",
+    "a message without a speaker": (
+        {**RECORD, "prompt": [{"content": "Hi"}]},
+        "prompt[0]: says neither who speaks nor what it is; give role",
     ),
-    "a message that is a list": ({**RECORD, "prompt": [[]]}, "prompt[0]: [] is not a message"),
+    "a message that is a list": ({**RECORD, "prompt": [[]]}, "prompt[0]: not an object; write"),
     "half a character": ({**RECORD, "rollouts": ["\ud800"]}, "rollouts[0]: contains a lone surrog"),
 }
 PAIRS: dict[str, tuple[dict[str, Any], str]] = {

@@ -16,6 +16,8 @@ from darling_models.evaluation.predict import Question, answers
 from darling_models.fields import field
 from darling_models.keys import pair_key
 from darling_models.protocol import EquivalenceClassifier, all_pairs
+from darling_models.texts.chat_templates import read_prompt, rollout_turns
+from darling_models.texts.rule import compared_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,20 @@ class Candidate:
 
 
 def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:
-    """The distinct rollouts of each line, and all their pairs.
+    """The distinct answers in the rollouts of each line, as the service compares them by default,
+    and all their pairs.
 
     Raises `OSError`, and `ValueError` naming the line and the field that are not as they should be.
     """
 
     def question(row: dict[str, Any]) -> Question:
-        prompt = field(row, prompt_field, fields.prompt)
-        rollouts = tuple(dict.fromkeys(field(row, rollouts_field, fields.rollout_texts)))
-        return Question(prompt, rollouts, all_pairs(len(rollouts)))
+        prompt = read_prompt(field(row, prompt_field, fields.prompt))
+        answers = (
+            compared_text(rollout_turns(text), "answer", prompt.opens_reasoning).text
+            for text in field(row, rollouts_field, fields.rollout_texts)
+        )
+        rollouts = tuple(dict.fromkeys(answers))
+        return Question(prompt.text, rollouts, all_pairs(len(rollouts)))
 
     return json_lines.read(path, question)
 

@@ -57,7 +57,7 @@ def evaluate(request: Request, settings: Settings, out: Path | None, as_json: bo
 
 
 def _evaluate(request: Request, settings: Settings) -> Report:
-    files = [read(path) for path in request.files]
+    files = [read(path, settings.text) for path in request.files]
     names = run_names(request.files)
     size, ks = _size(request, files), _tries(request, files)
     _require_quality(request, files)
@@ -75,7 +75,7 @@ def _evaluate(request: Request, settings: Settings) -> Report:
             measure(record, partitions, kernel, choices)
             for record, partitions, kernel in zip(records, classes, kernels, strict=True)
         ]
-        runs.append(Run(name, [record.prompt for record in records], rows))
+        runs.append(Run(name, [record.name for record in records], rows))
     return report(runs, notes)
 
 

@@ -53,10 +53,10 @@ def check_prompts(names: Sequence[str], files: Sequence[Sequence[Record]]) -> It
 
     Raises `ValueError` if they have none in common: then nothing can be compared.
     """
-    prompts = [list(dict.fromkeys(record.prompt for record in records)) for records in files]
+    prompts = [list(dict.fromkeys(record.name for record in records)) for records in files]
     shared = set(prompts[0]).intersection(*prompts[1:])
     if not shared:
-        firsts = " and ".join(_quoted(own[0]) for own in prompts)
+        firsts = " and ".join(_quoted(records[0].prompt) for records in files)
         raise ValueError(
             f"{' and '.join(names)} have no prompt in common, so nothing can be compared; their "
             f"first prompts are {firsts}. Give two files of the same prompts, or one file at a time"

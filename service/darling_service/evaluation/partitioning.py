@@ -94,7 +94,8 @@ async def _run(groups: Sequence[PromptGroup], settings: Settings) -> list[list[i
     pipeline = Pipeline(settings.unbounded())
     await pipeline.start()
     room = asyncio.Semaphore(WINDOW)
-    options = PartitionOptions(linkage=settings.linkage)
+    # The texts of a record are those that count, by the option `text`.
+    options = PartitionOptions(linkage=settings.linkage, text="all")
     with progress(total=len(groups), unit="group") as bar:
 
         async def partition(group: PromptGroup) -> list[int]:

@@ -1,8 +1,8 @@
 """Files of rollout groups, with the field names that trainers and benchmarks use.
 
-Each line is a JSON object. Its rollouts are in `rollouts`, `generations` or `responses` (texts, or
-objects as in /v1/rewards). Columns with one value per rollout may stand beside them: `quality` (or
-`reward_model_scores`), `correct`, `answers`, and NoveltyBench's `partition` and
+Each line is a JSON object. Its rollouts are in `rollouts`, `generations` or `responses` (texts,
+chat messages, or objects as in /v1/rewards). Columns with one value per rollout may stand beside
+them: `quality` (or `reward_model_scores`), `correct`, `answers`, and NoveltyBench's `partition` and
 `generation_scores`. A missing answer is an answer that is wrong; any other value that is missing in
 a column is an error, since leaving its record out would flatter the figures.
 """
@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from darling_models import fields, json_lines
 from darling_models.fields import FieldFault, each, named
-from darling_models.reasoning import part_reasoning
+from darling_models.texts.rule import TextRule
+from darling_service.evaluation.texts import compared_texts
 from darling_service.rewards.quality import from_reference
 
 TEXTS = ("rollouts", "generations", "responses")
@@ -29,14 +30,16 @@ Value = TypeVar("Value")
 class Record:
     """One prompt's rollouts and their columns; None for a column that the record does not have."""
 
+    name: str
+    """Tells prompts apart, as what the user last said may not."""
     prompt: str
+    """The prompt as it is compared."""
     texts: list[str]
-    """What is compared of each rollout: what follows its reasoning, as everywhere in the service.
-    Reasoning that does not end is followed by the empty text."""
+    """What of each rollout is compared, by the option `text`."""
     reasoned: int
     """Rollouts of which reasoning was left out."""
     unfinished: int
-    """Rollouts among them whose reasoning does not end."""
+    """Rollouts whose reasoning does not end, so that they count as the empty text."""
     quality: list[float] | None
     correct: list[bool] | None
     answers: list[str | None] | None
@@ -46,16 +49,17 @@ class Record:
     """NoveltyBench's scores: the quality of the first rollout of each class, 0 for repeats."""
 
 
-def read(path: Path) -> list[Record]:
-    """The records of a file, one at least.
+def read(path: Path, rule: TextRule = "answer") -> list[Record]:
+    """The records of a file, one at least; `rule` says what of a rollout is compared.
 
     Raises `OSError`, and `ValueError` naming the line, the field, the fault and the cure.
     """
-    return json_lines.read(path, _record)
+    return json_lines.read(path, lambda row: _record(row, rule))
 
 
-def _record(row: Mapping[str, Any]) -> Record:
-    rollouts = _required(row, TEXTS, fields.rollouts)
+def _record(row: Mapping[str, Any], rule: TextRule) -> Record:
+    prompt, said = _required(row, PROMPTS), _required(row, TEXTS)
+    rollouts = named(said, fields.rollouts, row[said])
     columns = Columns(row, rollouts)
     answers = columns.read(("answers",), "answer", fields.answer, may_be_missing=True)
     correct = columns.read(("correct",), "correct", fields.verdict)
@@ -63,12 +67,13 @@ def _record(row: Mapping[str, Any]) -> Record:
         reference = named(name, _reference, row[name])
         matches = from_reference([answer or "" for answer in answers], reference)
         correct = [match == 1.0 for match in matches.tolist()]
-    parted = [part_reasoning(rollout["text"]) for rollout in rollouts]
+    compared = compared_texts((prompt, row[prompt]), (said, rollouts), rule)
     return Record(
-        prompt=_required(row, PROMPTS, fields.prompt),
-        texts=[parts.answer for parts in parted],
-        reasoned=sum(parts.reasoning is not None for parts in parted),
-        unfinished=sum(not parts.finished for parts in parted),
+        name=compared.prompt_name,
+        prompt=compared.prompt,
+        texts=compared.texts,
+        reasoned=compared.reasoning_dropped + compared.reasoning_unfinished,
+        unfinished=compared.reasoning_unfinished,
         quality=columns.read(QUALITY, "quality", _score),
         correct=correct,
         answers=answers,
@@ -126,12 +131,12 @@ class Columns:
         ]
 
 
-def _required(row: Mapping[str, Any], names: Sequence[str], value: Callable[[Any], Value]) -> Value:
-    """The first of the fields to which the row gives a value. Raises `FieldFault`."""
+def _required(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The first of the names to which the row gives a value. Raises `FieldFault`."""
     name = _name(row, names)
     if name is None:
         raise FieldFault(names[0], f"missing; add it, or one of {', '.join(names[1:])}")
-    return named(name, value, row[name])
+    return name
 
 
 def _name(row: Mapping[str, Any], names: Sequence[str]) -> str | None:

@@ -44,6 +44,11 @@ THRESHOLD = (
 )
 Verdict = Annotated[bool, BeforeValidator(verdict)]
 """true, false, 1 or 0, as in files: other numbers and texts are refused, not taken for true."""
+TEXT_RULE = (
+    "What of a rollout is compared: answer (what follows the reasoning, of the policy's own "
+    "words), last (the same of its last turn), reasoning, assistant (all its own words) or all "
+    "(tools' output, too)."
+)
 Wait = Annotated[Number, Field(gt=0, le=86_400)]
 """Seconds to wait, at most a day."""
 Score = Annotated[Number, Field(ge=-MAX_SCORE, le=MAX_SCORE)]

@@ -17,6 +17,7 @@ LONE_SURROGATE = (
 )
 CURES = {
     "missing": "missing; add it",
+    "model_type": "not an object; write one in {}",
     "extra_forbidden": "unknown field; remove it or check its spelling",
     "finite_number": "must be a finite number, not NaN or Infinity",
     "string_unicode": LONE_SURROGATE,
