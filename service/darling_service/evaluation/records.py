@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from darling_models import fields, json_lines
 from darling_models.fields import FieldFault, each, named
 from darling_models.reasoning import part_reasoning
-from darling_service.rewards.quality import from_reference
+from darling_service.evaluation.answers import same
 
 TEXTS = ("rollouts", "generations", "responses")
 PROMPTS = ("prompt", "question", "problem")
@@ -61,8 +61,7 @@ def _record(row: Mapping[str, Any]) -> Record:
     correct = columns.read(("correct",), "correct", fields.verdict)
     if correct is None and answers is not None and (name := _name(row, REFERENCES)):
         reference = named(name, _reference, row[name])
-        matches = from_reference([answer or "" for answer in answers], reference)
-        correct = [match == 1.0 for match in matches.tolist()]
+        correct = [answer is not None and same(answer, reference) for answer in answers]
     parted = [part_reasoning(rollout["text"]) for rollout in rollouts]
     return Record(
         prompt=_required(row, PROMPTS, fields.prompt),
