@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from darling_service.cli.main import main
+from darling_service.evaluation.answers import votes
 
 answers = st.one_of(
     st.none(), st.sampled_from(["", " ", "7", " 7", "8", "seven", "SEVEN"]), st.sampled_from([7, 8])
@@ -168,6 +169,20 @@ def test_votes_are_counted_as_answers_are_compared(tmp_path: Path, evaluate: Eva
     row["answers"] = ["Paris", "paris", " PARIS", "Rome", "Rome"]
     metrics = evaluate.document(write(tmp_path / "r.jsonl", [row]), "--k", "5")["metrics"]
     assert metrics["maj@5"]["mean"] == 1
+
+
+def test_the_same_as_a_third_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "B) Rome" is "B" and is "Rome", though these two alone say nothing of each other."""
+    pairs = {frozenset(("B) Rome", "B")), frozenset(("B) Rome", "Rome"))}
+    monkeypatch.setattr(
+        "darling_service.evaluation.answers.same", lambda a, b: frozenset((a, b)) in pairs
+    )
+    for group in (["B", "Rome", "B) Rome", None, "C"], ["B) Rome", "Rome", "B", None, "C"]):
+        cast = votes(group)
+        assert cast[0] == cast[1] == cast[2]
+        assert cast[3] is None
+        assert cast[4] not in cast[:3]
+    assert len(set(votes(["B", "Rome"]))) == 2
 
 
 @pytest.mark.parametrize("ks", ["8", "4,8", "8,4", "8,8", "1", "1,8", "2,3,5,7"])

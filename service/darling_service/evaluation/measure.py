@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darling_service.evaluation.answers import votes
 from darling_service.evaluation.metrics import classes, spectrum, success, wording
 from darling_service.evaluation.metrics.self_bleu import self_bleu
 from darling_service.evaluation.partitioning import Classes
 from darling_service.evaluation.records import Record
 from darling_service.rewards.exact import FloatArray
-from darling_service.rewards.quality import normal
 
 NGRAMS = (1, 2, 4)
 """Sizes n of distinct-n: words, pairs of words as in its paper, and 4-grams as in DARLING."""
@@ -68,19 +68,13 @@ def _success(record: Record, partitions: Classes, choices: Choices) -> dict[str,
     if several:
         values[f"auc@{most}"] = success.auc_at_k(n, right, most)
     if record.answers is not None:
-        votes = [vote(answer) for answer in record.answers]
+        cast = votes(record.answers)
         for k in several:
-            values[f"maj@{k}"] = success.majority_at_k(votes, record.correct, k)
+            values[f"maj@{k}"] = success.majority_at_k(cast, record.correct, k)
     sizes = list(Counter(partitions.right).values())
     for k in several:
         values[f"cov@{k}"] = success.coverage_at_n(sizes, k)
     return values
-
-
-def vote(answer: str | None) -> str | None:
-    """The answer as `from_reference` compares it, so that Paris and paris vote for one; None for no
-    answer."""
-    return None if answer is None else normal(answer)
 
 
 def _variety(record: Record, partitions: Classes, choices: Choices) -> dict[str, float]:

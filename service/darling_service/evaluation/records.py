@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from darling_models import fields, json_lines
 from darling_models.fields import FieldFault, each, named
 from darling_models.texts.rule import TextRule
+from darling_service.evaluation.answers import same
 from darling_service.evaluation.texts import compared_texts
-from darling_service.rewards.quality import from_reference
 
 TEXTS = ("rollouts", "generations", "responses")
 PROMPTS = ("prompt", "question", "problem")
@@ -65,8 +65,7 @@ def _record(row: Mapping[str, Any], rule: TextRule) -> Record:
     correct = columns.read(("correct",), "correct", fields.verdict)
     if correct is None and answers is not None and (name := _name(row, REFERENCES)):
         reference = named(name, _reference, row[name])
-        matches = from_reference([answer or "" for answer in answers], reference)
-        correct = [match == 1.0 for match in matches.tolist()]
+        correct = [answer is not None and same(answer, reference) for answer in answers]
     compared = compared_texts((prompt, row[prompt]), (said, rollouts), rule)
     return Record(
         name=compared.prompt_name,
