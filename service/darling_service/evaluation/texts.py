@@ -15,6 +15,10 @@ def compared_texts(prompt: Any, rollouts: Sequence[Any], rule: TextRule) -> tupl
 
     Raises `ValueError` that names what is neither a text nor messages.
     """
+    if not all(isinstance(rollout, str | list | dict) for rollout in rollouts):
+        raise ValueError(
+            "has a rollout that is neither a text nor an object with a text or messages"
+        )
     fields = [_words(rollout) for rollout in rollouts]
     try:
         group = validate({"prompt": prompt or "", "rollouts": fields}, PromptGroup)
