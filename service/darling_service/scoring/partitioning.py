@@ -23,8 +23,8 @@ from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
 from darling_service.errors import Unavailable
 from darling_service.rewards.exact import BoolArray
-from darling_service.schemas.requests import PromptGroup
 from darling_service.schemas.responses import Usage
+from darling_service.scoring.texts import GroupTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class PartitionRule:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedGroup:
+    texts: GroupTexts
+    """What was compared."""
     partition: IntArray
     """Class of each rollout, shape (n,)."""
     probabilities: FloatArray
@@ -63,6 +65,8 @@ class ClassifiedGroup:
             "partition": self.partition.tolist(),
             "num_classes": self.num_classes,
             "probabilities": self.probabilities.tolist() if with_probabilities else None,
+            "reasoning_dropped": self.texts.reasoning_dropped,
+            "reasoning_unfinished": self.texts.reasoning_unfinished,
         }
 
 
@@ -93,15 +97,15 @@ Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Answers]]
 
 
 async def classify_groups(
-    engine: Engine, groups: Sequence[PromptGroup], rule: PartitionRule
+    engine: Engine, groups: Sequence[GroupTexts], rule: PartitionRule
 ) -> tuple[list[ClassifiedGroup], Usage]:
     """Classifies the groups' texts, all in the queue at once; also returns what that cost.
 
     Raises `Overloaded` before any model runs, `Unavailable` if the model fails.
     """
-    distinct = [_distinct(group.texts(), rule) for group in groups]
+    distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
-        engine.plan(group.prompt_text(), texts.texts, texts.pairs)
+        engine.plan(group.prompt, texts.texts, texts.pairs)
         for group, texts in zip(groups, distinct, strict=True)
     ]
     skips = rule.partition_only and rule.linkage == "single"
@@ -109,9 +113,10 @@ async def classify_groups(
     ask = _until_connected(rule.threshold) if in_rounds else partial(_at_once, rule.with_cosines)
     answers = await _run(engine, jobs, ask)
     classified = [
-        _partitioned(texts, answer, rule) for texts, answer in zip(distinct, answers, strict=True)
+        _partitioned(group, texts, answer, rule)
+        for group, texts, answer in zip(groups, distinct, answers, strict=True)
     ]
-    pairs = sum(math.comb(len(group.rollouts), 2) for group in groups)
+    pairs = sum(math.comb(len(group.texts), 2) for group in groups)
     return classified, _usage(pairs, answers)
 
 
@@ -208,7 +213,9 @@ def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
     return _Distinct(distinct, member, matrix, pairs)
 
 
-def _partitioned(group: _Distinct, answer: _Answers, rule: PartitionRule) -> ClassifiedGroup:
+def _partitioned(
+    texts: GroupTexts, group: _Distinct, answer: _Answers, rule: PartitionRule
+) -> ClassifiedGroup:
     _fill(group.matrix, group.pairs, answer.values)
     everyone = np.ix_(group.member, group.member)
     full = group.matrix[everyone]
@@ -219,7 +226,7 @@ def _partitioned(group: _Distinct, answer: _Answers, rule: PartitionRule) -> Cla
         cosines = np.eye(len(group.texts), dtype=np.float64)
         _fill(cosines, group.pairs, answer.cosines)
         cosines = cosines[everyone]
-    return ClassifiedGroup(classes, full, (full > rule.threshold) | same, cosines)
+    return ClassifiedGroup(texts, classes, full, (full > rule.threshold) | same, cosines)
 
 
 def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:

@@ -63,11 +63,13 @@ def prefer(
 def _columns(group: GroupInputs, classified: ClassifiedGroup) -> dict[str, Any]:
     """What is known of the group, by the names under which terms ask for it."""
     return {
+        "prompt": classified.texts.prompt_name,
+        "texts": classified.texts.texts,
         "partition": classified.partition,
         "equivalent": classified.equivalent,
         "probabilities": classified.probabilities,
         "cosines": classified.cosines,
-        "outcomes": _class_names(classified.partition, group.columns["texts"]),
+        "outcomes": _class_names(classified.partition, classified.texts.texts),
         **group.columns,
     }
 
