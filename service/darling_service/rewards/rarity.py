@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from darling_service.rewards.exact import BoolArray, FloatArray, IntArray
+from darling_service.rewards.rounding import levels
 
 UNLIKELINESS = 0.25
 """The published weight of the rank."""
@@ -23,8 +24,9 @@ def unlikeliness_rewards(
     share their mean rank, so that the order of the rollouts decides nothing. Shape (n,).
     """
     n = len(quality)
-    lower = (logprobs[:, None] > logprobs[None, :]).sum(axis=1)
-    equal = (logprobs[:, None] == logprobs[None, :]).sum(axis=1)
+    level = levels(logprobs)
+    lower = (level[:, None] > level[None, :]).sum(axis=1)
+    equal = (level[:, None] == level[None, :]).sum(axis=1)
     rank = lower + (equal - 1) / 2
     return np.where(quality > 0, quality * (1.0 - rank_weight * rank / n), quality)
 

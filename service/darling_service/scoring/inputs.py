@@ -11,6 +11,7 @@ import numpy as np
 from darling_service.errors import FieldError, Invalid, Loc
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
+from darling_service.rewards.rounding import same
 from darling_service.schemas.requests import EquivalenceRequest, Group, PromptGroup, Run
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.settings import Settings
@@ -97,7 +98,8 @@ def members_of(group: Group, quality: FloatArray | None, options: RewardOptions)
     if options.among == "quality":
         if quality is None or options.min_quality is None:
             raise _invalid("quality", "among = 'quality' needs quality; add it")
-        return quality >= options.min_quality
+        enough: BoolArray = (quality >= options.min_quality) | same(quality, options.min_quality)
+        return enough
     return np.ones(len(group.rollouts), dtype=np.bool_)
 
 
@@ -109,7 +111,7 @@ def refuse_negative(quality: FloatArray, in_column: bool) -> None:
             f"{quality[i]} is negative and negative = 'refuse'; shift the group's quality or "
             "choose another policy",
         )
-        for i in np.flatnonzero(quality < 0)
+        for i in np.flatnonzero((quality < 0) & ~same(quality, 0.0))
     )
 
 
@@ -124,9 +126,8 @@ def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
     """Which rollouts are correct, shape (n,): as `correctness_of`, else quality of 0 and 1."""
     if (correct := correctness_of(group)) is not None:
         return correct
-    if quality is not None and np.isin(quality, (0.0, 1.0)).all():
-        verdicts: BoolArray = quality == 1.0
-        return verdicts
+    if quality is not None and (same(quality, 0.0) | same(quality, 1.0)).all():
+        return same(quality, 1.0)
     raise _invalid(
         "rollouts",
         "the reward or advantage depends on correctness; give `correct` in every rollout, or "
