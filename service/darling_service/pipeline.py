@@ -248,9 +248,15 @@ def _rule(
     with_cosines = "cosines" in needs
     read = request.return_probabilities or not needs.isdisjoint(PAIRWISE)
     rule = PartitionRule(
-        threshold=_threshold(engine, partition.threshold, ("partition", "threshold")),
+    as_published = options is not None and options.parity is not None
+    threshold = partition.threshold
+    if as_published and threshold is None:
+        threshold = info.published_threshold
+    rule = PartitionRule(
+        threshold=_threshold(engine, threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,
         short_answers=partition.short_answer_rule,
+        as_published=as_published,
         partition_only=not read,
         with_cosines=with_cosines,
     )

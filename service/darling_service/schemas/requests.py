@@ -1,5 +1,6 @@
 """What a request may say: the pydantic models behind validation and OpenAPI."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -108,6 +109,10 @@ class Run(Strict):
 
 
 RunOrName = Annotated[
+PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rule": True}
+"""What `parity: darling` fixes of `PartitionOptions`."""
+
+
     Annotated[str, Tag(TEXT)] | Annotated[Run, Tag(OBJECT)], Discriminator(text_or(OBJECT))
 ]
 
@@ -134,11 +139,17 @@ class Rewarded(Strict):
 
     @model_validator(mode="after")
     def _parity(self) -> Self:
-        fixed = self.partition.model_fields_set & {"linkage", "short_answer_rule"}
-        if self.reward.parity and fixed:
+        if self.reward.parity is None:
+            return self
+        own = self.partition.model_fields_set & PUBLISHED_PARTITION.keys()
+        other = [
+            f"partition.{name}"
+            for name in sorted(own)
+            if getattr(self.partition, name) not in (None, PUBLISHED_PARTITION[name])
+        ]
+        if other:
             raise ValueError(
-                "parity fixes single linkage and the short-answer rule; drop partition."
-                + " and partition.".join(sorted(fixed))
+                "parity fixes single linkage and the short-answer rule; drop " + " and ".join(other)
             )
         return self
 
@@ -146,11 +157,10 @@ class Rewarded(Strict):
         """The request with what `parity` stands for written out."""
         if self.reward.parity is None:
             return self
-        fixed = {"linkage": "single", "short_answer_rule": True}
         return self.model_copy(
             update={
                 "reward": self.reward.resolved(),
-                "partition": self.partition.model_copy(update=fixed),
+                "partition": self.partition.model_copy(update=PUBLISHED_PARTITION),
             }
         )
 

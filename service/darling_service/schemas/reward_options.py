@@ -121,8 +121,8 @@ class RewardOptions(Strict):
     )
     parity: Literal["darling"] | None = Field(
         None,
-        description="The published reward code, exactly; only `advantage` and its `k` may stand "
-        "beside it.",
+        description="The published reward code, exactly: its texts, threshold, partition and "
+        "product. Only `advantage` and its `k` may stand beside it.",
     )
 
     @model_validator(mode="after")
@@ -167,7 +167,8 @@ class RewardOptions(Strict):
         """These options, with what `parity` stands for written out."""
         if self.parity is None:
             return self
-        return PUBLISHED.model_copy(update={"advantage": self.advantage, "k": self.k})
+        kept = {"parity": self.parity, "advantage": self.advantage, "k": self.k}
+        return PUBLISHED.model_copy(update=kept)
 
     def within(self, tries: int) -> "RewardOptions":
         """These options for a group of `tries` rollouts: without an advantage over more of them."""
@@ -183,12 +184,11 @@ class RewardOptions(Strict):
     def _refuse_beside_parity(self) -> None:
         if self.parity is None:
             return
-        extra = self.model_fields_set - {"parity", "advantage", "objective", "k"}
-        if self.objective != "darling":
-            extra |= {"objective"}
-        if extra:
+        own = self.model_fields_set - {"parity", "advantage", "k"}
+        other = [name for name in sorted(own) if getattr(self, name) != getattr(PUBLISHED, name)]
+        if other:
             raise ValueError(
-                f"parity fixes every option but advantage; drop {', '.join(sorted(extra))}"
+                f"parity fixes every option but advantage and its k; drop {', '.join(other)}"
             )
 
     def _refuse_unread(self) -> None:
@@ -254,4 +254,4 @@ class RewardOptions(Strict):
 
 
 PUBLISHED = RewardOptions(floor=0.1, negative="as_published")
-"""What `parity: darling` stands for, with single linkage and the short-answer rule."""
+"""What `parity: darling` stands for, with `requests.PUBLISHED_PARTITION`."""

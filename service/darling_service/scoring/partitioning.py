@@ -25,6 +25,7 @@ from darling_service.errors import Unavailable
 from darling_service.rewards.exact import BoolArray
 from darling_service.schemas.requests import PromptGroup
 from darling_service.schemas.responses import Usage
+from darling_service.scoring.published import published_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class PartitionRule:
 
     threshold: float
     linkage: Linkage
+    as_published: bool = False
+    """Texts are read as the published client sends them, and the prompt is not."""
     short_answers: bool = False
     """Decide pairs of short answers by word overlap, as published."""
     partition_only: bool = False
@@ -99,9 +102,9 @@ async def classify_groups(
 
     Raises `Overloaded` before any model runs, `Unavailable` if the model fails.
     """
-    distinct = [_distinct(group.texts(), rule) for group in groups]
+    distinct = [_distinct(_texts(group, rule), rule) for group in groups]
     jobs = [
-        engine.plan(group.prompt_text(), texts.texts, texts.pairs)
+        engine.plan("" if rule.as_published else group.prompt_text(), texts.texts, texts.pairs)
         for group, texts in zip(groups, distinct, strict=True)
     ]
     skips = rule.partition_only and rule.linkage == "single"
@@ -226,3 +229,7 @@ def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:
     rows, columns = pairs.T
     matrix[rows, columns] = values
     matrix[columns, rows] = values
+def _texts(group: PromptGroup, rule: PartitionRule) -> list[str]:
+    return published_texts(group.texts()) if rule.as_published else group.texts()
+
+
