@@ -99,7 +99,8 @@ class Pipeline:
         groups = self._read(request)
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request, options)
-            classified, usage = await classify_groups(answering.engine, request.groups, rule)
+            parts = [group.parts for group in groups]
+            classified, usage = await classify_groups(answering.engine, request.groups, rule, parts)
             visits = await self._visited(request, groups)
         rewarded = [
             reward_group(group, texts, options, request.return_probabilities, seen)
@@ -247,7 +248,6 @@ def _rule(
     needs = frozenset[str]() if options is None else options.needs
     with_cosines = "cosines" in needs
     read = request.return_probabilities or not needs.isdisjoint(PAIRWISE)
-    rule = PartitionRule(
     as_published = options is not None and options.parity is not None
     threshold = partition.threshold
     if as_published and threshold is None:
@@ -255,8 +255,8 @@ def _rule(
     rule = PartitionRule(
         threshold=_threshold(engine, threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,
-        short_answers=partition.short_answer_rule,
         as_published=as_published,
+        short_answers=partition.short_answer_rule,
         partition_only=not read,
         with_cosines=with_cosines,
     )

@@ -40,27 +40,31 @@ def uniqueness_weighted(
     """Uniqueness-aware RL: w_i A_i with w_i = |C(i)|^-alpha (arXiv 2601.08763). Shape (n,).
 
     Published, the weight multiplies negative advantages too, and so punishes a *common* wrong
-    strategy least; `only_positive` leaves those as they are. The sum is no longer 0.
+    strategy least; `only_positive` leaves those as they are. So does class -1, which stands for
+    rollouts outside `among`. The sum is no longer 0.
     """
-    sizes = Counter(partition.tolist())
+    sizes = {**Counter(partition.tolist()), -1: 1}
     weights = np.asarray([float(sizes[c]) ** -alpha for c in partition.tolist()])
     if only_positive:
         return np.where(advantages > 0, weights * advantages, advantages)
     return weights * advantages
 
 
-def gapo_rewards(outcomes: Sequence[Hashable], correct: BoolArray, *, support: int) -> FloatArray:
+def gapo_rewards(
+    correct_outcomes: Sequence[Hashable], correct: BoolArray, *, support: int
+) -> FloatArray:
     """GAPO: R_i = 1 - (f_i - 1 / L) for a correct rollout, -1 for others (EMNLP 2025, 1649).
 
     f_i is the share of i's outcome among the correct rollouts, L = `support` the number of valid
-    outcomes that the prompt has. Shape (n,).
+    outcomes that the prompt has. Correct rollouts without an answer share one outcome, so that
+    hiding answers does not pay. Shape (n,).
     """
-    good = [a for a, ok in zip(outcomes, correct, strict=True) if ok]
+    good = [a for a, ok in zip(correct_outcomes, correct, strict=True) if ok]
     counts = Counter(good)
     return np.asarray(
         [
             1.0 - (counts[a] / len(good) - 1.0 / support) if ok else -1.0
-            for a, ok in zip(outcomes, correct, strict=True)
+            for a, ok in zip(correct_outcomes, correct, strict=True)
         ]
     )
 

@@ -36,7 +36,9 @@ class Rollout(Strict):
     text: str = Field(description="The response; it may be empty.")
     quality: Score | None = Field(None, description="The task's own reward for this rollout.")
     answer: str | None = Field(
-        None, description="Final answer of the rollout, compared with the group's `reference`."
+        None,
+        description="Final answer of the rollout, compared with the group's `reference`; null "
+        "where it has none.",
     )
     correct: bool | None = Field(
         None, description="A verifier's verdict: whether the rollout is correct."
@@ -81,6 +83,10 @@ class PromptGroup(Prompted):
         """A field of every rollout; None where a rollout does not give it."""
         return [None if isinstance(r, str) else getattr(r, name) for r in self.rollouts]
 
+    def gives(self, name: str) -> bool:
+        """Whether any rollout gives a field, be it as null."""
+        return any(not isinstance(r, str) and name in r.model_fields_set for r in self.rollouts)
+
 
 class Group(PromptGroup):
     quality: list[Score] | None = Field(
@@ -103,16 +109,16 @@ class PartitionOptions(Strict):
     )
 
 
+PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rule": True}
+"""What `parity: darling` fixes of `PartitionOptions`."""
+
+
 class Run(Strict):
     name: str = Field(description="Name of the training run.")
     step: int | None = Field(None, ge=0, lt=2**63, description="Training step.")
 
 
 RunOrName = Annotated[
-PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rule": True}
-"""What `parity: darling` fixes of `PartitionOptions`."""
-
-
     Annotated[str, Tag(TEXT)] | Annotated[Run, Tag(OBJECT)], Discriminator(text_or(OBJECT))
 ]
 
@@ -215,14 +221,9 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         )
 
     def rollout(self) -> Rollout:
-        return Rollout(
-            text=self.text,
-            quality=self.quality,
-            answer=self.answer,
-            correct=self.correct,
-            logprob=self.logprob,
-            solutions=self.solutions,
-        )
+        """The rollout itself; a field that the request does not give is not given here either."""
+        own = self.model_fields_set & Rollout.model_fields.keys()
+        return Rollout.model_construct(**{name: getattr(self, name) for name in own})
 
 
 class PartitionRequest(GroupsRequest):
