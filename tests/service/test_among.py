@@ -106,6 +106,18 @@ def test_min_quality_chooses_members_likewise(http: httpx.Client) -> None:
     assert (answer["diversity"], answer["rewards"]) == ([1, 1, 0], [0.9, 0.8, 0.7])
 
 
+def test_a_trainer_whose_labels_give_quality_may_say_among_correct(http: httpx.Client) -> None:
+    """Quality of 0 and 1 is a verdict, also where it comes from a label."""
+    texts = [f"{text} The answer is {'41' if k == 2 else '42'}" for k, text in enumerate(BRIDGE)]
+    query = "among=correct&quality=label-match&model=unigram&linkage=single&threshold=0.5"
+    body = {"query": texts, "prompts": [""] * 3, "labels": ["42"] * 3}
+    answer = http.post(f"/get_reward?{query}", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["extra_logs"]["num_classes"] == [1, 1, 1]
+    assert answer.json()["rewards"] == [1, 1, 0]
+    assert answer.json()["extra_logs"]["diversity"] == [1, 1, 0]
+
+
 def test_gapo_counts_classes_of_the_correct_rollouts_alone(http: httpx.Client) -> None:
     """Two right ways of four: 1 - (1/2 - 1/4) each. Connected by the wrong one: 1 - (1 - 1/4)."""
     group = said("correct", [*BRIDGE, BRIDGE[0]], [True, True, False, True])
@@ -169,9 +181,9 @@ def test_pairs_that_single_linkage_leaves_out_change_no_member(tmp_path: Path) -
             {"among": "correct"},
             {"objective": "gapo", "outcome": "class", "support": 3},
         ):
-            for quantile in (0.1, 0.5, 0.8, 0.95):
+            for quantile, share in ((0.1, 0.5), (0.5, 0.5), (0.8, 0.7), (0.95, 0.5), (0.5, 0.0)):
                 threshold = float(np.quantile(values, quantile))
-                right = [source.random() < 0.5 for _ in range(13)]
+                right = [source.random() < share for _ in range(13)]
                 every = answer(right, threshold, reward=reward, return_probabilities=True)
                 some = answer(right, threshold, reward=reward)
                 for name in ("partition", "diversity", "rewards"):

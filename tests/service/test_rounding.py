@@ -20,7 +20,7 @@ from darling_service.rewards.quality import zscore
 from darling_service.rewards.rarity import unlikeliness_rewards
 from darling_service.rewards.registry import ADVANTAGES, DIVERSITIES, OBJECTIVES
 from darling_service.rewards.rounding import is_flat, levels, same
-from darling_service.rewards.shaping import add
+from darling_service.rewards.shaping import add, shape_diversity
 from darling_service.rewards.vector_policy import vector_advantages
 
 SAME = {
@@ -157,6 +157,13 @@ def test_levels_follow_the_values_and_ignore_rounding(group: tuple[FloatArray, F
     assert ranks[order[0]] == 0
     for low, high in pairwise(order.tolist()):
         assert ranks[high] - ranks[low] == int(not same(plain[low], plain[high]))
+
+
+def test_a_small_power_makes_no_diversity_of_rounding() -> None:
+    noise = np.asarray([0.0, 1e-17, 2.2e-16, 1e-7, 0.25, 1.0 - 1e-16])
+    shaped = shape_diversity(noise, exponent=0.1)
+    assert shaped[:4].tolist() == [0.0] * 4
+    np.testing.assert_allclose(shaped[4:], [0.25**0.1, 1.0], rtol=1e-12)
 
 
 def post(http: httpx.Client, quality: Sequence[float], **reward: Any) -> Any:

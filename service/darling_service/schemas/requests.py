@@ -37,8 +37,8 @@ class Rollout(Strict):
     quality: Score | None = Field(None, description="The task's own reward for this rollout.")
     answer: str | None = Field(
         None,
-        description="Final answer of the rollout, compared with the group's `reference`; null "
-        "where it has none.",
+        description="Final answer of the rollout, compared with the group's `reference`; null or "
+        "empty where it has none.",
     )
     correct: bool | None = Field(
         None, description="A verifier's verdict: whether the rollout is correct."
