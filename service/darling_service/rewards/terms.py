@@ -23,7 +23,7 @@ COLUMNS: Mapping[str, str] = {
     "quality": "The rollouts' quality, shape (n,).",
     "correct": "Whether each rollout is correct, shape (n,).",
     "outcomes": "What each rollout came to: its final answer or its class, n strings; '' for none.",
-    "correct_outcomes": "Likewise, with the classes of the correct rollouts alone; '' for others.",
+    "correct_outcomes": "Likewise, but classes are those of the correct rollouts alone.",
     "logprobs": "Mean log-probability per token of each rollout, shape (n,).",
     "solutions": "The scores of each rollout's solutions, n arrays of shape (m, k).",
     "among": "Which rollouts' diversity counts, shape (n,).",
