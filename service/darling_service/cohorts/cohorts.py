@@ -284,5 +284,7 @@ def _share(scored: RewardResponse, place: int, complete: bool) -> RolloutRespons
         "advantage": None if group.advantages is None else group.advantages[place],
         "group_complete": complete,
         "group_size": len(group.rewards),
+        "reasoning_dropped": group.reasoning_dropped,
+        "reasoning_unfinished": group.reasoning_unfinished,
         "model": scored.model,
     }

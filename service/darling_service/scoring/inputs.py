@@ -12,8 +12,16 @@ from darling_service.errors import FieldError, Invalid, Loc
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rounding import same
-from darling_service.schemas.requests import EquivalenceRequest, Group, PromptGroup, Run
+from darling_service.schemas.messages import ChatMessage
+from darling_service.schemas.requests import (
+    EquivalenceRequest,
+    Group,
+    PromptGroup,
+    Run,
+    response_of,
+)
 from darling_service.schemas.reward_options import RewardOptions
+from darling_service.scoring.texts import chars_of
 from darling_service.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -221,11 +229,9 @@ def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator
         if len(group.rollouts) > settings.max_rollouts:
             message = over("rollouts", len(group.rollouts), "max_rollouts", settings.max_rollouts)
             yield FieldError(("groups", g, "rollouts"), message)
-        if len(group.prompt_text()) > settings.max_chars:
-            yield FieldError(("groups", g, "prompt"), _too_long(group.prompt_text(), settings))
-        for r, text in enumerate(group.texts()):
-            if len(text) > settings.max_chars:
-                yield FieldError(("groups", g, "rollouts", r), _too_long(text, settings))
+        yield from too_long(("groups", g, "prompt"), group.prompt, settings)
+        for r, rollout in enumerate(group.rollouts):
+            yield from too_long(("groups", g, "rollouts", r), response_of(rollout), settings)
 
 
 def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[FieldError]:
@@ -234,9 +240,8 @@ def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[Fi
             ("pairs",), over("pairs", len(request.pairs), "max_pairs", settings.max_pairs)
         )
     for p, pair in enumerate(request.pairs):
-        for name, text in (("prompt", pair.prompt_text()), ("a", pair.a), ("b", pair.b)):
-            if len(text) > settings.max_chars:
-                yield FieldError(("pairs", p, name), _too_long(text, settings))
+        for name, text in (("prompt", pair.prompt), ("a", pair.a), ("b", pair.b)):
+            yield from too_long(("pairs", p, name), text, settings)
 
 
 def too_few(rollouts: int, k: int) -> str:
@@ -247,11 +252,16 @@ def over(what: str, count: int, limit: str, most: int) -> str:
     return f"{count} {what} are over {limit} = {most}; split the request"
 
 
-def _too_long(text: str, settings: Settings) -> str:
-    return (
-        f"{len(text)} characters are over max_chars = {settings.max_chars}; shorten the text or "
-        "raise DARLING_MAX_CHARS"
-    )
+def too_long(
+    loc: Loc, words: str | Sequence[ChatMessage], settings: Settings
+) -> Iterator[FieldError]:
+    """The error of a text, or of a conversation, that has too many characters."""
+    if (chars := chars_of(words)) > settings.max_chars:
+        yield FieldError(
+            loc,
+            f"{chars} characters are over max_chars = {settings.max_chars}; shorten the text or "
+            "raise DARLING_MAX_CHARS",
+        )
 
 
 def _invalid(field: str, message: str) -> Invalid:

@@ -23,9 +23,8 @@ from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
 from darling_service.errors import Unavailable
 from darling_service.rewards.exact import BoolArray
-from darling_service.schemas.requests import PromptGroup
 from darling_service.schemas.responses import Usage
-from darling_service.scoring.published import published_texts
+from darling_service.scoring.texts import GroupTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,6 @@ class PartitionRule:
 
     threshold: float
     linkage: Linkage
-    as_published: bool = False
-    """Texts are read as the published client sends them, and the prompt is not."""
     short_answers: bool = False
     """Decide pairs of short answers by word overlap, as published."""
     partition_only: bool = False
@@ -47,6 +44,8 @@ class PartitionRule:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedGroup:
+    texts: GroupTexts
+    """What was compared."""
     partition: IntArray
     """Class of each rollout, shape (n,)."""
     probabilities: FloatArray
@@ -84,6 +83,8 @@ class ClassifiedGroup:
             "partition": self.partition.tolist(),
             "num_classes": self.num_classes,
             "probabilities": self.probabilities.tolist() if with_probabilities else None,
+            "reasoning_dropped": self.texts.reasoning_dropped,
+            "reasoning_unfinished": self.texts.reasoning_unfinished,
         }
 
 
@@ -115,7 +116,7 @@ Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Answers]]
 
 async def classify_groups(
     engine: Engine,
-    groups: Sequence[PromptGroup],
+    groups: Sequence[GroupTexts],
     rule: PartitionRule,
     parts: Sequence[Sequence[BoolArray]] | None = None,
 ) -> tuple[list[ClassifiedGroup], Usage]:
@@ -124,9 +125,9 @@ async def classify_groups(
     `parts`: the rollouts of each group, shapes (n,), that will be partitioned `alone` too.
     Raises `Overloaded` before any model runs, `Unavailable` if the model fails.
     """
-    distinct = [_distinct(_texts(group, rule), rule) for group in groups]
+    distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
-        engine.plan("" if rule.as_published else group.prompt_text(), texts.texts, texts.pairs)
+        engine.plan(group.prompt, texts.texts, texts.pairs)
         for group, texts in zip(groups, distinct, strict=True)
     ]
     skips = rule.partition_only and rule.linkage == "single"
@@ -139,9 +140,10 @@ async def classify_groups(
         asks = [partial(_at_once, rule.with_cosines)] * len(jobs)
     answers = await _run(engine, jobs, asks)
     classified = [
-        _partitioned(texts, answer, rule) for texts, answer in zip(distinct, answers, strict=True)
+        _partitioned(group, texts, answer, rule)
+        for group, texts, answer in zip(groups, distinct, answers, strict=True)
     ]
-    pairs = sum(math.comb(len(group.rollouts), 2) for group in groups)
+    pairs = sum(math.comb(len(group.texts), 2) for group in groups)
     return classified, _usage(pairs, answers)
 
 
@@ -233,10 +235,6 @@ def _until_connected(threshold: float, parts: Sequence[IntArray]) -> Ask:
     return ask
 
 
-def _texts(group: PromptGroup, rule: PartitionRule) -> list[str]:
-    return published_texts(group.texts()) if rule.as_published else group.texts()
-
-
 def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
     distinct = sorted(set(texts))
     number = {text: k for k, text in enumerate(distinct)}
@@ -252,7 +250,9 @@ def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
     return _Distinct(distinct, member, matrix, pairs)
 
 
-def _partitioned(group: _Distinct, answer: _Answers, rule: PartitionRule) -> ClassifiedGroup:
+def _partitioned(
+    texts: GroupTexts, group: _Distinct, answer: _Answers, rule: PartitionRule
+) -> ClassifiedGroup:
     _fill(group.matrix, group.pairs, answer.values)
     everyone = np.ix_(group.member, group.member)
     full = group.matrix[everyone]
@@ -264,7 +264,7 @@ def _partitioned(group: _Distinct, answer: _Answers, rule: PartitionRule) -> Cla
         _fill(cosines, group.pairs, answer.cosines)
         cosines = cosines[everyone]
     equivalent = (full > rule.threshold) | same
-    return ClassifiedGroup(classes, full, equivalent, cosines, group.member, rule)
+    return ClassifiedGroup(texts, classes, full, equivalent, cosines, group.member, rule)
 
 
 def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:

@@ -41,9 +41,7 @@ def read_group(group: Group, options: RewardOptions, complete: bool = True) -> G
         inputs.refuse_negative(quality, group.quality is not None)
     if complete and options.k is not None:
         inputs.require_tries(group, options.k)
-    columns = {
-        "prompt": group.prompt_text(),
-        "texts": group.texts(),
+    columns: dict[str, Any] = {
         "quality": quality,
         "among": inputs.members_of(group, quality, options, complete),
     }

@@ -64,8 +64,10 @@ def _columns(
     group: GroupInputs, classified: ClassifiedGroup, options: RewardOptions
 ) -> dict[str, Any]:
     """What is known of the group, by the names under which terms ask for it."""
-    partition, texts = classified.partition, group.columns["texts"]
+    partition, texts = classified.partition, classified.texts.texts
     columns = {
+        "prompt": classified.texts.prompt_name,
+        "texts": texts,
         "partition": partition,
         "equivalent": classified.equivalent,
         "probabilities": classified.probabilities,
