@@ -6,12 +6,13 @@ compared. With quality 1 a reward is the diversity, which tells the classes wher
 
 import asyncio
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +25,7 @@ from darling_client.trainers.trl import DarlingReward
 from darling_service.cli.main import main
 from darling_service.schemas.requests import PromptGroup
 from darling_service.scoring.texts import prompt_of
-from tests.conftest import Service, running
+from tests.conftest import Service
 
 FOLDER = Path(__file__).parent / "corpus"
 FILES = sorted(path.name for path in FOLDER.glob("*.jsonl"))
@@ -52,7 +53,9 @@ class Case:
 
     @property
     def responses(self) -> list[Any]:
-        """Each rollout's text or messages."""
+        """Each rollout's text or messages. Raises `CannotSayError` where one has both."""
+        if any(isinstance(r, dict) and len(r) > 1 for r in self.rollouts):
+            raise CannotSayError
         return [
             r.get("messages", r.get("text")) if isinstance(r, dict) else r for r in self.rollouts
         ]
@@ -72,18 +75,16 @@ class Case:
         return 60 if self.refused is None else 1
 
 
-class Refused(Exception):
+class CannotSayError(Exception):
+    """The door has no form for the group."""
+
+
+class RefusedError(Exception):
     """The door refuses the group; the message says why."""
 
 
 def read(file: str) -> list[Case]:
     return [Case(**json.loads(line)) for line in (FOLDER / file).read_text("utf-8").splitlines()]
-
-
-@pytest.fixture(scope="module")
-def exact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("corpus") / "log", "--model", "exact") as service:
-        yield service
 
 
 def posted(exact: Service, path: str, *bodies: Any) -> list[Any]:
@@ -94,7 +95,7 @@ def posted(exact: Service, path: str, *bodies: Any) -> list[Any]:
     answers = asyncio.run(send())
     for answer in answers:
         if answer.status_code == 422:
-            raise Refused(answer.text)
+            raise RefusedError(answer.text)
         assert answer.status_code == 200, answer.text
     return [answer.json() for answer in answers]
 
@@ -133,9 +134,9 @@ def as_object(rollout: Any) -> dict[str, Any]:
     return {"text" if isinstance(rollout, str) else "messages": rollout}
 
 
-def openrlhf(exact: Service, case: Case) -> list[float] | None:
+def openrlhf(exact: Service, case: Case) -> list[float]:
     if not case.is_text:
-        return None
+        raise CannotSayError
     bodies = [
         {"query": [case.prompt + text], "prompts": [case.prompt], "labels": [None]}
         for text in case.rollouts
@@ -144,17 +145,15 @@ def openrlhf(exact: Service, case: Case) -> list[float] | None:
     return [answer["rewards"] for answer in answers]
 
 
-def slime_rm(exact: Service, case: Case) -> list[float] | None:
+def slime_rm(exact: Service, case: Case) -> list[float]:
     if not all(isinstance(words, str) for words in case.rollouts):
-        return None
+        raise CannotSayError
     bodies = [{"prompt": case.prompt, "response": text, "label": None} for text in case.rollouts]
     return posted(exact, f"/trainers/slime/rm?{case.query}", *bodies)
 
 
-def nemo_gym(exact: Service, case: Case) -> list[float] | None:
+def nemo_gym(exact: Service, case: Case) -> list[float]:
     """A text is the content of the one message that the policy wrote."""
-    if case.name == "text and messages":
-        return None
     bodies = [
         {
             "responses_create_params": {"input": case.prompt},
@@ -215,14 +214,14 @@ def ones(completions: Any, **columns: Any) -> list[float | None]:
 
 def in_a_client(
     score: Callable[[AsyncClient, Case], Any],
-) -> Callable[[Service, Case], list[float] | None]:
-    def door(exact: Service, case: Case) -> list[float] | None:
+) -> Callable[[Service, Case], list[float]]:
+    def door(exact: Service, case: Case) -> list[float]:
         async def send() -> Any:
             async with AsyncClient(exact.url) as own:
                 return await score(own, case)
 
         with refusals():
-            found: list[float] | None = asyncio.run(send())
+            found: list[float] = asyncio.run(send())
         return found
 
     return door
@@ -249,13 +248,75 @@ def slime_group(own: AsyncClient, case: Case) -> Any:
     return reward(SimpleNamespace(), samples)
 
 
+def swift_orm(exact: Service, case: Case) -> list[float | None]:
+    """Whole conversations, of which `num_turns` tells where the rollout begins."""
+    conversations = [as_chat(case, words) for words in case.responses]
+    with Client(exact.url) as own, refusals(), swift_package():
+        from darling_client.trainers.swift import darling_orm
+
+        orm = darling_orm(
+            ones, num_generations=len(conversations), client=own, gather=False, **case.options
+        )
+        rewards: list[float | None] = orm()(
+            completions=[""] * len(conversations),
+            messages=conversations,
+            rollout_infos=[
+                {"num_turns": sum(message["role"] == "assistant" for message in as_messages(words))}
+                for words in case.responses
+            ],
+        )
+    return rewards
+
+
+@contextmanager
+def swift_package() -> Iterator[None]:
+    """A stand-in for what the adapter imports of ms-swift."""
+
+    class ORM:
+        def __init__(self, args: Any) -> None:
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "swift", ModuleType("swift"))
+        rewards = ModuleType("swift.rewards")
+        rewards.__dict__["ORM"] = ORM
+        patch.setitem(sys.modules, "swift.rewards", rewards)
+        yield
+
+
+def nemo_rl(exact: Service, case: Case) -> list[float]:
+    """One turn each: the last message is the rollout."""
+    if len(case.rollouts) < 2 or any(len(as_messages(words)) != 1 for words in case.responses):
+        raise CannotSayError
+    logs = [as_chat(case, words) for words in case.responses]
+    with Client(exact.url) as own, refusals(), pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER.parent / "trainers/shapes")
+        from darling_client.trainers.nemo_rl import environment
+
+        step = environment(lambda *about: 1.0, client=own, **case.options)().step
+        rewards: list[float] = step(logs, [{}] * len(logs)).rewards.tolist()
+    return rewards
+
+
+def as_chat(case: Case, words: Any) -> list[Any]:
+    """The prompt and the rollout as one conversation."""
+    chat = [*as_prompt(case.prompt), *as_messages(words)]
+    if not all("role" in message for message in chat):
+        raise CannotSayError
+    return chat
+
+
+def as_prompt(prompt: Any) -> Any:
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turns a client's refusal into ours."""
     try:
         yield
     except BadRequest as error:
-        raise Refused(str(error)) from None
+        raise RefusedError(str(error)) from None
 
 
 DOORS: dict[str, Callable[[Service, Case], Any]] = {
@@ -269,26 +330,35 @@ DOORS: dict[str, Callable[[Service, Case], Any]] = {
     "Client.partitions": client,
     "AsyncClient.rollout": client_rollouts,
     "TRL": trl,
+    "ms-swift": swift_orm,
+    "NeMo-RL": nemo_rl,
     "verifiers": in_a_client(verifiers_group),
     "AReaL": in_a_client(areal_group),
     "slime": in_a_client(slime_group),
 }
 
 
+def outcome(door: str, exact: Service, case: Case) -> Any:
+    """The diversities that the door finds, or why it refuses; None if it cannot say the case."""
+    try:
+        return DOORS[door](exact, case)
+    except CannotSayError:
+        return None
+    except RefusedError as refusal:
+        return str(refusal)
+
+
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("file", FILES)
 def test_every_door_finds_the_same(exact: Service, file: str, door: str) -> None:
     for case in read(file):
-        if case.refused is None:
-            found = DOORS[door](exact, case)
-            if found is not None:
-                assert found == pytest.approx(case.diversity), case.name
+        told = outcome(door, exact, case)
+        if told is None:
             continue
-        try:
-            why = DOORS[door](exact, case)
-        except Refused as refusal:
-            why = str(refusal)
-        assert why is None or case.refused in why, case.name
+        if case.refused is None:
+            assert told == pytest.approx(case.diversity), case.name
+        else:
+            assert case.refused in told, case.name
 
 
 @pytest.mark.parametrize("file", FILES)

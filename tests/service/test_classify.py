@@ -5,7 +5,6 @@ import gzip
 import json
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,12 +214,6 @@ def test_the_special_tokens_of_the_published_backbones(written: str) -> None:
 def test_what_is_no_pair_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="is not a pair"):
         pair_in(text)
-
-
-@pytest.fixture(scope="module")
-def exact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("exact") / "log", "--model", "exact") as service:
-        yield service
 
 
 def test_the_shape_of_vllms_answer(exact: Service) -> None:

@@ -22,12 +22,15 @@ TRAILING = re.compile(
 """White space and tokens at the end of a text, as they begin the reversed text: a search for them
 in the text itself would start at every space."""
 
-INVISIBLE = re.compile(
+INVISIBLE = (
     r"[\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
-    r"\U000e0000-\U000e0fff]*+"
+    r"\U000e0000-\U000e0fff]"
 )
 """White space of every kind, and characters that show nothing, such as zero-width spaces."""
+BLANK = re.compile(
+    rf"(?:{INVISIBLE}+|{ANYWHERE.pattern}|{'|'.join(map(re.escape, AT_THE_ENDS))})*+"
+)
 
 
 def without_special_tokens(text: str) -> str:
@@ -44,8 +47,9 @@ def trimmed(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether `text` shows nothing: it is empty, or white space and invisible characters alone."""
-    return INVISIBLE.fullmatch(text) is not None
+    """Whether `text` shows nothing: it is empty, or white space, invisible characters and special
+    tokens alone."""
+    return BLANK.fullmatch(text) is not None
 
 
 def end_of(pattern: re.Pattern[str], text: str) -> int:
