@@ -6,6 +6,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def mixed(source: random.Random) -> list[str]:
     thought = f"<think>\n{essay(source.randrange(3), 20)}\n</think>\n\n"
     texts += [LISBON, TARTS, thought + LISBON, thought + essay(0, 20), LIST, CODE]
     texts += ["\n".join(CODE.splitlines()), "", source.choice([" ", "\n\n"])]
+    texts += [f"{LISBON}<|eot_id|>\n", f"<s> {TARTS}"]
     source.shuffle(texts)
     return texts
 
@@ -178,10 +180,11 @@ def test_a_published_checkpoint_keeps_its_threshold(
     tmp_path: Path, model: str, threshold: float
 ) -> None:
     modernbert(tmp_path)
-    info = load(f"{model}:{tmp_path}").info
+    options = ModelOptions(pair_template="[CLS]{a}[SEP]{b}[SEP]")
+    info = load(f"{model}:{tmp_path}", options).info
     assert info.published_threshold == threshold
-    assert load(f"cascade:{model}:{tmp_path}").info.published_threshold == threshold
-    chosen = load(f"{model}:{tmp_path}", ModelOptions(threshold=0.7)).info
+    assert load(f"cascade:{model}:{tmp_path}", options).info.published_threshold == threshold
+    chosen = load(f"{model}:{tmp_path}", replace(options, threshold=0.7)).info
     assert chosen.published_threshold == chosen.threshold == 0.7
 
 
