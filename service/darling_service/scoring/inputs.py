@@ -227,7 +227,7 @@ def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator
         )
     for g, group in enumerate(groups):
         if len(group.rollouts) > settings.max_rollouts:
-            message = over("rollouts", len(group.rollouts), "max_rollouts", settings.max_rollouts)
+            message = too_many_rollouts(len(group.rollouts), settings)
             yield FieldError(("groups", g, "rollouts"), message)
         yield from too_long(("groups", g, "prompt"), group.prompt, settings)
         for r, rollout in enumerate(group.rollouts):
@@ -246,6 +246,14 @@ def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[Fi
 
 def too_few(rollouts: int, k: int) -> str:
     return f"{rollouts} rollouts, and reward.k = {k}; sample more, or lower k"
+
+
+def too_many_rollouts(count: int, settings: Settings) -> str:
+    """A group in two parts would get other rewards, so that only a higher limit helps."""
+    return (
+        f"{count} rollouts are over max_rollouts = {settings.max_rollouts}; raise "
+        "DARLING_MAX_ROLLOUTS (a group cannot be split: its rewards depend on all its rollouts)"
+    )
 
 
 def over(what: str, count: int, limit: str, most: int) -> str:
