@@ -1,6 +1,6 @@
 """What a request may say: the pydantic models behind validation and OpenAPI."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -49,7 +49,9 @@ class Rollout(Strict):
     )
     quality: Score | None = Field(None, description="The task's own reward for this rollout.")
     answer: str | None = Field(
-        None, description="Final answer of the rollout, compared with the group's `reference`."
+        None,
+        description="Final answer of the rollout, compared with the group's `reference`; null or "
+        "empty where it has none.",
     )
     correct: Verdict | None = Field(
         None, description="A verifier's verdict: whether the rollout is correct; 1 or 0 do as well."
@@ -108,6 +110,10 @@ class PromptGroup(Prompted):
         """A field of every rollout; None where a rollout does not give it."""
         return [getattr(r, name) if isinstance(r, Rollout) else None for r in self.rollouts]
 
+    def gives(self, name: str) -> bool:
+        """Whether any rollout gives a field, be it as null."""
+        return any(isinstance(r, Rollout) and name in r.model_fields_set for r in self.rollouts)
+
 
 class Group(PromptGroup):
     quality: list[Score] | None = Field(
@@ -129,6 +135,10 @@ class PartitionOptions(Strict):
     short_answer_rule: bool = Field(
         False, description="Decide pairs of at most 5 words by the words they share, as published."
     )
+
+
+PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rule": True}
+"""What `parity: darling` fixes of `PartitionOptions`."""
 
 
 class Run(Strict):
@@ -163,11 +173,17 @@ class Rewarded(Strict):
 
     @model_validator(mode="after")
     def _parity(self) -> Self:
-        fixed = self.partition.model_fields_set & {"linkage", "short_answer_rule"}
-        if self.reward.parity and fixed:
+        if self.reward.parity is None:
+            return self
+        own = self.partition.model_fields_set & PUBLISHED_PARTITION.keys()
+        other = [
+            f"partition.{name}"
+            for name in sorted(own)
+            if getattr(self.partition, name) not in (None, PUBLISHED_PARTITION[name])
+        ]
+        if other:
             raise ValueError(
-                "parity fixes single linkage and the short-answer rule; drop partition."
-                + " and partition.".join(sorted(fixed))
+                "parity fixes single linkage and the short-answer rule; drop " + " and ".join(other)
             )
         return self
 
@@ -176,11 +192,12 @@ class Rewarded(Strict):
         if self.reward.parity is None:
             return self
         text = self.partition.text or "all"
-        fixed = {"linkage": "single", "short_answer_rule": True, "text": text}
         return self.model_copy(
             update={
                 "reward": self.reward.resolved(),
-                "partition": self.partition.model_copy(update=fixed),
+                "partition": self.partition.model_copy(
+                    update={**PUBLISHED_PARTITION, "text": text}
+                ),
             }
         )
 
@@ -235,15 +252,9 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         )
 
     def rollout(self) -> Rollout:
-        return Rollout(
-            messages=self.messages,
-            text=self.text,
-            quality=self.quality,
-            answer=self.answer,
-            correct=self.correct,
-            logprob=self.logprob,
-            solutions=self.solutions,
-        )
+        """The rollout itself; a field that the request does not give is not given here either."""
+        own = self.model_fields_set & Rollout.model_fields.keys()
+        return Rollout.model_construct(**{name: getattr(self, name) for name in own})
 
 
 class PartitionRequest(GroupsRequest):
