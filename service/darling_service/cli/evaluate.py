@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from darling_models.extras import require
 from darling_service.cli.numbers import integer, integers, number
 from darling_service.cli.settings_flags import add_settings, read_settings
 from darling_service.cli.shared_flags import add_report
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["sacrebleu", *(["matplotlib"] if arguments.out else [])])
     from darling_service.evaluation.command import Request, evaluate
 
     if len(arguments.files) > 2:

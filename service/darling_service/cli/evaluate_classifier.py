@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from darling_models.extras import require
 from darling_service.cli.numbers import SHARE, integer
 from darling_service.cli.shared_flags import add_device, add_report, add_seed
 
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["matplotlib"] if arguments.out else [])
     from darling_models.evaluation.command import Files, Limits, evaluate
     from darling_models.evaluation.contenders import BASELINES
     from darling_models.options import ModelOptions

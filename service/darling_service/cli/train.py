@@ -2,6 +2,7 @@
 
 import argparse
 
+from darling_models.extras import require
 from darling_service.cli.numbers import integer, number
 from darling_service.cli.shared_flags import add_seed, add_training_files
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["matplotlib", *(["accelerate"] if arguments.tune else [])])
     from darling_models.training.encoder.tuning import TuningRecipe
     from darling_models.training.head.command import train
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from darling_models.extras import require
 from darling_service.cli.numbers import integer, number
 from darling_service.cli.shared_flags import add_device, add_seed, add_training_files
 
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["accelerate", *(["peft"] if arguments.lora else [])])
     from darling_models.training.cross_encoder.command import (
         CrossEncoderRecipe,
         train_cross_encoder,
