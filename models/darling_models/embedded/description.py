@@ -5,7 +5,7 @@ A description is made once, from the text alone, so it can be cached and compare
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -39,9 +39,12 @@ first."""
 SENTENCE = re.compile(r"\n+|(?<=[.!?])[\"'”*)]*\s+|(?<=[。！？])")
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-EMPHASIS = re.compile(r"\*\*(.+?)\*\*|[\"“](.+?)[\"”]")
-BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.M)
-HEADING = re.compile(r"^\s*#{1,6}\s|^\*\*[^*\n]+\*\*:?\s*$", re.M)
+STARS = re.compile(r"\*\*")
+QUOTE = re.compile(r"[\"“]")
+QUOTE_END = re.compile(r"[\"”]")
+STARS_OR_QUOTE = re.compile(r"\*\*|[\"“]")
+BULLET = re.compile(r"^[^\S\n]*(?:[-*•]|\d+[.)])\s", re.M)
+HEADING = re.compile(r"^[^\S\n]*#{1,6}\s|^\*\*[^*\n]+\*\*:?[^\S\n]*$", re.M)
 SENTENCE_OPENERS = frozenset(("", ".", "!", "?", "\n", ":", "-", "#"))
 
 SETS = ("token", "bigram", "trigram", "char", "number", "name", "emphasis", "first", "last", "word")
@@ -177,17 +180,15 @@ def _parts(running: FloatArray, edges: IntArray) -> Parts:
 def _even_edges(start: int, end: int, longest: int) -> IntArray:
     """Edges of the fewest even pieces of at most about `longest` tokens."""
     pieces = max(-(-(end - start) // longest), 1)
+    if pieces == 1:
+        return np.asarray([start, end], dtype=np.int64)  # a tenth of the time that linspace takes
     return np.linspace(start, end, pieces + 1).astype(np.int64)
 
 
 def _sentence_edges(text: str, tokenized: TokenizedText) -> IntArray:
-    """Token edges of sentences; fragments under three words join the next."""
-    starts = [0]
-    for match in SENTENCE.finditer(text):
-        end = match.end()
-        if end < len(text) and len(text[starts[-1] : end].split(None, 3)) >= 3:
-            starts.append(end)
-    owner = np.searchsorted(np.asarray(starts), tokenized.starts, side="right")
+    """Token edges of sentences."""
+    starts = np.asarray(sentence_starts(text))
+    owner = np.searchsorted(starts, tokenized.starts, side="right")
     cuts = np.flatnonzero(np.diff(owner)) + 1
     bounds = [0, *cuts.tolist(), len(tokenized.ids)]
     pieces = [_even_edges(start, end, SENTENCE_TOKENS)[1:] for start, end in pairwise(bounds)]
@@ -195,6 +196,21 @@ def _sentence_edges(text: str, tokenized: TokenizedText) -> IntArray:
     if len(edges) > MAX_SENTENCES + 1:
         edges = edges[np.linspace(0, len(edges) - 1, MAX_SENTENCES + 1).astype(np.int64)]
     return edges
+
+
+def sentence_starts(text: str) -> list[int]:
+    """Where sentences begin; fragments under three words join the next."""
+    starts, read, words = [0], 0, 0
+    for match in SENTENCE.finditer(text):
+        piece = text[read : match.end()]
+        words += len(piece.split(None, 3))
+        if read > starts[-1] and not (text[read - 1].isspace() or piece[0].isspace()):
+            words -= 1  # the fragment before ends within this piece's first word
+        read = match.end()
+        if read < len(text) and words >= 3:
+            starts.append(read)
+            words = 0
+    return starts
 
 
 def _split(text: str, tokenized: TokenizedText, running: FloatArray) -> Sentences:
@@ -217,7 +233,7 @@ def _split(text: str, tokenized: TokenizedText, running: FloatArray) -> Sentence
 
 def _sets(text: str, ids: IntArray, words: list[str]) -> dict[str, IntArray]:
     lines = text.strip().splitlines() or [""]
-    emphasised = [part for match in EMPHASIS.findall(text) for part in match]
+    spans = [span for line in text.split("\n") for span in emphasised(line)]
     return {
         "token": np.unique(ids),
         "bigram": np.unique(ids[:-1] << 16 | ids[1:]),
@@ -225,11 +241,27 @@ def _sets(text: str, ids: IntArray, words: list[str]) -> dict[str, IntArray]:
         "char": _char_grams(text),
         "number": _codes(NUMBER.findall(text)),
         "name": _codes(_names(text, short=len(words) <= 8)),
-        "emphasis": _codes(w for part in emphasised for w in WORD.findall(part.lower())[:12]),
+        "emphasis": _codes(w for span in spans for w in WORD.findall(span.lower())[:12]),
         "first": _codes(WORD.findall(lines[0].lower())[:30]),
         "last": _codes(WORD.findall(lines[-1].lower())[-30:]),
         "word": _codes(words),
     }
+
+
+def emphasised(line: str) -> Iterator[str]:
+    """What stands between two double stars or in quotation marks."""
+    opening, position = STARS_OR_QUOTE, 0
+    while mark := opening.search(line, position):
+        stars = mark.group() == "**"
+        end = (STARS if stars else QUOTE_END).search(line, mark.end() + 1)
+        if end is not None:
+            yield line[mark.end() : end.start()]
+            position = end.end()
+        elif opening is STARS_OR_QUOTE:
+            # No later mark of this kind is closed either: the line is not searched for it again.
+            opening, position = (QUOTE if stars else STARS), mark.end()
+        else:
+            return
 
 
 def _char_grams(text: str) -> IntArray:
