@@ -11,6 +11,7 @@ from darling_service.schemas.fields import (
     TEXT,
     THRESHOLD,
     Id,
+    Items,
     Score,
     Strict,
     Threshold,
@@ -26,7 +27,7 @@ class Message(Strict):
 
 
 Prompt = Annotated[
-    Annotated[str, Tag(TEXT)] | Annotated[list[Message], Tag(MESSAGES)],
+    Annotated[str, Tag(TEXT)] | Annotated[Items[Message], Tag(MESSAGES)],
     Discriminator(text_or(MESSAGES)),
 ]
 
@@ -43,7 +44,7 @@ class Rollout(Strict):
     logprob: Score | None = Field(
         None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
     )
-    solutions: list[list[Score]] | None = Field(
+    solutions: Items[Items[Score]] | None = Field(
         None,
         description="Scores of each solution in the rollout; the vector objective needs them.",
     )
@@ -71,7 +72,7 @@ class PromptGroup(Prompted):
     """One prompt and the rollouts sampled for it."""
 
     id: Id | None = Field(None, description="A name for the group, repeated in the response.")
-    rollouts: list[RolloutInput] = Field(min_length=1)
+    rollouts: Items[RolloutInput] = Field(min_length=1)
 
     def texts(self) -> list[str]:
         return [r if isinstance(r, str) else r.text for r in self.rollouts]
@@ -82,7 +83,7 @@ class PromptGroup(Prompted):
 
 
 class Group(PromptGroup):
-    quality: list[Score] | None = Field(
+    quality: Items[Score] | None = Field(
         None, description="Quality of every rollout, instead of a number in each of them."
     )
     reference: str | None = Field(
@@ -156,7 +157,7 @@ class Rewarded(Strict):
 
 
 class RewardRequest(Rewarded, GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
 
 
 class RolloutRequest(Rewarded, Rollout, Prompted, Request):
@@ -216,11 +217,11 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
 
 
 class PartitionRequest(GroupsRequest):
-    groups: list[PromptGroup] = Field(min_length=1)
+    groups: Items[PromptGroup] = Field(min_length=1)
 
 
 class PreferenceRequest(GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
     diversity: RankingName = Field(
         "partition", description="Measure of how distinct a rollout is from its group."
     )
@@ -240,5 +241,5 @@ class Pair(Prompted):
 
 
 class EquivalenceRequest(Request):
-    pairs: list[Pair] = Field(min_length=1)
+    pairs: Items[Pair] = Field(min_length=1)
     threshold: Threshold | None = Field(None, description=THRESHOLD)
