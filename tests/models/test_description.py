@@ -69,3 +69,18 @@ def test_headings_bullets_emphasis_and_sentences_are_seen() -> None:
     words = [zlib.crc32(word.encode()) for word in ("one", "two", "then")]
     assert set(described.sets["emphasis"].tolist()) == set(words)
     assert len(described.sentences.weights) == 4
+
+
+@given(st.integers(1, 40), st.data())
+def test_running_sums_are_those_of_one_addition_after_another(
+    rows: int, data: st.DataObject
+) -> None:
+    vectors = np.random.default_rng(rows).normal(size=(rows, 3)).astype(np.float32)
+    inside = data.draw(st.lists(st.integers(0, rows), max_size=6))
+    edges = np.asarray(sorted({0, rows, *inside}))
+    sums = description.RunningSums.at(np.concatenate([edges, edges]), vectors).until(edges)
+    for edge, found in zip(edges.tolist(), sums, strict=True):
+        total = np.zeros(3)
+        for row in vectors[:edge]:
+            total += row
+        np.testing.assert_array_equal(found, total)

@@ -70,6 +70,31 @@ class Lexicon:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningSums:
+    """Sums of the first rows of an array, where they are wanted: at edges of parts."""
+
+    edges: IntArray
+    """Sorted distinct numbers of rows, shape (e,)."""
+    sums: FloatArray
+    """Sum of so many rows, shape (e, hidden)."""
+
+    @classmethod
+    def at(cls, edges: IntArray, vectors: Vectors) -> "RunningSums":
+        edges = np.unique(edges)
+        sums = np.zeros((len(edges), vectors.shape[1]))
+        total = np.zeros(vectors.shape[1])
+        for own, start, end in zip(sums[1:], edges, edges[1:], strict=False):
+            for row in vectors[start:end]:
+                np.add(total, row, out=total)  # in one order: a sum over axis 0 may take another
+            own[:] = total
+        return cls(edges, sums)
+
+    def until(self, edges: IntArray) -> FloatArray:
+        """The sums of the first rows up to each of the edges, shape (len(edges), hidden)."""
+        return self.sums[np.searchsorted(self.edges, edges)]
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Some unit vectors of a text and how much each weighs."""
 
@@ -132,14 +157,17 @@ def describe(
     soon = np.argsort(-early, kind="stable")[:EARLY_TOKENS]
     keys = np.concatenate([keys, soon[~np.isin(soon, keys)]])
     key_vectors = (unit(vectors[first[keys]]) - lexicon.token_mean) @ lexicon.projection
-    running = _running(vectors)
+    sentences = _sentence_edges(text, tokenized)
+    split = _split_edges(text, tokenized)
+    chunks = _even_edges(0, len(ids), CHUNK_TOKENS)
+    running = RunningSums.at(np.concatenate([sentences, split, chunks]), vectors)
     salience = lexicon.idf[ids] * _softplus(vectors @ lexicon.salience[:-1] + lexicon.salience[-1])
     return Description(
         tokens=len(ids),
         document=unit(vectors.mean(axis=0, keepdims=True))[0],
-        sentences=_parts(running, _sentence_edges(text, tokenized)),
-        split=_split(text, tokenized, running),
-        chunks=_parts(running, _even_edges(0, len(ids), CHUNK_TOKENS)),
+        sentences=_parts(running, sentences),
+        split=_split(text, tokenized, split, running),
+        chunks=_parts(running, chunks),
         keys=Parts(unit(key_vectors), idf[keys]),
         key_ids=kept[keys],
         key_early=early[keys],
@@ -162,18 +190,10 @@ def _softplus(x: Vectors) -> Vectors:
     return np.log1p(np.exp(np.clip(x, -SALIENCE_CLIP, SALIENCE_CLIP)))
 
 
-def _running(vectors: Vectors) -> FloatArray:
-    """Sums of the first 0, 1, ..., t rows, shape (t + 1, hidden)."""
-    sums = np.zeros((len(vectors) + 1, vectors.shape[1]))
-    for before, row, after in zip(sums, vectors, sums[1:], strict=False):
-        np.add(before, row, out=after)  # a quarter of the time that cumsum takes down columns
-    return sums
-
-
-def _parts(running: FloatArray, edges: IntArray) -> Parts:
+def _parts(running: RunningSums, edges: IntArray) -> Parts:
     """Unit mean token vectors between consecutive edges, weighted by their tokens."""
     sizes = np.diff(edges)
-    means = np.diff(running[edges], axis=0) / sizes[:, None]
+    means = np.diff(running.until(edges), axis=0) / sizes[:, None]
     return Parts(unit(means.astype(np.float32)), sizes.astype(np.float32))
 
 
@@ -213,12 +233,17 @@ def sentence_starts(text: str) -> list[int]:
     return starts
 
 
-def _split(text: str, tokenized: TokenizedText, running: FloatArray) -> Sentences:
+def _split_edges(text: str, tokenized: TokenizedText) -> IntArray:
+    """Token edges of every sentence and line."""
     starts = [0, *(match.end() for match in SENTENCE.finditer(text))]
     owner = np.searchsorted(np.asarray(starts), tokenized.starts, side="right")
     edges = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1, [len(tokenized.ids)]])
     if len(edges) > MOST + 1:
         edges = edges[np.linspace(0, len(edges) - 1, MOST + 1).astype(np.int64)]
+    return edges
+
+
+def _split(text: str, tokenized: TokenizedText, edges: IntArray, running: RunningSums) -> Sentences:
     parts = _parts(running, edges)
     places = [0, *tokenized.starts[edges[1:-1]].tolist(), len(text)]
     ids = [np.unique(tokenized.ids[start:end]) for start, end in pairwise(edges)]
