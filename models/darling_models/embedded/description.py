@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darling_models.embedded.encoder import TokenizedText, Vectors
+from darling_models.embedded.set_overlap import distinct
 from darling_models.embedded.unshared_text import MOST, Sentences
 from darling_models.protocol import FloatArray, IntArray
 
@@ -80,7 +81,7 @@ class RunningSums:
 
     @classmethod
     def at(cls, edges: IntArray, vectors: Vectors) -> "RunningSums":
-        edges = np.unique(edges)
+        edges = distinct(edges)
         sums = np.zeros((len(edges), vectors.shape[1]))
         total = np.zeros(vectors.shape[1])
         for own, start, end in zip(sums[1:], edges, edges[1:], strict=False):
@@ -246,7 +247,7 @@ def _split_edges(text: str, tokenized: TokenizedText) -> IntArray:
 def _split(text: str, tokenized: TokenizedText, edges: IntArray, running: RunningSums) -> Sentences:
     parts = _parts(running, edges)
     places = [0, *tokenized.starts[edges[1:-1]].tolist(), len(text)]
-    ids = [np.unique(tokenized.ids[start:end]) for start, end in pairwise(edges)]
+    ids = [distinct(tokenized.ids[start:end]) for start, end in pairwise(edges)]
     return Sentences(
         codes=np.asarray([_content(text[start:end]) for start, end in pairwise(places)]),
         vectors=parts.vectors,
@@ -260,9 +261,9 @@ def _sets(text: str, ids: IntArray, words: list[str]) -> dict[str, IntArray]:
     lines = text.strip().splitlines() or [""]
     spans = [span for line in text.split("\n") for span in emphasised(line)]
     return {
-        "token": np.unique(ids),
-        "bigram": np.unique(ids[:-1] << 16 | ids[1:]),
-        "trigram": np.unique(ids[:-2] << 32 | ids[1:-1] << 16 | ids[2:]),
+        "token": distinct(ids),
+        "bigram": distinct(ids[:-1] << 16 | ids[1:]),
+        "trigram": distinct(ids[:-2] << 32 | ids[1:-1] << 16 | ids[2:]),
         "char": _char_grams(text),
         "number": _codes(NUMBER.findall(text)),
         "name": _codes(_names(text, short=len(words) <= 8)),
@@ -293,7 +294,7 @@ def _char_grams(text: str) -> IntArray:
     """Codes of the byte 4-grams of the lower-cased text, white space collapsed."""
     padded = f" {' '.join(text.lower().split())} ".encode()
     data = np.frombuffer(padded, dtype=np.uint8).astype(np.int64)
-    return np.unique(data[:-3] << 24 | data[1:-2] << 16 | data[2:-1] << 8 | data[3:])
+    return distinct(data[:-3] << 24 | data[1:-2] << 16 | data[2:-1] << 8 | data[3:])
 
 
 def _names(text: str, short: bool) -> Iterable[str]:
@@ -324,7 +325,7 @@ def _content(text: str) -> int:
 
 
 def _codes(words: Iterable[str]) -> IntArray:
-    return np.unique(np.asarray([_code(word) for word in words], dtype=np.int64))
+    return distinct(np.asarray([_code(word) for word in words], dtype=np.int64))
 
 
 def _code(word: str) -> int:
