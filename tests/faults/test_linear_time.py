@@ -5,6 +5,7 @@ CPU time of this process, not seconds on the clock, so that a busy machine is no
 
 import time
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,8 +19,15 @@ from darling_models.lexical import BASELINES, short_answers_equivalent
 from darling_models.options import DEFAULT_OPTIONS
 from darling_models.pairs import pair_unit
 from darling_models.protocol import all_pairs, classify, text_unit
+from darling_models.reasoning import part_reasoning
+from darling_models.texts.chat_templates import Turn, read_prompt, rollout_turns
+from darling_models.texts.rule import TextRule, compared_text
+from darling_models.texts.special_tokens import is_blank, without_special_tokens
+from darling_models.texts.tool_calls import with_plain_calls
 from darling_service.rewards.diversity import ngram_diversity
 from darling_service.rewards.quality import normal
+from darling_service.trainers.classify import pair_in
+from darling_service.trainers.responses import response_of
 from tests.faults.hostile import SHAPES, text_of
 
 CHARACTERS = 2_500
@@ -52,6 +60,10 @@ def lexical(name: str) -> Callable[[str], object]:
     return lambda text: classify(classifier, "", [text, text[1:]], all_pairs(2))
 
 
+def by_rule(rule: TextRule) -> Callable[[str], object]:
+    return lambda text: compared_text([Turn("assistant", text), Turn("tool", text)], rule)
+
+
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "tokens": lambda text: ENCODER.tokenize([text]),
     "description and features": compared,
@@ -60,6 +72,15 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "keys": lambda text: (text_unit(text), pair_unit(text, text[1:], text)),
     "n-gram diversity": lambda text: ngram_diversity([text, text[1:]]),
     "answers compared": normal,
+    "reasoning": part_reasoning,
+    "turns of a rollout": rollout_turns,
+    "prompt": read_prompt,
+    "special tokens": without_special_tokens,
+    "blank": is_blank,
+    "tool calls": with_plain_calls,
+    **{f"text by rule {rule}": by_rule(rule) for rule in get_args(TextRule)},
+    "response in a query": lambda text: response_of(text, text[3:] + "x"),
+    "pair in an input": lambda text: pair_in(f"[CLS] {text} [SEP] {text} [SEP]"),
 }
 
 
