@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     api_key: str | None = Field(
         None,
         min_length=1,
-        description="API key that every route but /health then requires; set it when others can "
-        "reach the port.",
+        description="API key that every route but /health and /docs then requires; set it when "
+        "others can reach the port.",
     )
 
     model: str = Field(
