@@ -16,9 +16,12 @@ PROCESSORS ?=
 COVERAGE ?=
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
+# The images that Dockerfile and Compose name, by the variables that replace them.
+IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compose.yaml)
+
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-slow test-processors coverage test-image \
-	test-trainers bench bench-full headline headline-full
+	pin-images test-trainers bench bench-full headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +67,12 @@ test-trainers: $(STAMP) ## the trainers' own packages, in environments of their 
 
 test-image: ## the Dockerfile's own lines in a clean folder, without Docker
 	$(PYTHON) docker/rehearse.py
+
+pin-images: ## print the images' names with the digests that a registry has now; needs Docker
+	@for pair in $(IMAGES); do \
+		digest=$$(docker buildx imagetools inspect "$${pair#*=}" --format '{{.Manifest.Digest}}') || exit 1; \
+		echo "$$pair@$$digest"; \
+	done
 
 bench: $(STAMP) ## ours beside the peers and the service over HTTP, in minutes; into bench/
 	$(BIN)/python -m benchmarks

@@ -65,6 +65,6 @@ def create_app(
     app.include_router(trainers)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
-    app.add_middleware(RequireKey, key=service.settings.api_key)
+    app.add_middleware(RequireKey, key=service.settings.key())
     app.add_middleware(RequestMetrics, telemetry=service.telemetry)
     return app
