@@ -2,22 +2,19 @@
 
 import io
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 from tests.pages.fences import ROOT, Snippet, commands
+from tests.pages.stand_ins import trainers
 from tests.pages.untried import untried
 
 URLS = ("http://127.0.0.1:8000", "http://reward:8000")
 """What pages call the service."""
-TRAINERS = ("nemo_rl", "ray", "skyrl", "swift", "trl")
-"""Packages of trainers that pages import; stand-ins take their place."""
 TIMEOUT_S = 600
 """Seconds for one command: training takes minutes on a busy machine."""
 
@@ -68,37 +65,12 @@ class Reader:
 
     def python(self, code: str) -> str:
         """What a block prints. Its names are there for the page's next block."""
-        stand_ins = {name: MagicMock() for name in _imported(code) if _is_trainer(name)}
         printed = io.StringIO()
-        before = {name: sys.modules.get(name) for name in stand_ins}
-        sys.modules.update(stand_ins)
-        try:
-            with redirect_stdout(printed):
-                exec(compile(self._here(code), "page", "exec"), self.names)
-        finally:
-            for name, module in before.items():
-                if module is None:
-                    del sys.modules[name]
-                else:
-                    sys.modules[name] = module
+        with trainers(), redirect_stdout(printed):
+            exec(compile(self._here(code), "page", "exec"), self.names)
         return printed.getvalue()
 
     def _here(self, code: str) -> str:
         for url in URLS:
             code = code.replace(url, self.url)
         return code
-
-
-def _imported(code: str) -> list[str]:
-    """Modules that the code imports, with the packages that they lie in."""
-    words = [shlex.split(line, comments=True) for line in code.splitlines() if "import" in line]
-    modules = [line[1] for line in words if line[:1] in (["from"], ["import"])]
-    return [
-        ".".join(module.split(".")[:depth])
-        for module in modules
-        for depth in range(1, module.count(".") + 2)
-    ]
-
-
-def _is_trainer(module: str) -> bool:
-    return module.partition(".")[0] in TRAINERS

@@ -67,7 +67,7 @@ def module_exists(command: str) -> None:
 
 
 def target_exists(command: str) -> None:
-    words = shlex.split(command, comments=True)
+    words = shlex.split(command.partition(" > ")[0], comments=True)
     dry = subprocess.run(
         ["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
@@ -137,6 +137,6 @@ LIST = (
     Untried(r"(\S*python\S*) -m benchmarks", "measures for minutes to hours", module_exists),
     Untried(r"(\.venv/bin/)?pip install", "changes the environment", can_be_installed),
     Untried(r"docker ", "needs Docker, and a registry of images", image_can_be_built),
-    Untried("(export|echo|umask|printf) ?", "belongs to another machine", names_are_read),
+    Untried("(export|printf|chmod) ", "belongs to another machine", names_are_read),
     Untried(r"(DARLING_\w+=\S+ )?(python|torchrun .*) .*trl_grpo", "needs TRL", script_takes),
 )

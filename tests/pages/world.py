@@ -24,5 +24,6 @@ NAMES: dict[str, Any] = {
     "SkyRLGymGenerator": type("SkyRLGymGenerator", (), {}),
     "uids": UIDS,
     "prompts": ["Name a colour.", "Name a city.", "Name a colour.", "Name a city."],
+    "qualities": [1.0, 1.0, 0.5, 1.0],
     "texts": ["Blue.", "Lisbon", "Red.", "Lisbon"],
 }
