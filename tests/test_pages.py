@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from darling_service.http.examples import GROUP
 from darling_service.schemas.requests import RewardRequest
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.slime import SlimeQuery
-from tests.conftest import Service
+from tests.conftest import Service, running
 from tests.pages.fences import PAGES, PRINTS, ROOT, Snippet, snippets, spans
 from tests.pages.printed import differs
 from tests.pages.reader import Reader
@@ -40,7 +41,11 @@ def name_of(page: Path) -> str:
 
 
 def follow(page: Path, folder: Path, url: str, *, slow: bool) -> None:
-    reader = Reader(folder, url, slow=slow, names=NAMES)
+    with closing(Reader(folder, url, slow=slow, names=NAMES)) as reader:
+        check(page, reader)
+
+
+def check(page: Path, reader: Reader) -> None:
     for snippet in snippets(page):
         if snippet.language in PRINTS:
             printed = reader.run(snippet)
@@ -63,6 +68,11 @@ def test_the_commands_that_train_a_classifier_run(service: Service, tmp_path: Pa
     assert (tmp_path / "my-classifier/MODEL_CARD.md").exists()
     document = json.loads((tmp_path / "figures/evaluation.json").read_text())
     assert document["sections"][0]["figures"]["embedded"]["auc"]["value"] > 0.5
+    model = f"embedded:{tmp_path / 'my-classifier'}"
+    with running(tmp_path / "log", "--model", model) as trained, trained.client() as http:
+        group = {"prompt": "What is 2 + 2?", "rollouts": ["It is 4.", "It is 4.", "Look it up."]}
+        response = http.post("/v1/partitions", json={"groups": [group]}).json()
+    assert response["groups"][0]["partition"][:2] == [0, 0]
 
 
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name_of)

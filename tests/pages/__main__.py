@@ -5,6 +5,7 @@ Look at the difference before you commit it: the pages say what a user is to exp
 
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from tests.conftest import running
@@ -17,8 +18,10 @@ from tests.pages.world import NAMES
 def record(page: Path, url: str) -> bool:
     """Runs the page's snippets and renews its outputs; returns whether the page was changed."""
     text = before = page.read_text()
-    with tempfile.TemporaryDirectory() as folder:
-        reader = Reader(Path(folder), url, slow=False, names=NAMES)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Reader(Path(folder), url, slow=False, names=NAMES)) as reader,
+    ):
         for snippet in snippets(page):
             if snippet.language not in ("sh", "python"):
                 continue

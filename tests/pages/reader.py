@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from darling_client import Client
 from tests.pages.fences import ROOT, Snippet, commands
 from tests.pages.stand_ins import trainers
 from tests.pages.untried import untried
@@ -69,6 +70,12 @@ class Reader:
         with trainers(), redirect_stdout(printed):
             exec(compile(self._here(code), "page", "exec"), self.names)
         return printed.getvalue()
+
+    def close(self) -> None:
+        """Closes the clients that the page has left open."""
+        for value in self.names.values():
+            if isinstance(value, Client):
+                value.close()
 
     def _here(self, code: str) -> str:
         for url in URLS:
