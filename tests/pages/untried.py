@@ -67,7 +67,7 @@ def module_exists(command: str) -> None:
 
 
 def target_exists(command: str) -> None:
-    words = shlex.split(command.partition(" > ")[0], comments=True)
+    words = shlex.split(command.partition(" >")[0], comments=True)
     dry = subprocess.run(
         ["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=60
     )

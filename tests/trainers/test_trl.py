@@ -76,6 +76,19 @@ def shown_commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines]
 
 
+def test_the_snippet_of_the_readme_is_darlings_configuration() -> None:
+    """TRL knows its options; with them the advantage is the reward minus the group's mean."""
+    python = need("trl", "trl")
+    readme = (ROOT / "README.md").read_text()
+    shown = re.search(r"GRPOConfig\((.*?)\),\n", readme)
+    assert shown is not None
+    options = {keyword.arg for keyword in ast.parse(f"f({shown[1]})").body[0].value.keywords}  # type: ignore[attr-defined]
+    assert {"scale_rewards", "loss_type"} <= options
+    script = "import json, trl; print(json.dumps(list(trl.GRPOConfig.__dataclass_fields__)))"
+    listed = subprocess.run([*python, "-c", script], capture_output=True, text=True, check=True)
+    assert options <= set(json.loads(listed.stdout.splitlines()[-1]))
+
+
 RANKS = [["python"], ["torchrun", "--nproc-per-node", "2"]]
 DEFAULTS = [[*ranks, "clients/examples/trl_grpo.py"] for ranks in RANKS]
 
