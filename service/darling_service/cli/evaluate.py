@@ -10,7 +10,11 @@ from darling_service.cli.shared_flags import add_report
 
 NAME = "evaluate"
 SUMMARY = "measure quality and variety of rollouts, or compare two files of them"
-EXAMPLE = "darling-reward evaluate before.jsonl after.jsonl --out figures"
+EXAMPLE = """darling-reward evaluate before.jsonl after.jsonl --out figures
+
+A line of FILE, of which all but prompt and rollouts may be left out:
+  {"prompt": "What is 6 * 7?", "rollouts": ["It is 42.", "36"], "answers": ["42", "36"],
+   "reference": "42", "quality": [1.0, 0.0]}"""
 EXTRA = "evaluate"
 RESUMES = False
 

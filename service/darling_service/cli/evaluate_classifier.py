@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from darling_models.extras import require
 from darling_service.cli.numbers import SHARE, integer
-from darling_service.cli.shared_flags import add_device, add_report, add_seed
+from darling_service.cli.shared_flags import PAIRS_FORMAT, add_device, add_report, add_seed
 
 if TYPE_CHECKING:
     from darling_models.protocol import OperatingPoint, Threshold
@@ -15,6 +15,7 @@ NAME = "evaluate-classifier"
 SUMMARY = "measure a classifier and the baselines on labelled data"
 EXAMPLE = """darling-reward evaluate-classifier --pairs test.jsonl \\
       --model embedded:my-classifier --out figures"""
+EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
 

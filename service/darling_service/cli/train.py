@@ -4,11 +4,12 @@ import argparse
 
 from darling_models.extras import require
 from darling_service.cli.numbers import integer, number
-from darling_service.cli.shared_flags import add_seed, add_training_files
+from darling_service.cli.shared_flags import PAIRS_FORMAT, add_seed, add_training_files
 
 NAME = "train"
 SUMMARY = "fit the embedded classifier on labelled pairs"
 EXAMPLE = "darling-reward train --pairs labels.jsonl --out my-classifier --tune --work work"
+EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
 

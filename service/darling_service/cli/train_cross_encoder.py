@@ -4,12 +4,18 @@ import argparse
 
 from darling_models.extras import require
 from darling_service.cli.numbers import integer, number
-from darling_service.cli.shared_flags import add_device, add_seed, add_training_files
+from darling_service.cli.shared_flags import (
+    PAIRS_FORMAT,
+    add_device,
+    add_seed,
+    add_training_files,
+)
 
 NAME = "train-cross-encoder"
 SUMMARY = "fine-tune a pretrained checkpoint as a classifier of pairs"
 EXAMPLE = """darling-reward train-cross-encoder --base answerdotai/ModernBERT-base \\
       --pairs labels.jsonl --out my-cross-encoder --device cuda"""
+EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
 

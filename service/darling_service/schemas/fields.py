@@ -1,7 +1,7 @@
 """Types of the values in requests."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -28,6 +28,9 @@ def text_or(tag: str) -> Callable[[Any], str]:
     return lambda value: TEXT if isinstance(value, str) else tag
 
 
+Item = TypeVar("Item")
+Items = Annotated[list[Item], Field(fail_fast=True)]
+"""A list that is left at its first bad item, so that a million bad ones are one error."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Id = Annotated[
     # The JSON writer cannot write an integer beyond 64 bits.
