@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from darling_models.fields import verdict
 from darling_models.protocol import OperatingPoint
 
 MAX_SCORE = 1e30
@@ -44,6 +45,8 @@ THRESHOLD = (
     "Probability above which two texts are equivalent: a number from 0 to 1, or balanced, "
     "precision or recall if the model has operating points. Default: the model's own."
 )
+Verdict = Annotated[bool, BeforeValidator(verdict)]
+"""true, false, 1 or 0, as in files: other numbers and texts are refused, not taken for true."""
 TEXT_RULE = (
     "What of a rollout is compared: answer (what follows the reasoning, of the policy's own "
     "words), last (the same of its last turn), reasoning, assistant (all its own words) or all "

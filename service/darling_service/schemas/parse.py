@@ -1,6 +1,7 @@
 """JSON to schema, without HTTP: every fault names its field and its cure."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
@@ -21,6 +22,7 @@ SURROGATE_WORDS = ("hex escape", "code point")
 """Words by which the JSON parser's messages tell that a string is at fault, not the syntax."""
 CURES = {
     "missing": "missing; add it",
+    "model_type": "not an object; write one in {}",
     "extra_forbidden": "unknown field; remove it or check its spelling",
     "finite_number": "must be a finite number, not NaN or Infinity",
     "string_unicode": LONE_SURROGATE,
@@ -98,8 +100,17 @@ def _faults(error: ValidationError) -> list[Any]:
 
 def _field_error(fault: Any) -> FieldError:
     loc = tuple(part for part in fault["loc"] if part not in TAGS)
-    message = CURES.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
-    return FieldError(loc, message[0].lower() + message[1:])
+    message = CURES.get(fault["type"]) or message_of(fault["type"], str(fault["msg"]))
+    return FieldError(loc, message)
+
+
+def message_of(kind: str, message: str) -> str:
+    """One of pydantic's messages in our words."""
+    if kind == "literal_error":
+        names = re.findall(r"'([^']*)'", message)
+        return f"unknown value; choose one of {', '.join(names)}"
+    message = message.removeprefix("Value error, ")
+    return message[0].lower() + message[1:]
 
 
 def _malformed(raw: bytes, message: str, place: Loc) -> Problem:

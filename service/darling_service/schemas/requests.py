@@ -26,6 +26,7 @@ from darling_service.schemas.fields import (
     Score,
     Strict,
     Threshold,
+    Verdict,
     Wait,
     text_or,
 )
@@ -53,8 +54,8 @@ class Rollout(Strict):
         description="Final answer of the rollout, compared with the group's `reference`; null or "
         "empty where it has none.",
     )
-    correct: bool | None = Field(
-        None, description="A verifier's verdict: whether the rollout is correct."
+    correct: Verdict | None = Field(
+        None, description="A verifier's verdict: whether the rollout is correct; 1 or 0 do as well."
     )
     logprob: Score | None = Field(
         None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
