@@ -64,18 +64,18 @@ INVALID: dict[str, tuple[dict[str, Any], list[Any], str]] = {
     "unknown objective": (
         {**with_group(), "reward": {"objective": "best"}},
         ["reward", "objective"],
-        "'darling'",
+        "choose one of darling, additive",
     ),
     "unknown model": ({**with_group(), "model": "gpt"}, ["model"], "embedded, exact"),
     "unknown linkage": (
         {**with_group(), "partition": {"linkage": "ward"}},
         ["partition", "linkage"],
-        "'single'",
+        "choose one of single",
     ),
     "threshold of no known name": (
         {**with_group(), "partition": {"threshold": "strict"}},
         ["partition", "threshold"],
-        "'balanced', 'precision' or 'recall'",
+        "choose one of balanced, precision, recall",
     ),
     "threshold out of range": (
         {**with_group(), "partition": {"threshold": 1.5}},
@@ -194,6 +194,7 @@ def test_oversize_body_by_its_declared_and_by_its_real_length(http: httpx.Client
 def test_unknown_route_and_method(http: httpx.Client) -> None:
     assert "/docs" in problem(http.get("/v2/rewards"), 404)["detail"]
     problem(http.get("/v1/rewards"), 405)
+    assert len(http.get(f"/{'n' * 10_000}").content) < 500
 
 
 def test_strange_but_legal_rollouts(http: httpx.Client) -> None:
