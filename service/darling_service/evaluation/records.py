@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from darling_models import json_lines
-from darling_service.rewards.quality import from_reference
+from darling_models.final_answers.equality import same_answer
 
 TEXTS = ("rollouts", "generations", "responses")
 PROMPTS = ("prompt", "question", "problem")
@@ -55,7 +55,7 @@ def _record(row: Mapping[str, Any]) -> Record:
     correct = _column(row, objects, ("correct",), "correct", n)
     reference = _first(row, REFERENCES)
     if correct is None and answers is not None and reference is not None:
-        correct = [c == 1 for c in from_reference([str(a) for a in answers], str(reference))]
+        correct = [same_answer(str(answer), str(reference)) for answer in answers]
     return Record(
         prompt="" if prompt is None else _prompt(prompt),
         texts=[r["text"] for r in objects],

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from darling_models.final_answers.equality import same_answer
+from darling_models.final_answers.plain_form import plain_form
 from darling_service.errors import FieldError, Invalid, Loc
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
@@ -82,8 +84,7 @@ def correctness_of(group: Group) -> BoolArray | None:
     if group.reference is not None:
         answers = group.column("answer")
         _all_given("answer", answers)
-        matches: BoolArray = qualities.from_reference(answers, group.reference) == 1.0
-        return matches
+        return np.asarray([same_answer(answer, group.reference) for answer in answers])
     return None
 
 
@@ -135,7 +136,7 @@ def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
 
 
 def answers_of(group: Group, required: bool) -> list[str]:
-    """The rollouts' final answers, up to case and white space; "" where there is none.
+    """The plain forms of the rollouts' final answers; "" where there is none.
 
     `required`: whether one of them at least must have one.
     """
@@ -146,7 +147,7 @@ def answers_of(group: Group, required: bool) -> list[str]:
             "the reward or advantage compares final answers; give `answer` in the rollouts that "
             "have one, or set reward.outcome = 'class'",
         )
-    return [qualities.normal(answer or "") for answer in answers]
+    return [plain_form(answer or "") for answer in answers]
 
 
 def solutions_of(group: Group) -> list[FloatArray]:
