@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from darling_models.final_answers.plain_form import is_blank
 from darling_models.protocol import Linkage
 from darling_service.schemas.fields import (
     MESSAGES,
@@ -29,6 +30,18 @@ Prompt = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[list[Message], Tag(MESSAGES)],
     Discriminator(text_or(MESSAGES)),
 ]
+
+
+def _not_blank(reference: str) -> str:
+    if is_blank(reference):
+        raise ValueError(
+            "blank, so that every rollout without an answer would be right; send the right answer, "
+            "or leave reference out"
+        )
+    return reference
+
+
+Reference = Annotated[str, AfterValidator(_not_blank)]
 
 
 class Rollout(Strict):
@@ -85,7 +98,7 @@ class Group(PromptGroup):
     quality: list[Score] | None = Field(
         None, description="Quality of every rollout, instead of a number in each of them."
     )
-    reference: str | None = Field(
+    reference: Reference | None = Field(
         None,
         description="Right answer. Without quality, a rollout gets 1 if its `answer` equals it, "
         "else 0.",
@@ -173,7 +186,7 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         "known by its text, and only once its first caller has gone.",
     )
     group_size: int | None = Field(None, ge=1, description="Number of rollouts in the group.")
-    reference: str | None = Field(
+    reference: Reference | None = Field(
         None,
         description="Right answer. Without quality, the rollout gets 1 if its `answer` equals it, "
         "else 0.",

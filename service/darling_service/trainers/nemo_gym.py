@@ -23,7 +23,7 @@ from darling_service.quality.sample import Sample
 from darling_service.trainers.messages import ForeignMessage, as_messages, text_in
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.responses import clean
-from darling_service.trainers.rollouts import TrainerRollout, flags, group_of, reward, text_of
+from darling_service.trainers.rollouts import TrainerRollout, flags, group_of, reward
 
 router = APIRouter()
 
@@ -109,9 +109,10 @@ async def seed_session() -> Response:
 
 def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
     messages = as_messages(body.responses_create_params.input)
-    label = text_of(body.label if body.expected_answer is None else body.expected_answer)
+    field = "label" if body.expected_answer is None else "expected_answer"
+    label = getattr(body, field)
     texts = [text_in(item) for item in body.response.output if item.role == "assistant"]
-    sample = Sample(messages, clean("\n\n".join(texts)), label)
+    sample = Sample(messages, clean("\n\n".join(texts)), label, label_field=(field,))
     if body.group is not None:
         group = group_of("group", str(body.group), json.dumps(messages))
         return TrainerRollout(sample, group, size, body.attempt or 0, body.rollout)

@@ -88,21 +88,24 @@ async def get_reward(request: Request) -> Response:
 def _rollouts(
     body: OpenRLHFRequest, size: int | None, telemetry: Telemetry
 ) -> list[TrainerRollout]:
-    labels = [None] * len(body.query) if body.labels is None else list(map(text_of, body.labels))
+    labels: list[Any] = [None] * len(body.query) if body.labels is None else body.labels
     for name, column in (("prompts", body.prompts), ("labels", labels)):
         if len(column) != len(body.query):
             message = f"has {len(column)} values for {len(body.query)} queries; send one for each"
             raise Invalid([FieldError((name,), message)])
-    groups = [group_of(*pair) for pair in zip(body.prompts, labels, strict=True)]
+    groups = [
+        group_of(prompt, text_of(label)) for prompt, label in zip(body.prompts, labels, strict=True)
+    ]
     together = Counter(groups)
     rollouts = []
-    for written, prompt, label, group in zip(body.query, body.prompts, labels, groups, strict=True):
+    columns = zip(body.query, body.prompts, labels, groups, strict=True)
+    for index, (written, prompt, label, group) in enumerate(columns):
         text = response_of(written, prompt)
         if text is None:
             telemetry.unmatched.inc()
             text = clean(written)
         messages = [{"role": "user", "content": clean(prompt)}]
-        sample = Sample(messages, text, label, (prompt, written))
+        sample = Sample(messages, text, label, (prompt, written), ("labels", index))
         # A list of several rollouts without a size is a whole batch: it holds whole groups.
         rollouts.append(
             TrainerRollout(sample, group, size or (together[group] if len(groups) > 1 else None))
