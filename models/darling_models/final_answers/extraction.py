@@ -6,7 +6,7 @@ A response has one final answer, so that naming several never pays. In this orde
    a later sentence "the answer is ..." overrules the mark where it gives a bare number, a formula
    or the letter of an option;
 2. what follows the last "answer is", "answer:" or heading "Answer";
-3. the last row, or the formula, equation or number with which that row ends.
+3. the last row, or the formula, equation or number with which its last sentence ends.
 
 Reasoning that does not end has no final answer. Everything takes time linear in the response.
 """
@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from darling_models.final_answers.plain_form import number, plain_form
 from darling_models.reasoning import part_reasoning
 
 BOX = re.compile(r"\\f?box(?:ed)?\s{0,9}\{")
@@ -74,6 +73,10 @@ EXCLAIMED = re.compile(r"(?<=[$)\]*`])!{1,9}\Z")
 """Exclamation marks at an end, where they are no factorial."""
 PLAIN_WORD = re.compile(r"(?:\A|\s)[*_(\"]{0,4}[^\W\d_]{1,30}(?:['’][a-z]{1,2})?[:,*_]{0,4}\Z")
 """A word at the end of what stands before a number."""
+COMES_TO = re.compile(
+    r"\b(?:is|are|be|was|equals|makes?|gives?|gets?|got|yields?|becomes?)\Z", re.I
+)
+"""A verb there, after which the number is what the words before it come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,20 +198,22 @@ def _last_row(answer: str) -> FinalAnswer:
             if start >= 0 and content:
                 content = content if opening != FENCE else _fenced(content)
                 return FinalAnswer(_distinct(content), stated=True)
-    result = None if HEDGE.search(row) else _result(_ended(row))
+    sentence = _last_sentence(row)
+    result = None if HEDGE.search(sentence) else _result(_ended(sentence))
     if result is None:
         return FinalAnswer((row,), stated=len(rows) == 1)
     return FinalAnswer(_distinct(result, row), stated=True)
 
 
-def _result(row: str) -> str | None:
-    """The formula, the equation or the only number with which a row ends."""
+def _result(sentence: str) -> str | None:
+    """The formula, the equation or the number with which a sentence ends; a number only if there
+    is no other, or a verb before it says that something comes to it."""
     for opening, closing in (("$", "$"), (r"\(", r"\)")):
-        if row.endswith(closing):
-            before, found, formula = row.removesuffix(closing).rpartition(opening)
+        if sentence.endswith(closing):
+            before, found, formula = sentence.removesuffix(closing).rpartition(opening)
             joined = before.rstrip("$ ").endswith(("and", ",", "&"))
             return formula if found and formula.strip() and not joined else None
-    before, equals, right = row.rpartition("=")
+    before, equals, right = sentence.rpartition("=")
     if equals:
         comparison = before.endswith(("<", ">", "!", ":", "=", "≠"))
         several = SEVERAL.search(before) is not None
@@ -216,11 +221,19 @@ def _result(row: str) -> str | None:
             return None
         word = _last(WORD.finditer(before))
         return f"{before[word.end() if word else 0 :]}={right}"
-    before, _, last = row.rpartition(" ")
+    before, _, last = sentence.rpartition(" ")
+    tail = before.rstrip()[-50:]
     alone = not any(character.isdigit() for character in before)
-    if alone and (not before.strip() or PLAIN_WORD.search(before.rstrip()[-50:])):
-        return last if number(plain_form(last)) is not None else None
-    return None
+    comes_to = COMES_TO.search(tail) or (alone and (not tail or PLAIN_WORD.search(tail)))
+    written_out = WORD.search(last) or not any(character.isdigit() for character in last)
+    return last if comes_to and not written_out else None
+
+
+def _last_sentence(row: str) -> str:
+    """The last sentence of a row, with the punctuation at its end."""
+    length = len(row.rstrip(BEHIND_FORMULA + "?!"))
+    end = _last(end for end in SENTENCE_END.finditer(row) if end.end() <= length)
+    return row if end is None else row[end.end() :].strip()
 
 
 def _ended(text: str) -> str:
