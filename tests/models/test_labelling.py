@@ -216,3 +216,12 @@ def test_one_device_for_both_models_is_not_forced_on_a_judge_that_reads_none(
     arguments = ["label", str(groups), str(tmp_path / "out.jsonl"), "--device", "cuda"]
     assert main([*arguments, "--judge", "exact", "--model", "unigram"]) == 0
     assert "pairs to label" in capsys.readouterr().out
+
+
+def test_answers_are_labelled_as_the_service_compares_them(tmp_path: Path) -> None:
+    path = tmp_path / "groups.jsonl"
+    thought = [f"<think>{way}</think>Kyoto.</s>" for way in ("One way.", "Another.")]
+    prompt = "<|im_start|>user\nA city?<|im_end|>\n<|im_start|>assistant\n"
+    path.write_text(json.dumps({"prompt": prompt, "rollouts": [*thought, "Cairo."]}) + "\n")
+    (question,) = read_questions(path, "prompt", "rollouts")
+    assert (question.prompt, question.texts) == ("A city?", ("Kyoto.", "Cairo."))

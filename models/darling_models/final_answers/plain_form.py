@@ -65,7 +65,7 @@ BEHIND = ".,;:。，；："
 
 
 def plain_form(answer: str) -> str:
-    """The characters by which an answer is compared; "" for a blank one, and only for it."""
+    """The characters by which an answer is compared; "" only for a blank one."""
     plain = _bare(_unwrapped(folded(answer)))
     if (written := number(plain)) is not None:
         return written
@@ -75,11 +75,6 @@ def plain_form(answer: str) -> str:
     if (written := number(plain)) is not None:
         return written
     return plain.casefold() or " ".join(folded(answer).split())
-
-
-def is_blank(answer: str) -> bool:
-    """Whether `answer` is white space and invisible characters alone."""
-    return not folded(answer).strip()
 
 
 def number(answer: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from darling_service import __version__
 from darling_service.cli import (
+    doctor,
     evaluate,
     evaluate_classifier,
     label,
@@ -47,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     score,
     evaluate,
     models,
+    doctor,
     train,
     train_cross_encoder,
     evaluate_classifier,

@@ -9,6 +9,7 @@ from darling_models.final_answers.extraction import final_answer
 from darling_models.final_answers.formula import formula
 from darling_service.errors import Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
+from darling_service.scoring.texts import in_thread_if_long
 
 
 class MathVerify:
@@ -23,12 +24,12 @@ class MathVerify:
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="math-verify")
 
     async def quality(self, sample: Sample) -> float:
-        label = sample.required_label()
-        answer = final_answer(sample.text)
+        label, text = sample.required_label(), sample.text
+        if await in_thread_if_long(lambda: matches_label(text, label), [text]):
+            return 1.0
+        answer = await in_thread_if_long(lambda: final_answer(text), [text])
         if answer is None:
             return 0.0
-        if matches_label(sample.text, label):
-            return 1.0
         gold, response = labels_in(label)[0], answer.readings[0]
         if formula(gold) is None or formula(response) is None:
             return 0.0

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from darling_models.final_answers.plain_form import is_blank
+from darling_models.texts.special_tokens import is_blank
 from darling_service.errors import FieldError, Invalid, Loc
 
 RETRY_AFTER_S = 5.0

@@ -22,6 +22,7 @@ from darling_service.quality.reward_model import LearnedReward
 from darling_service.quality.reward_server import RewardServer
 from darling_service.quality.sample import RETRY_AFTER_S, Sample, Source
 from darling_service.schemas.fields import MAX_SCORE
+from darling_service.scoring.texts import in_thread_if_long
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 
@@ -35,7 +36,9 @@ class Constant:
 
 class LabelMatch:
     async def quality(self, sample: Sample) -> float:
-        return float(matches_label(sample.text, sample.required_label()))
+        label = sample.required_label()
+        matches = await in_thread_if_long(lambda: matches_label(sample.text, label), [sample.text])
+        return float(matches)
 
 
 class Qualities:
