@@ -101,7 +101,8 @@ async def _score(scoring: Scoring, settings: Settings, options: dict[str, Any]) 
         info = pipeline.models()[0]
         with ExitStack() as files:
             lines = files.enter_context(_open(scoring.source))
-            out = files.enter_context(closing(_answers_to(scoring, info, options)))
+            rule = f"{info.threshold!r} {info.linkage} {settings.text}"
+            out = files.enter_context(closing(_answers_to(scoring, info, rule, options)))
             with progress(total=_count(scoring.source), unit="line") as bar:
                 lines_done = _answered(pipeline, lines, out, scoring.columns, options, summary)
                 async for number in lines_done:
@@ -240,12 +241,14 @@ def _open(source: str) -> IO[bytes]:
     return sys.stdin.buffer if source == "-" else json_lines.open_lines(Path(source))
 
 
-def _answers_to(scoring: Scoring, info: ModelInfo, options: dict[str, Any]) -> Answers:
-    """OUT, ready to be written. Raises `ScoreError` and `OSError`."""
+def _answers_to(scoring: Scoring, info: ModelInfo, rule: str, options: dict[str, Any]) -> Answers:
+    """OUT, ready to be written. `rule`: the settings that answers depend on, beside the model.
+
+    Raises `ScoreError` and `OSError`.
+    """
     model = f"{info.id}@{info.revision}"
     columns = scoring.columns
     written = json.dumps(options, sort_keys=True)
-    rule = f"{info.threshold!r} {info.linkage}"
     digest = content_key(written, columns.rollouts, columns.quality, rule).hex()[:16]
     if scoring.target == "-":
         return Answers(sys.stdout.buffer, model, digest)

@@ -248,6 +248,7 @@ def test_what_keeps_failing_stays_told(tmp_path: Path) -> None:
         ("options", "begun with other options"),
         ("fields", "begun with other options"),
         ("threshold", "begun with other options"),
+        ("text", "begun with other options"),
         ("another line", "its line 2 is not the answer of line 2"),
         ("another order", "its line 1 is not the answer of line 1"),
         ("a line more in front", "its line 1 is not the answer of line 1"),
@@ -270,6 +271,8 @@ def test_an_output_about_something_else_is_refused_or_overwritten(
         arguments = ["--quality-field", "score"]
     elif change == "threshold":
         arguments = ["--threshold", "0.3"]
+    elif change == "text":
+        arguments = ["--text", "all"]
     elif change == "another line":
         write(source, [rows[0], {**rows[1], "rollouts": ["a", "c"]}, rows[2]])
     elif change == "another order":

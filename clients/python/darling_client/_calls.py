@@ -145,9 +145,17 @@ def _rollout_body(rollout: Rollout) -> dict[str, Any]:
         **{"text" if isinstance(rollout.text, str) else "messages": words_body(rollout.text)},
         quality=None if rollout.quality is None else float(rollout.quality),
         answer=rollout.answer,
-        correct=None if rollout.correct is None else bool(rollout.correct),
+        correct=None if rollout.correct is None else _verdict(rollout.correct),
         logprob=None if rollout.logprob is None else float(rollout.logprob),
         solutions=None
         if rollout.solutions is None
         else [[float(score) for score in scores] for scores in rollout.solutions],
     )
+
+
+def _verdict(value: Any) -> bool:
+    """True or False, for NumPy's verdicts too. Raises `ValueError` for anything but 1 and 0."""
+    # Truthiness would count a wrong -1 or "False" as correct.
+    if isinstance(value, str) or value not in (0, 1):
+        raise ValueError(f"correct is {value!r}, not a verdict; give True, False, 1 or 0")
+    return bool(value)

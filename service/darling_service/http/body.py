@@ -8,11 +8,8 @@ import zlib
 from starlette.requests import ClientDisconnect, Request
 
 from darling_service.errors import BadRequest, TooLarge, UnsupportedType
+from darling_service.schemas.outline import is_small
 from darling_service.schemas.parse import Schema, parse
-
-PARSE_IN_THREAD_BYTES = 256 * 2**10
-"""Size of a body from which it is parsed in a thread. Parsing 256 KiB takes milliseconds, which the
-event loop owes to other requests."""
 
 
 async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> Schema:
@@ -31,7 +28,7 @@ async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> S
     raw = await _read(request, max_bytes)
     if encoding == "gzip":
         raw = await asyncio.to_thread(_inflate, raw, max_bytes)
-    if len(raw) < PARSE_IN_THREAD_BYTES:
+    if is_small(raw):
         return parse(raw, schema)
     return await asyncio.to_thread(parse, raw, schema)
 

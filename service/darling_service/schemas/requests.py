@@ -24,9 +24,11 @@ from darling_service.schemas.fields import (
     TEXT_RULE,
     THRESHOLD,
     Id,
+    Items,
     Score,
     Strict,
     Threshold,
+    Verdict,
     Wait,
     text_or,
 )
@@ -66,13 +68,13 @@ class Rollout(Strict):
         description="Final answer of the rollout, compared with the group's `reference`; null or "
         "empty where it has none.",
     )
-    correct: bool | None = Field(
-        None, description="A verifier's verdict: whether the rollout is correct."
+    correct: Verdict | None = Field(
+        None, description="A verifier's verdict: whether the rollout is correct; 1 or 0 do as well."
     )
     logprob: Score | None = Field(
         None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
     )
-    solutions: list[list[Score]] | None = Field(
+    solutions: Items[Items[Score]] | None = Field(
         None,
         description="Scores of each solution in the rollout; the vector objective needs them.",
     )
@@ -117,7 +119,7 @@ class PromptGroup(Prompted):
     """One prompt and the rollouts sampled for it."""
 
     id: Id | None = Field(None, description="A name for the group, repeated in the response.")
-    rollouts: list[RolloutInput] = Field(min_length=1)
+    rollouts: Items[RolloutInput] = Field(min_length=1)
 
     def column(self, name: str) -> list[Any]:
         """A field of every rollout; None where a rollout does not give it."""
@@ -129,7 +131,7 @@ class PromptGroup(Prompted):
 
 
 class Group(PromptGroup):
-    quality: list[Score] | None = Field(
+    quality: Items[Score] | None = Field(
         None, description="Quality of every rollout, instead of a number in each of them."
     )
     reference: Reference | None = Field(
@@ -216,7 +218,7 @@ class Rewarded(Strict):
 
 
 class RewardRequest(Rewarded, GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
 
 
 class RolloutRequest(Rewarded, Rollout, Prompted, Request):
@@ -271,11 +273,11 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
 
 
 class PartitionRequest(GroupsRequest):
-    groups: list[PromptGroup] = Field(min_length=1)
+    groups: Items[PromptGroup] = Field(min_length=1)
 
 
 class PreferenceRequest(GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
     diversity: RankingName = Field(
         "partition", description="Measure of how distinct a rollout is from its group."
     )
@@ -295,7 +297,7 @@ class Pair(Prompted):
 
 
 class EquivalenceRequest(Request):
-    pairs: list[Pair] = Field(min_length=1)
+    pairs: Items[Pair] = Field(min_length=1)
     threshold: Threshold | None = Field(None, description=THRESHOLD)
     text: TextRule = Field(
         "all", description=f"{TEXT_RULE} Default: all, the texts as they are given."

@@ -10,7 +10,7 @@ import numpy as np
 
 from darling_models.final_answers.equality import same_answer
 from darling_models.final_answers.plain_form import plain_form
-from darling_service.errors import FieldError, Invalid, Loc
+from darling_service.errors import MAX_ERRORS, FieldError, Invalid, Loc
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rounding import same
@@ -40,10 +40,15 @@ def check_pairs(request: EquivalenceRequest, settings: Settings) -> None:
 
 
 def each_group(groups: Sequence[Group], read: Callable[[Group], Answer]) -> list[Answer]:
-    """`read` of every group; its errors, placed under their groups, together in one `Invalid`."""
+    """`read` of every group; its errors, placed under their groups, together in one `Invalid`.
+
+    Stops once there are more than `MAX_ERRORS`.
+    """
     answers: list[Answer] = []
     errors: list[FieldError] = []
     for index, group in enumerate(groups):
+        if len(errors) > MAX_ERRORS:
+            break
         try:
             answers.append(read(group))
         except Invalid as problem:
