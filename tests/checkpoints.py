@@ -1,11 +1,14 @@
 """Small random checkpoints of the published architectures, saved as real ones are."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
     DebertaV2Config,
     DebertaV2ForSequenceClassification,
     GPT2Config,
@@ -46,6 +49,31 @@ def bert_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return byte_tokenizer(
         folder, BERT, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
+
+
+def bert(folder: Path, **config: Any) -> Any:
+    """An encoder whose tokenizer writes [CLS] and [SEP], and which reads segment ids."""
+    torch.manual_seed(7)
+    tokenizer = bert_tokenizer(folder)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(name, BERT.index(name)) for name in ("[CLS]", "[SEP]")],
+    )
+    tokenizer.save_pretrained(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    make: Any = BertForSequenceClassification
+    model = make(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            max_position_embeddings=512,
+            **SIZE | {"initializer_range": 0.2} | config,
+        )
+    )
+    model.save_pretrained(folder)
+    return model.eval()
 
 
 def deberta(folder: Path, **config: Any) -> Any:

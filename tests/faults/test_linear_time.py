@@ -15,6 +15,9 @@ from darling_models.embedded.description import Description, describe
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
 from darling_models.embedded.features import pair_features
 from darling_models.embedded.head import PairHead
+from darling_models.final_answers.equality import matches_label
+from darling_models.final_answers.extraction import final_answer
+from darling_models.final_answers.plain_form import plain_form
 from darling_models.lexical import BASELINES, short_answers_equivalent
 from darling_models.options import DEFAULT_OPTIONS
 from darling_models.pairs import pair_unit
@@ -25,7 +28,6 @@ from darling_models.texts.rule import TextRule, compared_text
 from darling_models.texts.special_tokens import is_blank, without_special_tokens
 from darling_models.texts.tool_calls import with_plain_calls
 from darling_service.rewards.diversity import ngram_diversity
-from darling_service.rewards.quality import normal
 from darling_service.trainers.classify import pair_in
 from darling_service.trainers.responses import response_of
 from tests.faults.hostile import SHAPES, text_of
@@ -71,7 +73,9 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "short-answer rule": lambda text: short_answers_equivalent(text, text[1:]),
     "keys": lambda text: (text_unit(text), pair_unit(text, text[1:], text)),
     "n-gram diversity": lambda text: ngram_diversity([text, text[1:]]),
-    "answers compared": normal,
+    "answers compared": plain_form,
+    "final answers": final_answer,
+    "labels": lambda text: matches_label(text, "42"),
     "reasoning": part_reasoning,
     "turns of a rollout": rollout_turns,
     "prompt": read_prompt,

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darling_models.texts.special_tokens import without_special_tokens
-from darling_service.rewards.quality import from_label
 from darling_service.trainers.responses import response_of
 from tests.conftest import Service, running
 from tests.faults.test_bad_input import problem
@@ -249,27 +248,6 @@ def test_every_way_to_send_the_key_opens_what_needs_one(tmp_path: Path) -> None:
         in_url = service.url.replace("http://", "http://trainer:s:é-ret@") + "/get_reward?n=1"
         assert httpx.post(in_url, json=body).json()["rewards"] == 1.0
         assert http.get("/health/ready").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("text", "label", "quality"),
-    [
-        ("Paris", "paris ", 1),
-        ("I think.\nThe answer is **Paris**.", "Paris", 1),
-        ("The answer is Rome. No: the answer is Paris.\nSure.", "Rome", 0),
-        ("3 + 4 = 7\n#### 7", "7", 1),
-        (r"so \boxed{\frac{1}{2}}, that is", r"\frac{1}{2}", 1),
-        (r"\boxed{1} and \boxed{2}", "1", 0),
-        (r"\boxed{1", "1", 0),
-        ("17", "7", 0),
-        ("", "7", 0),
-        ("The answer is 5.", "5", 1),
-        ("The answer is 5", ".5", 0),
-        ("$.5$.", ".5", 1),
-    ],
-)
-def test_label_match(text: str, label: str, quality: int) -> None:
-    assert from_label(text, label) == quality
 
 
 def test_json_stays_what_it_was(shims: Service) -> None:

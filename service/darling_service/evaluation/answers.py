@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from darling_service.rewards.quality import normal
+from darling_models.final_answers.equality import same_answer
 
 
 def same(a: str, b: str) -> bool:
     """Whether two answers are the same, as the service compares `answer` with `reference`."""
-    return normal(a) == normal(b)
+    return same_answer(a, b)
 
 
 def votes(answers: Sequence[str | None]) -> list[int | None]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     Discriminator,
     Field,
     Tag,
@@ -15,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from darling_models.protocol import Linkage
 from darling_models.texts.rule import TextRule
+from darling_models.texts.special_tokens import is_blank
 from darling_service.schemas.fields import (
     MESSAGES,
     OBJECT,
@@ -37,6 +39,18 @@ Prompt = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[Conversation, Tag(MESSAGES)],
     Discriminator(text_or(MESSAGES)),
 ]
+
+
+def _not_blank(reference: str) -> str:
+    if is_blank(reference):
+        raise ValueError(
+            "blank, so that every rollout without an answer would be right; send the right answer, "
+            "or leave reference out"
+        )
+    return reference
+
+
+Reference = Annotated[str, AfterValidator(_not_blank)]
 
 
 class Rollout(Strict):
@@ -120,7 +134,7 @@ class Group(PromptGroup):
     quality: Items[Score] | None = Field(
         None, description="Quality of every rollout, instead of a number in each of them."
     )
-    reference: str | None = Field(
+    reference: Reference | None = Field(
         None,
         description="Right answer. Without quality, a rollout gets 1 if its `answer` equals it, "
         "else 0.",
@@ -221,7 +235,7 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         "known by its text, and only once its first caller has gone.",
     )
     group_size: int | None = Field(None, ge=1, description="Number of rollouts in the group.")
-    reference: str | None = Field(
+    reference: Reference | None = Field(
         None,
         description="Right answer. Without quality, the rollout gets 1 if its `answer` equals it, "
         "else 0.",

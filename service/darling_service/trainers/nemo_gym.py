@@ -120,7 +120,8 @@ async def seed_session() -> Response:
 
 def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
     prompt, output = body.responses_create_params.input, body.response.output
-    sample = sample_of(prompt, output, _label(body))
+    field = "label" if body.expected_answer is None else "expected_answer"
+    sample = sample_of(prompt, output, getattr(body, field), label_field=(field,))
     messages = json.dumps(sample.messages)
     if body.group is not None:
         group = group_of("group", str(body.group), messages)
