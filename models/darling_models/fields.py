@@ -165,7 +165,7 @@ def _rollout(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         return {"text": text(value)}
     if isinstance(value, list):
-        return {"messages": items(value)}
+        return {"messages": value}
     if not isinstance(value, dict):
         raise ValueError(f"{_shown(value)} is neither a text nor an object with a text; write one")
     if "messages" in value:
