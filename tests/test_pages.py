@@ -224,3 +224,25 @@ def test_a_command_that_no_test_runs_has_its_reason() -> None:
         assert row is not None
         assert row.reason
     assert untried("darling-reward score examples/groups.jsonl -") is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "agree"),
+    [
+        ("reward 0.33", "reward 0.3333333", True),
+        ("reward 0.33", "reward 0.36", False),
+        ("[0,0,1]", "[0,0,1]", True),
+        ("[0,0,1]", "[0,1,1]", False),
+        ("12 rows", "13 rows", False),
+        ("p  0.0001", "p 0.0002", True),
+        ("0.05 of -0.13", "0.05 of 0.13", False),
+        ("a\n...\nd 1.0", "a\nb\nc\nd 1.0", True),
+        ("a\n...", "b\na", False),
+        ("a", "a\nb", False),
+        ("a\nb", "a", False),
+        ('{"id":"...","n":2}', '{"id":"9f3","n":2}', True),
+        ('{"id":"...","n":2}', '{"id":"9f3","n":3}', False),
+    ],
+)
+def test_what_counts_as_printed(shown: str, printed: str, agree: bool) -> None:
+    assert (differs(shown, printed) is None) == agree
