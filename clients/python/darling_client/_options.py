@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
+
+import httpx
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -64,7 +67,10 @@ def read_options(urls: str | Sequence[str] | None, params: ClientParams) -> Opti
 
     The environment fills in what is missing: `DARLING_URL` the URLs, `DARLING_API_KEY` the token.
     """
-    token = params.get("token") or os.environ.get("DARLING_API_KEY")
+    # A key that comes from a file often ends in a newline, which no header may hold.
+    token = (params.get("token") or os.environ.get("DARLING_API_KEY") or "").strip() or None
+    if token is not None and not token.isprintable():
+        raise ValueError("token holds a character that no header may hold; give the key alone")
     complete: ClientParams = {**params, "token": token}
     return Options(_base_urls(urls), **complete)
 
@@ -74,6 +80,17 @@ def _base_urls(urls: str | Sequence[str] | None) -> tuple[str, ...]:
         urls = os.environ.get("DARLING_URL") or DEFAULT_URL
     separate = urls.split(",") if isinstance(urls, str) else urls
     base_urls = tuple(dict.fromkeys(url.strip().rstrip("/") for url in separate if url.strip()))
-    if not base_urls or not all(url.startswith(("http://", "https://")) for url in base_urls):
+    if not base_urls or not all(map(_is_base_url, base_urls)):
         raise ValueError(f"urls is {urls!r}; give base URLs such as {DEFAULT_URL}")
     return base_urls
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    is_host = bool(parsed.host) and not re.search(r"[\s\[\]]", parsed.host)
+    is_port = parsed.port is None or 0 < parsed.port < 2**16
+    whole = not (parsed.query or parsed.fragment)
+    return parsed.scheme in ("http", "https") and is_host and is_port and whole
