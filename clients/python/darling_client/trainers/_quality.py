@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from darling_client._json import plain
-
 
 @dataclass(frozen=True)
 class Judgement:
@@ -155,14 +153,17 @@ def _text(value: Any, name: str) -> str:
 
 
 def _scores(value: Any, name: str) -> list[list[float]]:
-    wanted = f"{name} is {value!r:.80}; give a list of the scores of each solution"
-    try:
-        rows = plain(value)
-    except TypeError:
-        raise ValueError(wanted) from None
-    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-        raise ValueError(wanted)
-    return [[_finite(score, f"a score in {name}") for score in row] for row in rows]
+    rows = [_listed(row) for row in _listed(value) or [None]]
+    if None in rows:
+        raise ValueError(f"{name} is {value!r:.80}; give a list of the scores of each solution")
+    return [[_finite(score, f"a score in {name}") for score in row or []] for row in rows]
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """A list, tuple, array or tensor as a list; None for anything else."""
+    to_list = getattr(value, "tolist", None)
+    value = to_list() if callable(to_list) else value
+    return list(value) if isinstance(value, list | tuple) else None
 
 
 READERS: dict[str, Callable[[Any, str], Any]] = {
