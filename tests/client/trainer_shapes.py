@@ -88,7 +88,7 @@ class OmegaConf:
         return dict(config)
 
 
-STAND_INS = {
+STAND_INS: dict[str, dict[str, Any]] = {
     "openrlhf.utils.agent": {"SingleTurnAgentExecutor": SingleTurnAgentExecutor},
     "swift.rewards": {"ORM": ORM},
     "omegaconf": {"OmegaConf": OmegaConf},

@@ -105,7 +105,7 @@ def rollout_call(rollout: CohortRollout, params: RolloutParams) -> Call[RolloutR
     run = body.get("run")
     run_name = run.get("name", "") if isinstance(run, dict) else ""
     key = f"{run_name}\0{rollout.group_id}"
-    return Call("/v1/rollouts", body, read, key=key, wait_s=rollout.deadline_s or 0)
+    return Call("/v1/rollouts", body, read, key=key, wait_s=float(rollout.deadline_s or 0))
 
 
 def _parse(kind: type[T], values: JsonObject, **more: Any) -> T:

@@ -29,7 +29,9 @@ def failure(error: httpx.TransportError, url: str) -> tuple[DarlingError, bool]:
     """
     reason, proxy = str(error) or type(error).__name__, via_proxy(url)
     if isinstance(error, httpx.ProxyError):
-        return Misconfigured(f"the proxy refused to connect to {url}: {reason}{proxy}"), True
+        # A proxy tells of a service that is down by 502 to 504, and of itself by anything else.
+        kind = Unreachable if reason.startswith("50") else Misconfigured
+        return kind(f"the proxy did not connect to {url}: {reason}{proxy}"), True
     if isinstance(error, httpx.LocalProtocolError):
         return Misconfigured(f"the request to {url} cannot be sent: {reason}"), False
     if isinstance(error, httpx.UnsupportedProtocol):
@@ -65,8 +67,8 @@ def _unconnected(error: httpx.ConnectError, reason: str, url: str, proxy: str) -
         )
     if NO_NAME.search(reason):
         return Unreachable(
-            f"no host of the name in {url}: {reason}; check the URL, and that this machine can "
-            f"resolve the name{proxy}"
+            f"the host name in {url} is not known here: {reason}; check the URL, and that this "
+            f"machine can resolve the name{proxy}"
         )
     return Unreachable(f"no connection to {url}: {reason}; is the service running?{proxy}")
 

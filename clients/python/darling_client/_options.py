@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TypedDict
+from dataclasses import dataclass, field, fields
+from typing import Any, TypedDict
 
 import httpx
 
+from darling_client._json import plain
+
 DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+KINDS: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
+"""The types that a numeric option may have, by its annotation."""
 
 
 class ClientParams(TypedDict, total=False):
@@ -55,6 +61,11 @@ class Options:
     """Seconds for which a host that does not respond is passed over, where there is another."""
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            kinds = KINDS.get(option.type)
+            if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise ValueError(f"{option.name} is {value!r:.80}; give a number")
         if self.parallel < 1:
             raise ValueError(f"parallel is {self.parallel}; give a number of at least 1")
         for name in ("timeout_s", "connect_timeout_s", "patience_s"):
@@ -71,7 +82,7 @@ def read_options(urls: str | Sequence[str] | None, params: ClientParams) -> Opti
     token = (params.get("token") or os.environ.get("DARLING_API_KEY") or "").strip() or None
     if token is not None and not token.isprintable():
         raise ValueError("token holds a character that no header may hold; give the key alone")
-    complete: ClientParams = {**params, "token": token}
+    complete: Any = {**{name: plain(value) for name, value in params.items()}, "token": token}
     return Options(_base_urls(urls), **complete)
 
 
@@ -90,7 +101,7 @@ def _is_base_url(url: str) -> bool:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         return False
-    is_host = bool(parsed.host) and not re.search(r"[\s\[\]]", parsed.host)
+    is_host = re.fullmatch(r"[\w.:-]+", parsed.host) is not None
     is_port = parsed.port is None or 0 < parsed.port < 2**16
     whole = not (parsed.query or parsed.fragment)
     return parsed.scheme in ("http", "https") and is_host and is_port and whole
