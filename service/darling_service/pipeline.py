@@ -16,7 +16,7 @@ from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
 from darling_service.errors import FieldError, Invalid, Loc, Unavailable
 from darling_service.rewards.diversity import partition_diversity
-from darling_service.rewards.exact import mean
+from darling_service.rewards.exact import BoolArray, mean
 from darling_service.schemas.requests import (
     EquivalenceRequest,
     GroupsRequest,
@@ -103,7 +103,8 @@ class Pipeline:
         groups = self._read(request)
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request, options)
-            classified, usage = await self._classify(answering.engine, request, rule)
+            parts = [group.parts for group in groups]
+            classified, usage = await self._classify(answering.engine, request, rule, parts)
             visits = await self._visited(request, groups, classified)
         rewarded = [
             reward_group(group, texts, options, request.return_probabilities, seen)
@@ -170,10 +171,15 @@ class Pipeline:
         return request.partition.text or self.settings.text
 
     async def _classify(
-        self, engine: Engine, request: Grouped, rule: PartitionRule
+        self,
+        engine: Engine,
+        request: Grouped,
+        rule: PartitionRule,
+        parts: Sequence[Sequence[BoolArray]] | None = None,
     ) -> tuple[list[ClassifiedGroup], Usage]:
-        texts = await texts_of_groups(request.groups, self._text(request))
-        return await classify_groups(engine, texts, rule)
+        as_published = isinstance(request, RewardRequest) and request.reward.parity is not None
+        texts = await texts_of_groups(request.groups, self._text(request), as_published)
+        return await classify_groups(engine, texts, rule, parts)
 
     def _read(self, request: RewardRequest, complete: bool = True) -> list[GroupInputs]:
         """`complete`: whether the groups have all their rollouts."""
@@ -270,8 +276,11 @@ def _rule(
     needs = frozenset[str]() if options is None else options.needs
     with_cosines = "cosines" in needs
     read = request.return_probabilities or not needs.isdisjoint(PAIRWISE)
+    threshold = partition.threshold
+    if threshold is None and options is not None and options.parity is not None:
+        threshold = info.published_threshold
     rule = PartitionRule(
-        threshold=_threshold(engine, partition.threshold, ("partition", "threshold")),
+        threshold=_threshold(engine, threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,
         short_answers=partition.short_answer_rule,
         partition_only=not read,

@@ -302,8 +302,6 @@ def test_plain_values() -> None:
     ("rollout", "field"),
     [
         (Rollout("a", quality="1"), "quality"),  # type: ignore[arg-type]
-        (Rollout("a", quality=1.0, correct="False"), "correct"),  # type: ignore[arg-type]
-        (Rollout("a", quality=1.0, correct=2), "correct"),  # type: ignore[arg-type]
         (Rollout("a", quality=1.0, logprob="x"), "logprob"),  # type: ignore[arg-type]
         (Rollout("a", quality=10**400), "quality"),
     ],
@@ -312,3 +310,9 @@ def test_a_wrong_field_is_not_made_right(url: str, rollout: Rollout, field: str)
     with Client(url) as client, pytest.raises(BadRequest) as refused:
         client.rewards([Group("p", [rollout])])
     assert field in refused.value.errors[0]["loc"]
+
+
+@pytest.mark.parametrize("verdict", ["False", 2, -1, 0.5, [True], np.array([1, 0])])
+def test_what_is_no_verdict_is_not_made_one(verdict: Any) -> None:
+    with pytest.raises(ValueError, match="correct is .*, not a verdict; give True, False"):
+        Client().rewards([Group("p", [Rollout("a", correct=verdict)])])

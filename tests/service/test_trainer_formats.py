@@ -217,10 +217,10 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def test_every_way_to_send_the_key_opens_everything_but_health(tmp_path: Path) -> None:
+def test_every_way_to_send_the_key_opens_what_needs_one(tmp_path: Path) -> None:
     arguments = ("--model", "exact", "--api-key", "s:é-ret")
     with running(tmp_path / "log", *arguments) as service, service.client() as http:
-        for path in ("/v1/models", "/metrics", "/docs", "/openapi.json"):
+        for path in ("/v1/models", "/metrics"):
             answers = [
                 http.get(path, headers=[(b"authorization", header.encode())])
                 for header in ("Bearer s:é-ret", basic("trainer", "s:é-ret"))
@@ -437,9 +437,9 @@ def test_texts_at_the_limit_are_answered(shims: Service) -> None:
 @pytest.mark.parametrize(
     ("path", "raw", "loc"),
     [
-        ("/classify", b'{"input": [' + b"1," * 500_000 + b"1]}", ["input", 0]),
+        ("/classify", b'{"input": [' + b"1," * 100_000 + b"1]}", ["input", 0]),
         ("/classify", b'{"input": [' + b'"",' * 500_000 + b'""]}', ["input"]),
-        ("/get_reward", b'{"prompts": [], "query": [' + b"1," * 500_000 + b"1]}", ["query", 0]),
+        ("/get_reward", b'{"prompts": [], "query": [' + b"1," * 100_000 + b"1]}", ["query", 0]),
         ("/get_reward", b'{"prompts": [], "query": [' + b'"",' * 500_000 + b'""]}', ["query"]),
         ("/trainers/slime/rm", b'{"response": "", "prompt": [' + b"{}," * 9_999 + b"{}]}",
          ["prompt", 0]),

@@ -162,7 +162,10 @@ def _number(value: Any) -> Any:
         return value
 
 
-def _verdict(value: Any) -> Any:
-    """0 and 1 as verdicts. What is none stays, for the service to name its place."""
+def _verdict(value: Any) -> bool | None:
+    """A verdict of Python, NumPy or torch. Raises `ValueError` for anything but 1 and 0."""
     value = plain(value)
-    return bool(value) if isinstance(value, int | float) and value in (0, 1) else value
+    # Truthiness would count a wrong -1 or "False" as correct.
+    if value is not None and not (isinstance(value, int | float) and value in (0, 1)):
+        raise ValueError(f"correct is {value!r}, not a verdict; give True, False, 1 or 0")
+    return None if value is None else bool(value)

@@ -24,7 +24,7 @@ class Rollout:
     quality: float | None = None
     """The task's own reward."""
     answer: str | None = None
-    """The final answer, which the service compares with the `reference`."""
+    """The final answer, which the service compares with the `reference`; "" where there is none."""
     correct: bool | None = None
     """The verdict of a verifier."""
     logprob: float | None = None

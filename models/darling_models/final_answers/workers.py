@@ -2,10 +2,10 @@
 
 import logging
 import multiprocessing
-from importlib.util import find_spec
 from queue import SimpleQueue
 
-from darling_models.errors import ModelError, ModelUnavailable
+from darling_models.errors import ModelUnavailable
+from darling_models.extras import require
 from darling_models.final_answers.worker import CPU_SECONDS, READY, serve
 
 log = logging.getLogger(__name__)
@@ -72,8 +72,7 @@ class Workers:
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        if find_spec("math_verify") is None:
-            raise ModelError("math-verify is missing; pip install 'darling-reward[math]'")
+        require("math", ["math_verify"])
         self._free: SimpleQueue[Worker] = SimpleQueue()
         for _ in range(WORKERS):
             self._free.put(Worker())

@@ -6,10 +6,12 @@ Heavy imports wait until a command runs, so that `--help` answers at once.
 import argparse
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Protocol
 
 from darling_service import __version__
 from darling_service.cli import (
+    doctor,
     evaluate,
     evaluate_classifier,
     label,
@@ -47,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
     score,
     evaluate,
     models,
+    doctor,
     train,
     train_cross_encoder,
     evaluate_classifier,
@@ -57,6 +60,10 @@ COMMANDS: tuple[Command, ...] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the process's exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # a terminal may lack an arrow, or a file name's bytes
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="darling-reward",
         description="Diversity-scaled rewards for RL post-training of language models.",
@@ -81,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     """Runs the command; whatever keeps it from its work is one line on standard error."""
-    from darling_models.errors import ModelError
+    from darling_models.errors import InputRejected, ModelError, ModelUnavailable
+    from darling_models.extras import how_to_install
 
     try:
         return command.run(arguments)
@@ -93,9 +101,9 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except ImportError as error:
         if not command.EXTRA:
             raise
-        reason = f"{error}; pip install 'darling-reward[{command.EXTRA}]'"
+        reason = f"{error}; {how_to_install(command.EXTRA)}"
         status = FAILED
-    except (ModelError, ValueError, OSError) as error:
+    except (ModelError, ModelUnavailable, InputRejected, ValueError, OSError) as error:
         reason, status = str(error), FAILED
     print(f"darling-reward {command.NAME}: {reason}", file=sys.stderr)
     return status

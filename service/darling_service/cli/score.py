@@ -7,7 +7,10 @@ from darling_service.cli.settings_flags import add_settings, read_settings
 NAME = "score"
 SUMMARY = "score a file of groups offline, as /v1/rewards would"
 EXAMPLE = """darling-reward score groups.jsonl.gz rewards.jsonl \\
-      --options '{"reward": {"advantage": "centered"}}'"""
+      --options '{"reward": {"advantage": "centered"}}'
+
+A line of IN:
+  {"prompt": "Name a city.", "rollouts": ["Lisbon", "Kyoto"], "quality": [0.9, 0.7]}"""
 EXTRA = ""
 RESUMES = True
 
@@ -19,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         metavar="OUT",
-        help="JSON lines file of answers; resumed if it exists; - writes stdout",
+        help="JSON lines file of answers; - writes stdout. One that the same command has begun is "
+        "gone on with, and its lines with an error are scored again",
     )
     parser.add_argument(
         "--options",
@@ -39,12 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="field of a line that holds the quality column; default: quality",
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="drop the answers that OUT holds, and start anew"
+    )
     add_settings(parser, server=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from darling_service.offline import Columns, score_file
+    from darling_service.offline import Columns, Scoring, score_file
 
-    columns = Columns(arguments.rollouts_field, arguments.quality_field)
-    settings = read_settings(arguments)
-    return score_file(arguments.input, arguments.output, settings, columns, arguments.options)
+    scoring = Scoring(
+        source=arguments.input,
+        target=arguments.output,
+        columns=Columns(arguments.rollouts_field, arguments.quality_field),
+        options=arguments.options,
+        overwrite=arguments.overwrite,
+    )
+    return score_file(scoring, read_settings(arguments))

@@ -8,11 +8,8 @@ import zlib
 from starlette.requests import ClientDisconnect, Request
 
 from darling_service.errors import BadRequest, TooLarge, UnsupportedType
+from darling_service.schemas.outline import is_small
 from darling_service.schemas.parse import Schema, parse
-
-PARSE_IN_THREAD_BYTES = 256 * 2**10
-"""Size of a body from which it is parsed in a thread. Parsing 256 KiB takes milliseconds, which the
-event loop owes to other requests."""
 
 
 async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> Schema:
@@ -44,7 +41,7 @@ async def read_content(request: Request, max_bytes: int) -> bytes:
 
 async def parse_body(raw: bytes, schema: type[Schema]) -> Schema:
     """A JSON document as `schema`. Raises `BadRequest` or `Invalid`."""
-    if len(raw) < PARSE_IN_THREAD_BYTES:
+    if is_small(raw):
         return parse(raw, schema)
     return await asyncio.to_thread(parse, raw, schema)
 

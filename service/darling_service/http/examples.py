@@ -186,6 +186,7 @@ MODELS_RESPONSE: dict[str, Any] = {
             **MODEL,
             "description": "all-MiniLM-L6-v2 in float32, once per text, and a calibrated pair head",
             "operating_points": {"balanced": 0.35, "precision": 0.52, "recall": 0.16},
+            "published_threshold": 0.5,
         }
     ],
     "limits": {

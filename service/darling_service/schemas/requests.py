@@ -1,6 +1,6 @@
 """What a request may say: the pydantic models behind validation and OpenAPI."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -22,9 +22,11 @@ from darling_service.schemas.fields import (
     TEXT_RULE,
     THRESHOLD,
     Id,
+    Items,
     Score,
     Strict,
     Threshold,
+    Verdict,
     Wait,
     text_or,
 )
@@ -48,15 +50,17 @@ class Rollout(Strict):
     )
     quality: Score | None = Field(None, description="The task's own reward for this rollout.")
     answer: str | None = Field(
-        None, description="Final answer of the rollout, compared with the group's `reference`."
+        None,
+        description="Final answer of the rollout, compared with the group's `reference`; null or "
+        "empty where it has none.",
     )
-    correct: bool | None = Field(
-        None, description="A verifier's verdict: whether the rollout is correct."
+    correct: Verdict | None = Field(
+        None, description="A verifier's verdict: whether the rollout is correct; 1 or 0 do as well."
     )
     logprob: Score | None = Field(
         None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
     )
-    solutions: list[list[Score]] | None = Field(
+    solutions: Items[Items[Score]] | None = Field(
         None,
         description="Scores of each solution in the rollout; the vector objective needs them.",
     )
@@ -101,15 +105,19 @@ class PromptGroup(Prompted):
     """One prompt and the rollouts sampled for it."""
 
     id: Id | None = Field(None, description="A name for the group, repeated in the response.")
-    rollouts: list[RolloutInput] = Field(min_length=1)
+    rollouts: Items[RolloutInput] = Field(min_length=1)
 
     def column(self, name: str) -> list[Any]:
         """A field of every rollout; None where a rollout does not give it."""
         return [getattr(r, name) if isinstance(r, Rollout) else None for r in self.rollouts]
 
+    def gives(self, name: str) -> bool:
+        """Whether any rollout gives a field, be it as null."""
+        return any(isinstance(r, Rollout) and name in r.model_fields_set for r in self.rollouts)
+
 
 class Group(PromptGroup):
-    quality: list[Score] | None = Field(
+    quality: Items[Score] | None = Field(
         None, description="Quality of every rollout, instead of a number in each of them."
     )
     reference: str | None = Field(
@@ -128,6 +136,10 @@ class PartitionOptions(Strict):
     short_answer_rule: bool = Field(
         False, description="Decide pairs of at most 5 words by the words they share, as published."
     )
+
+
+PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rule": True}
+"""What `parity: darling` fixes of `PartitionOptions`."""
 
 
 class Run(Strict):
@@ -162,11 +174,17 @@ class Rewarded(Strict):
 
     @model_validator(mode="after")
     def _parity(self) -> Self:
-        fixed = self.partition.model_fields_set & {"linkage", "short_answer_rule"}
-        if self.reward.parity and fixed:
+        if self.reward.parity is None:
+            return self
+        own = self.partition.model_fields_set & PUBLISHED_PARTITION.keys()
+        other = [
+            f"partition.{name}"
+            for name in sorted(own)
+            if getattr(self.partition, name) not in (None, PUBLISHED_PARTITION[name])
+        ]
+        if other:
             raise ValueError(
-                "parity fixes single linkage and the short-answer rule; drop partition."
-                + " and partition.".join(sorted(fixed))
+                "parity fixes single linkage and the short-answer rule; drop " + " and ".join(other)
             )
         return self
 
@@ -175,17 +193,18 @@ class Rewarded(Strict):
         if self.reward.parity is None:
             return self
         text = self.partition.text or "all"
-        fixed = {"linkage": "single", "short_answer_rule": True, "text": text}
         return self.model_copy(
             update={
                 "reward": self.reward.resolved(),
-                "partition": self.partition.model_copy(update=fixed),
+                "partition": self.partition.model_copy(
+                    update={**PUBLISHED_PARTITION, "text": text}
+                ),
             }
         )
 
 
 class RewardRequest(Rewarded, GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
 
 
 class RolloutRequest(Rewarded, Rollout, Prompted, Request):
@@ -234,23 +253,17 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         )
 
     def rollout(self) -> Rollout:
-        return Rollout(
-            messages=self.messages,
-            text=self.text,
-            quality=self.quality,
-            answer=self.answer,
-            correct=self.correct,
-            logprob=self.logprob,
-            solutions=self.solutions,
-        )
+        """The rollout itself; a field that the request does not give is not given here either."""
+        own = self.model_fields_set & Rollout.model_fields.keys()
+        return Rollout.model_construct(**{name: getattr(self, name) for name in own})
 
 
 class PartitionRequest(GroupsRequest):
-    groups: list[PromptGroup] = Field(min_length=1)
+    groups: Items[PromptGroup] = Field(min_length=1)
 
 
 class PreferenceRequest(GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
     diversity: RankingName = Field(
         "partition", description="Measure of how distinct a rollout is from its group."
     )
@@ -270,7 +283,7 @@ class Pair(Prompted):
 
 
 class EquivalenceRequest(Request):
-    pairs: list[Pair] = Field(min_length=1)
+    pairs: Items[Pair] = Field(min_length=1)
     threshold: Threshold | None = Field(None, description=THRESHOLD)
     text: TextRule = Field(
         "all", description=f"{TEXT_RULE} Default: all, the texts as they are given."

@@ -39,10 +39,12 @@ class Usage:
 class PartitionedGroup:
     id: str | int | None
     partition: list[int]
-    """Class of each rollout, numbered by first occurrence."""
+    """Class of each rollout among all of the group, numbered by first occurrence; `reward.among`
+    has no part in it."""
     num_classes: int
     diversity: list[float]
-    """How distinct each rollout is: what entered the reward, after exponent and floor."""
+    """How distinct each rollout is: what entered the reward, after exponent and floor. With
+    `reward.among` it comes from a partition of those rollouts alone, and is 0 for the others."""
     probabilities: list[list[float]] | None
     """P(equivalent) of every two rollouts, (n, n), on request."""
     reasoning_dropped: int

@@ -16,6 +16,7 @@ from darling_models.texts.rule import TextRule, compared_text
 from darling_models.texts.special_tokens import trimmed
 from darling_service.schemas.messages import ChatMessage, conversation_turns
 from darling_service.schemas.requests import EquivalenceRequest, Prompt, PromptGroup, response_of
+from darling_service.scoring.published import published_text
 
 Answer = TypeVar("Answer")
 
@@ -66,16 +67,19 @@ def turns_of(response: str | Sequence[ChatMessage]) -> list[Turn]:
     return rollout_turns(response) if isinstance(response, str) else conversation_turns(response)
 
 
-def texts_of(group: PromptGroup, rule: TextRule) -> GroupTexts:
-    """The texts of a group by the rule."""
+def texts_of(group: PromptGroup, rule: TextRule, as_published: bool = False) -> GroupTexts:
+    """The texts of a group by the rule; `as_published`, as the published client sends them, without
+    the prompt."""
     prompt = prompt_of(group.prompt)
+    responses = [response_of(rollout) for rollout in group.rollouts]
+    if as_published:
+        responses = [_as_sent(response) for response in responses]
     compared = [
-        compared_text(turns_of(response_of(rollout)), rule, prompt.opens_reasoning)
-        for rollout in group.rollouts
+        compared_text(turns_of(response), rule, prompt.opens_reasoning) for response in responses
     ]
     fates = [one.reasoning for one in compared]
     return GroupTexts(
-        prompt.text,
+        "" if as_published else prompt.text,
         prompt.name,
         [one.text for one in compared],
         reasoning_dropped=fates.count("dropped"),
@@ -83,11 +87,19 @@ def texts_of(group: PromptGroup, rule: TextRule) -> GroupTexts:
     )
 
 
-async def texts_of_groups(groups: Sequence[PromptGroup], rule: TextRule) -> list[GroupTexts]:
+def _as_sent(response: str | Sequence[ChatMessage]) -> str:
+    """The response as the published client sends it, which has one text of every rollout."""
+    whole = response if isinstance(response, str) else compared_text(turns_of(response), "all").text
+    return published_text(whole)
+
+
+async def texts_of_groups(
+    groups: Sequence[PromptGroup], rule: TextRule, as_published: bool = False
+) -> list[GroupTexts]:
     """The texts of each group; many are read in a thread."""
 
     def read() -> list[GroupTexts]:
-        return [texts_of(group, rule) for group in groups]
+        return [texts_of(group, rule, as_published) for group in groups]
 
     words = (response_of(rollout) for group in groups for rollout in group.rollouts)
     return await in_thread_if_long(read, words)

@@ -44,7 +44,7 @@ Inputs = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[list[str], Field(fail_fast=True), Tag(OBJECT)],
     Discriminator(text_or(OBJECT)),
 ]
-"""Of a list, the first wrong item is told, and the rest is not looked at."""
+"""One input or several; several are looked at up to the first that is no text."""
 
 
 class ClassifyRequest(BaseModel):
