@@ -8,6 +8,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -41,27 +42,22 @@ def read(
 
 
 def open_lines(path: Path) -> IO[bytes]:
-    """The file for reading, unpacked if its first bytes are those of gzip. Raises `OSError`."""
-    file = path.open("rb")
-    try:
-        packed = file.peek(len(GZIP)).startswith(GZIP)
-    except OSError:
-        file.close()
-        raise
-    if not packed:
-        return file
-    unpacked = gzip.GzipFile(fileobj=file)
-    unpacked.myfileobj = cast(Any, file)  # to be closed with it
-    return cast(IO[bytes], unpacked)
+    """The file for `numbered`. Raises `OSError`."""
+    return path.open("rb")
 
 
 def numbered(lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line) of every line that is not blank.
+    """(number from 1, line) of every line that is not blank, without white space around it.
 
-    Raises `ValueError` if the lines come from a gzip file that is damaged or cut off.
+    A file, or standard input, is unpacked if its first bytes are those of gzip; they are read when
+    the first line is asked for. Raises `ValueError` if what is packed is damaged or cut off.
     """
+    if isinstance(lines, BufferedReader) and lines.peek(len(GZIP)).startswith(GZIP):
+        rows = cast(IO[bytes], gzip.GzipFile(fileobj=lines))
+    else:
+        rows = lines
     try:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(rows, start=1):
             if content := line.removeprefix(BYTE_ORDER_MARK).strip():
                 yield number, content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

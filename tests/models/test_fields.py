@@ -113,6 +113,7 @@ def test_wrong_rollouts_are_named_by_their_place(value: Any, message: str) -> No
 
 def test_rollouts_may_be_messages_where_they_are_read() -> None:
     messages = [{"role": "assistant", "content": "a"}]
+    assert fields.rollouts([[]]) == [{"messages": []}], "a rollout in which nothing is said"
     assert fields.rollouts([messages, {"messages": messages, "quality": 1}, "a"]) == [
         {"messages": messages},
         {"messages": messages, "quality": 1},
