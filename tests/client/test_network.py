@@ -314,5 +314,5 @@ def test_a_wrong_field_is_not_made_right(url: str, rollout: Rollout, field: str)
 
 @pytest.mark.parametrize("verdict", ["False", 2, -1, 0.5, [True], np.array([1, 0])])
 def test_what_is_no_verdict_is_not_made_one(verdict: Any) -> None:
-    with pytest.raises(ValueError, match="correct is .*, not a verdict; give True, False"):
+    with pytest.raises(ValueError, match=r"correct is .*, not a verdict; give True, False"):
         Client().rewards([Group("p", [Rollout("a", correct=verdict)])])
