@@ -164,7 +164,7 @@ from pathlib import Path
 from darling_client.trainers.trl import DarlingReward
 from trl_grpo import quality, train
 
-reward = DarlingReward(quality, num_generations=4, reward={"objective": "darlin"})
+reward = DarlingReward(quality, num_generations=4, model="elsewhere")
 try:
     train(reward, sys.argv[1], 1, 6, 4)
 except Exception as error:

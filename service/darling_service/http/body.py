@@ -17,6 +17,14 @@ async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> S
 
     Raises `UnsupportedType`, `TooLarge`, `BadRequest` or `Invalid`.
     """
+    return await parse_body(await read_content(request, max_bytes), schema)
+
+
+async def read_content(request: Request, max_bytes: int) -> bytes:
+    """The body's JSON document as it was sent, decompressed.
+
+    Raises `UnsupportedType`, `TooLarge` or `BadRequest`.
+    """
     content_type = request.headers.get("content-type", "application/json")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedType(f"content-type is {content_type!r}; send application/json")
@@ -28,6 +36,11 @@ async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> S
     raw = await _read(request, max_bytes)
     if encoding == "gzip":
         raw = await asyncio.to_thread(_inflate, raw, max_bytes)
+    return raw
+
+
+async def parse_body(raw: bytes, schema: type[Schema]) -> Schema:
+    """A JSON document as `schema`. Raises `BadRequest` or `Invalid`."""
     if is_small(raw):
         return parse(raw, schema)
     return await asyncio.to_thread(parse, raw, schema)
