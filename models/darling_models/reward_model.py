@@ -13,11 +13,11 @@ import torch
 from darling_models.cross_encoder.classifier import (
     load_model,
     load_tokenizer,
-    longest_input,
     unused_token,
 )
 from darling_models.protocol import IntArray
 from darling_models.runtime.tiles import run_in_tiles
+from darling_models.runtime.window import learned_positions, longest_input
 
 
 class RewardModel:
@@ -28,7 +28,8 @@ class RewardModel:
         self._tokenizer = load_tokenizer(path)
         self._device = device
         self._pad = self._model.config.pad_token_id
-        self._max_length = max_length or longest_input(self._tokenizer, self._model.config)
+        self._max_length = longest_input(self._tokenizer, self._model, max_length)
+        self._positions = learned_positions(self._model)
 
     def encode(self, messages: Sequence[Mapping[str, str]], response: str) -> IntArray:
         """Token ids of a prompt's messages and a response, shape (1, length)."""
@@ -47,7 +48,7 @@ class RewardModel:
         # A decoder scores the last token that is not padding: it needs a padding token.
         pad = unused_token(sequences) if self._pad is None else self._pad
         self._model.config.pad_token_id = pad
-        logits = dict(run_in_tiles(self._forward, sequences, pad, self._device))
+        logits = dict(run_in_tiles(self._forward, sequences, pad, self._device, self._positions))
         return [_score(logits[index]) for index in range(len(sequences))]
 
     def _kept(self, ids: Sequence[int]) -> IntArray:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from darling_models.errors import ModelError
 from darling_service import __version__
-from darling_service.http.middleware import RequestMetrics, RequireKey
+from darling_service.http.middleware import AnswerHead, RequestMetrics, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
 from darling_service.http.routes import router
@@ -59,4 +59,5 @@ def create_app(
     handle_problems(app)
     app.add_middleware(RequireKey, key=service.settings.api_key)
     app.add_middleware(RequestMetrics, telemetry=service.telemetry)
+    app.add_middleware(AnswerHead)
     return app

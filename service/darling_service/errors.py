@@ -7,6 +7,7 @@
     +-- TooLarge             413  the body exceeds its limit
     +-- UnsupportedType      415  the body is not declared as JSON
     +-- Invalid              422  fields are wrong; each is named with its fault and its cure
+    +-- FailedDependency     424  a server behind this one refuses it, until its settings are mended
     +-- Overloaded           429  queue or memory is full; Retry-After says when to come back
     +-- Unavailable          503  the model failed, is not ready, or the service is stopping
 
@@ -86,6 +87,10 @@ class Invalid(Problem):
     def body(self) -> dict[str, Any]:
         listed = [{"loc": list(error.loc), "msg": error.msg} for error in self.errors]
         return {**super().body(), "errors": listed}
+
+
+class FailedDependency(Problem):
+    status, title = 424, "Failed dependency"
 
 
 class Overloaded(Problem):

@@ -24,6 +24,7 @@ class Length:
     tokens: int
     truncated: bool = False
     nbytes: int = 8
+    fault: Exception | None = None
 
 
 INFO = ModelInfo("by-length", "1", 0.5, "average", "test")

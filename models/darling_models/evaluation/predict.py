@@ -16,6 +16,8 @@ from darling_models.protocol import (
     Plan,
     Unit,
     all_pairs,
+    probabilities_of,
+    run_units,
 )
 
 BATCH_TOKENS = 16384
@@ -36,18 +38,17 @@ class Question:
 def answers(
     classifier: EquivalenceClassifier, questions: Sequence[Question], name: str
 ) -> list[FloatArray]:
-    """P(equivalent) of each question's pairs; `name` labels the progress bar."""
+    """P(equivalent) of each question's pairs; `name` labels the progress bar.
+
+    Raises what the model raises, and `ModelError` if it answers with what is no probability.
+    """
     probabilities: list[FloatArray] = []
     with progress(total=len(questions), desc=name) as bar:
         for batch in _batches(classifier, questions):
-            units = {unit.key: unit for _, plan in batch for unit in plan.units}
-            results = dict(zip(units, classifier.run(list(units.values())), strict=True))
+            results = run_units(classifier, (unit for _, plan in batch for unit in plan.units))
             for question, _ in batch:
-                probabilities.append(
-                    classifier.probabilities(
-                        question.prompt, question.texts, question.pairs, results
-                    )
-                )
+                about = question.prompt, question.texts, question.pairs
+                probabilities.append(probabilities_of(classifier, *about, results))
             bar.update(len(batch))
     return probabilities
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from darling_models.errors import ModelError
+from darling_models.errors import ModelBusy, ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load, settings_read
@@ -51,11 +51,9 @@ class Engines:
             )
             await engine.start()
             self._engines[name] = engine
-        if not await self._engines[default].probe():
-            raise ModelError(
-                f"the model {default!r} has been loaded but does not answer; the log above has the "
-                "cause"
-            )
+        fault = await self._engines[default].probe()
+        if fault is not None and not isinstance(fault, ModelBusy):
+            raise ModelError(f"the model {default!r} does not answer a first question: {fault}")
         self._warm = True
         info = self._engines[default].classifier.info
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
@@ -73,7 +71,9 @@ class Engines:
         if not self._warm:
             return False
         engine = self._engines[self._settings.model]
-        return engine.healthy or await engine.probe()
+        if not engine.healthy:
+            await engine.probe()
+        return engine.healthy
 
     async def stop(self) -> None:
         """Ends the engines; work still waiting fails with `Unavailable`."""
