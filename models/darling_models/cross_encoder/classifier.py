@@ -34,12 +34,16 @@ from darling_models.protocol import IntArray, ModelInfo, Unit
 from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
 from darling_models.runtime.packed import PackedEncoder, Shape
+from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
 from darling_models.runtime.tiles import run_in_tiles
 from darling_models.runtime.window import learned_positions, longest_input
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
 """Names, in lower case, by which a checkpoint's "equivalent" label is known."""
+HEAD_ROWS = 256
+"""Pairs whose logits are computed at a time on a GPU, always as many: kernels for other numbers of
+rows round otherwise. On a CPU each pair's are computed by themselves."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> "CrossEncoder":
@@ -123,9 +127,9 @@ class CrossEncoder(Pairwise):
     def run(self, units: Sequence[Unit]) -> list[PairResult]:
         if not units:
             return []
-        encoded = self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units])
+        encoded = self.encode(units)
         results: dict[int, PairResult] = {}
-        for index, logits in self._logits(encoded):
+        for index, logits in self.logits(encoded):
             # A model that cannot tell the texts apart would call them equivalent.
             confused = encoded[index].confused
             results[index] = PairResult(
@@ -135,7 +139,11 @@ class CrossEncoder(Pairwise):
             )
         return [results[i] for i in range(len(units))]
 
-    def _logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
+    def encode(self, units: Sequence[Unit]) -> list[EncodedPair]:
+        """The tokens that the model reads of each unit."""
+        return self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units])
+
+    def logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
         """Yields (index, logits (labels,)) of every pair, in any order."""
         if self._shared is not None:
             yield from self._shared.logits(pairs)
@@ -149,13 +157,20 @@ class CrossEncoder(Pairwise):
             yield from run_in_tiles(self._forward, sequences, pad, self._device, self._positions)
             return
         inputs = sequences if self._segments else [sequence[:1] for sequence in sequences]
-        for index, first in self._packed.first(inputs):
+        indices, states = zip(*self._packed.first(inputs), strict=True)
+        rows = 1 if self._device == "cpu" else HEAD_ROWS
+        for start in range(0, len(states), rows):
+            some = states[start : start + rows]
+            filled = torch.stack([*some, *some[:1] * (rows - len(some))])
             with torch.inference_mode():
-                yield index, self._head(first[None, None])[0].double().cpu()
+                logits = self._head(filled[:, None])[: len(some)].double().cpu()
+            yield from zip(indices[start : start + rows], logits, strict=True)
 
     def _head(self, states: torch.Tensor) -> torch.Tensor:
-        """Logits from the first token's state, (1, 1, hidden), by the checkpoint's own head."""
+        """Logits from the states that the checkpoint's own head reads, (rows, 1, hidden)."""
         pooler = getattr(self._model.base_model, "pooler", None)
+        if self._model.config.model_type == "modernbert":
+            states = self._model.head(states[:, 0])
         logits: torch.Tensor = self._model.classifier(states if pooler is None else pooler(states))
         return logits
 
@@ -187,8 +202,12 @@ def unused_token(sequences: Sequence[IntArray]) -> int:
     return next(token for token in range(len(used) + 1) if token not in used)
 
 
-def _packed(model: Any, options: ModelOptions) -> PackedEncoder | None:
+def _packed(model: Any, options: ModelOptions) -> PackedEncoder | PackedModernBert | None:
     """The model's encoder for packed batches; None if it is to run in tiles."""
+    on_gpu = options.device != "cpu" and model.dtype != torch.float32
+    if on_gpu and options.runtime != "tiles" and model.config.model_type == "modernbert":
+        weights = model.base_model.state_dict()
+        return PackedModernBert(weights, model.config, options.device, None)
     shape = Shape.read(model.config.to_dict())
     if options.runtime == "tiles" or shape is None:
         return None

@@ -25,15 +25,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from darling_models.protocol import IntArray
+from darling_models.runtime.gpu_packs import PackSizes
 from darling_models.runtime.linear import Linear
 from darling_models.runtime.pack_threads import Workers
+from darling_models.runtime.varlen import Packing, attend
 
 log = logging.getLogger(__name__)
 
 PACK_TOKENS = 1024
 """Tokens of a pack on a CPU: about as much as its cache holds."""
-PACK_TOKENS_ELSEWHERE = 16_384
-"""Tokens of a pack on a GPU, which a small one would leave idle."""
 ROWS = 16
 """Rows of every matrix are a multiple of this: with a few left over, kernels round otherwise."""
 FUSED_STEP, FUSED_BELOW = 16, 64
@@ -129,7 +129,12 @@ class PackedEncoder:
         self.head_width = self.width // shape.heads
         self.vocabulary = int(self._words.shape[0])
         self._workers = Workers(torch.get_num_threads() if device == "cpu" else 1)
-        self._pack_tokens = PACK_TOKENS if device == "cpu" else PACK_TOKENS_ELSEWHERE
+        self._pack_tokens = PACK_TOKENS
+        self._sizes: PackSizes | None = None
+        if self._words.is_cuda:
+            self._sizes = PackSizes.alike(self._tried, self.vocabulary)
+            self._pack_tokens = self._sizes.sizes[-1]
+            log.info("%s", self._sizes)
         if not self.invariant():
             log.warning("matrix kernels here round by batch: every text runs by itself, slower")
             self._pack_tokens = 1
@@ -146,6 +151,11 @@ class PackedEncoder:
             if not all(torch.equal(together[i], rows) for i, rows in enumerate(alone)):
                 return False
         return True
+
+    def _tried(self, sequences: Sequence[IntArray], sizes: PackSizes) -> Tensor:
+        self._sizes = sizes
+        with torch.inference_mode():
+            return self._run([ids[None] for ids in sequences], first_only=False)
 
     def hidden(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
         """Yields (index, last hidden states (length, hidden)) for every sequence.
@@ -178,6 +188,8 @@ class PackedEncoder:
 
         Inside a pack the shortest sequences come first, so that equal lengths attend together.
         """
+        if self._sizes is not None and self._pack_tokens > 1:
+            return list(self._sizes.packs(lengths))
         most = self._pack_tokens * self._workers.count
         count = min(-(-sum(lengths) // most) * self._workers.count, len(lengths))
         packs: list[list[int]] = [[] for _ in range(count)]
@@ -192,18 +204,30 @@ class PackedEncoder:
         """(tokens, hidden) of the pack, or (sequences, hidden) of the first tokens."""
         lengths = [sequence.shape[1] for sequence in sequences]
         x = self._embed(sequences, sum(lengths))
+        if self._sizes:
+            return self._run_on_gpu(x, lengths, first_only)
         for layer in self._layers[:-1]:
             x = self._finish(layer, x, self._attend(layer, x, lengths))
         last = self._layers[-1]
         if not first_only:
             return self._finish(last, x, self._attend(last, x, lengths))[: sum(lengths)]
-        firsts = np.zeros(_rows(len(lengths)), dtype=np.int64)
+        firsts = np.zeros(self._rows(len(lengths)), dtype=np.int64)
         firsts[: len(lengths)] = np.cumsum([0, *lengths[:-1]])
         first = x[torch.from_numpy(firsts).to(self._device)]
         return self._finish(last, first, self._attend(last, x, lengths, first))[: len(lengths)]
 
+    def _run_on_gpu(self, x: Tensor, lengths: Sequence[int], first_only: bool) -> Tensor:
+        """Every row of the last layer is computed: a product of few rows rounds otherwise."""
+        packing = Packing.of(lengths, self._device) if x.dtype != torch.float32 else None
+        for layer in self._layers:
+            x = self._finish(layer, x, self._attend(layer, x, lengths, packing=packing))
+        if not first_only:
+            return x[: sum(lengths)]
+        firsts = torch.from_numpy(np.cumsum([0, *lengths[:-1]]))
+        return x[firsts.to(self._device)]
+
     def _embed(self, sequences: Sequence[IntArray], tokens: int) -> Tensor:
-        inputs = np.zeros((3, _rows(tokens)), dtype=np.int64)
+        inputs = np.zeros((3, self._rows(tokens)), dtype=np.int64)
         ids, types, places = inputs[:, :tokens]
         ids[:] = np.concatenate([sequence[0] for sequence in sequences])
         if len(sequences[0]) > 1:
@@ -223,7 +247,12 @@ class PackedEncoder:
         return places
 
     def _attend(
-        self, layer: Layer, x: Tensor, lengths: Sequence[int], first: Tensor | None = None
+        self,
+        layer: Layer,
+        x: Tensor,
+        lengths: Sequence[int],
+        first: Tensor | None = None,
+        packing: Packing | None = None,
     ) -> Tensor:
         """Attention's mixes of values, (rows, hidden): one for each token, or with `first`, which
         holds one row of each sequence, for each of these."""
@@ -231,6 +260,10 @@ class PackedEncoder:
         query_rows = x if first is None else first
         queries = layer.query(query_rows).view(len(query_rows), heads, -1)
         keys_values = layer.key_value(x).view(len(x), 2, heads, -1)
+        if packing is not None:
+            scale = self.head_width**-0.5
+            keys, values = keys_values.unbind(1)
+            return attend(queries, keys, values, packing, scale).view_as(x)
         mixed = torch.zeros_like(query_rows).view_as(queries)
         start = query_start = 0
         for length, alike in groupby(lengths):
@@ -250,6 +283,10 @@ class PackedEncoder:
     def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
         x = self._normed(layer.attended.plus(mixed, x), layer.attended_norm)
         return self._normed(layer.down.plus(layer.up.gelu(x), x), layer.norm)
+
+    def _rows(self, wanted: int) -> int:
+        """Rows of a matrix that holds `wanted`: on a CPU so many that none is left with a few."""
+        return -(-wanted // ROWS) * ROWS if self._sizes is None else self._sizes.rows(wanted)
 
     def _normed(self, x: Tensor, norm: Norm) -> Tensor:
         return functional.layer_norm(x, x.shape[-1:], *norm, self._shape.epsilon)
@@ -277,8 +314,3 @@ def _fused(x: Tensor, length: int) -> bool:
 def _unfused_at_once(x: Tensor, heads: int, length: int) -> int:
     """Sequences that attend together. In float32 batched products round by their number."""
     return 1 if x.dtype == torch.float32 else max(SCORES // (heads * length**2), 1)
-
-
-def _rows(wanted: int) -> int:
-    """Rows of a matrix that holds `wanted`, so many that none is left with a few."""
-    return -(-wanted // ROWS) * ROWS

@@ -1,0 +1,57 @@
+"""Packs of sequences on a GPU: how many rows they may have, and which sequences they hold."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from darling_models.protocol import IntArray
+
+SIZES = (256, 1024, 4096, 16_384, 65_536)
+"""Rows that a pack may have. A GPU is idle with few, and its kernels depend on their number, so
+that packs are filled up to one of these."""
+TRIAL_LENGTHS = (5, 60, 180)
+"""Lengths of the sequences that are tried in packs of every size."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackSizes:
+    """Numbers of rows that packs may have, ascending."""
+
+    sizes: Sequence[int]
+
+    @classmethod
+    def alike(cls, run: Callable[[Sequence[IntArray], Self], Tensor], vocabulary: int) -> Self:
+        """Those of `SIZES` in which `run` gives sequences the bits that it gives in the largest.
+
+        `run` returns the states (rows, hidden) of sequences of token ids in a pack of given sizes.
+        """
+        source = np.random.default_rng(0)
+        trial = [source.integers(0, vocabulary, length) for length in TRIAL_LENGTHS]
+        tokens = sum(TRIAL_LENGTHS)
+        states = {size: run(trial, cls([size]))[:tokens] for size in SIZES}
+        return cls([size for size in SIZES if torch.equal(states[size], states[SIZES[-1]])])
+
+    def rows(self, tokens: int) -> int:
+        """Rows of the smallest pack that holds so many tokens; for more, those of several."""
+        fitting = next((size for size in self.sizes if size >= tokens), self.sizes[-1])
+        return -(-tokens // fitting) * fitting
+
+    def packs(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Indices of the sequences of each pack, the longest first."""
+        pack: list[int] = []
+        tokens = 0
+        for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+            if pack and tokens + lengths[index] > self.sizes[-1]:
+                yield pack
+                pack, tokens = [], 0
+            pack.append(index)
+            tokens += lengths[index]
+        if pack:
+            yield pack
+
+    def __str__(self) -> str:
+        return f"packs of {' or '.join(map(str, self.sizes))} rows"

@@ -1,0 +1,115 @@
+"""Packs as a GPU runs them: what Transformers computes, and every sequence by itself.
+
+All but the GPU's own kernels runs here on the CPU; `python -m benchmarks.accelerator` compares bits
+on a GPU.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import ModernBertConfig, ModernBertModel
+
+from darling_models.runtime.gpu_packs import SIZES, PackSizes
+from darling_models.runtime.packed_modernbert import PackedModernBert
+from darling_models.runtime.varlen import Packing, attend
+
+LENGTHS = (5, 60, 33, 200, 7, 1)
+
+
+def modernbert(**options: Any) -> Any:
+    torch.manual_seed(0)
+    config = ModernBertConfig(
+        vocab_size=99,
+        hidden_size=64,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=512,
+        local_attention=16,
+        initializer_range=0.3,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        cls_token_id=1,
+        sep_token_id=2,
+        **options,
+    )
+    return ModernBertModel(config).eval()  # type: ignore[no-untyped-call]
+
+
+def sequences() -> list[np.ndarray]:
+    source = np.random.default_rng(0)
+    return [source.integers(0, 99, (2, length)) for length in LENGTHS]
+
+
+@pytest.mark.parametrize("biases", [False, True], ids=["no biases", "biases"])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_states_equal_those_of_transformers(pooling: str, biases: bool) -> None:
+    """Sequences longer than the window of the local layers included."""
+    model = modernbert(
+        classifier_pooling=pooling, attention_bias=biases, mlp_bias=biases, norm_bias=biases
+    )
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
+    ours = PackedModernBert(model.state_dict(), model.config, "cpu", [64, 256])
+    states = dict(ours.first(sequences()))
+    for index, ids in enumerate(sequences()):
+        with torch.inference_mode():
+            own = model(input_ids=torch.from_numpy(ids[:1])).last_hidden_state[0]
+        expected = own[0] if pooling == "cls" else own.mean(0)
+        torch.testing.assert_close(states[index], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_missing_weight_is_named() -> None:
+    model = modernbert()
+    weights = model.state_dict()
+    del weights["layers.3.mlp.Wi.weight"]
+    with pytest.raises(KeyError, match=r"layers\.3\.mlp\.Wi"):
+        PackedModernBert(weights, model.config, "cpu", [64])
+
+
+@pytest.mark.parametrize("window", [None, 0, 3])
+def test_a_sequence_attends_to_itself_alone(window: int | None) -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, sum(LENGTHS) + 9, 2, 8)
+    packing = Packing.of(LENGTHS, "cpu")
+    together = attend(query, key, value, packing, 0.3, window)
+    assert not together[sum(LENGTHS) :].any()
+    start = 0
+    for length in LENGTHS:
+        rows = slice(start, start + length)
+        alone = Packing.of([length], "cpu")
+        own = attend(query[rows], key[rows], value[rows], alone, 0.3, window)
+        torch.testing.assert_close(together[rows], own)
+        if window == 0:
+            torch.testing.assert_close(own, value[rows])
+        start += length
+
+
+@given(st.lists(st.integers(1, 3000), max_size=60), st.sampled_from([(64,), (64, 512), (4096,)]))
+def test_packs_hold_every_sequence_once_and_fit_unless_one_is_longer(
+    lengths: list[int], sizes: tuple[int, ...]
+) -> None:
+    packs = list(PackSizes(sizes).packs(lengths))
+    assert sorted(index for pack in packs for index in pack) == list(range(len(lengths)))
+    for pack in packs:
+        tokens = sum(lengths[index] for index in pack)
+        assert len(pack) == 1 or tokens <= sizes[-1]
+        rows = PackSizes(sizes).rows(tokens)
+        assert rows >= tokens
+        assert rows in sizes or rows % sizes[-1] == 0
+
+
+@pytest.mark.parametrize("odd", SIZES[:-1])
+def test_a_size_whose_rows_get_other_bits_is_left_out(odd: int) -> None:
+    def run(trial: Any, sizes: PackSizes) -> torch.Tensor:
+        rows = sizes.rows(sum(map(len, trial)))
+        return torch.full((rows, 1), 1.0 + 1e-7 * (rows == odd))
+
+    assert odd not in PackSizes.alike(run, 99).sizes
+    assert len(PackSizes.alike(run, 99).sizes) == len(SIZES) - 1
