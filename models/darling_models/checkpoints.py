@@ -23,8 +23,18 @@ class Checkpoint:
     """A folder or an id of the hub, as `from_pretrained` takes it."""
     cached_only: bool
     """Whether the hub does not answer, so that only its cache on this machine is read."""
-    place: str
-    """Where the checkpoint is looked for, to stand in an error."""
+    missing: str = ""
+    """That no folder has this name, where the source is therefore an id of the hub."""
+
+    def failure(self, what: str, error: Exception) -> ModelError:
+        """The error that says why `what`, such as "a tokenizer", cannot be loaded from here."""
+        reason = " ".join(str(error).split())
+        if not self.missing:
+            return ModelError(f"cannot load {what} from the folder {self.source!r}: {reason}")
+        return ModelError(
+            f"{self.missing}, and the Hugging Face hub gives no {what.partition(' ')[2]} of that "
+            f"name: {reason}"
+        )
 
 
 def locate(name: str) -> Checkpoint:
@@ -35,7 +45,7 @@ def locate(name: str) -> Checkpoint:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return Checkpoint(str(folder), cached_only=False, place=f"the folder {name!r}")
+        return Checkpoint(str(folder), cached_only=False)
     missing = f"there is no folder {name!r} below {Path.cwd()}"
     if Path(name).is_absolute() or name.startswith("~"):
         missing = f"there is no folder {name!r}"
@@ -51,11 +61,7 @@ def locate(name: str) -> Checkpoint:
         raise ModelError(
             f"{missing}, and {silence}, which may have a model of that name; check the path"
         )
-    return Checkpoint(
-        name,
-        cached_only=silence is not None,
-        place=f"the Hugging Face hub's {name!r} ({missing})",
-    )
+    return Checkpoint(name, cached_only=silence is not None, missing=missing)
 
 
 def _may_be_id(name: str) -> bool:

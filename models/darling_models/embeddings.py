@@ -16,7 +16,6 @@ from transformers import PreTrainedModel
 
 from darling_models.checkpoints import locate
 from darling_models.embedded.encoder import wheel_weights
-from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import (
     FloatArray,
@@ -73,9 +72,7 @@ class Embeddings:
                 checkpoint.source, device=options.device, local_files_only=checkpoint.cached_only
             )
         except Exception as error:
-            raise ModelError(
-                f"cannot load a sentence encoder from {checkpoint.place}: {error}"
-            ) from error
+            raise checkpoint.failure("a sentence encoder", error) from error
         self.window = self._limit(options.max_length)
         self.info = options.apply(
             ModelInfo(

@@ -244,7 +244,7 @@ def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
             local_files_only=checkpoint.cached_only,
         )
     except Exception as error:
-        raise ModelError(f"cannot load a checkpoint from {checkpoint.place}: {error}") from error
+        raise checkpoint.failure("a checkpoint", error) from error
     if report["missing_keys"]:
         raise ModelError(
             f"{path!r} has no trained classification head: its weights lack "
@@ -270,7 +270,7 @@ def _tokenizer(path: str) -> Any:
             checkpoint.source, local_files_only=checkpoint.cached_only
         )
     except Exception as error:
-        raise ModelError(f"cannot load a tokenizer from {checkpoint.place}: {error}") from error
+        raise checkpoint.failure("a tokenizer", error) from error
 
 
 def reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:

@@ -6,6 +6,7 @@ is not asked again.
 """
 
 import math
+import re
 import threading
 import time
 import weakref
@@ -43,6 +44,7 @@ MAX_PAUSE_S = 300.0
 MAX_WAIT_S = 2.0
 """Seconds that a request itself waits for a pause to end. A longer one is left to its caller, so
 that the service goes on with other work."""
+MAX_PORT = 65_535
 QUOTED_CHARS = 400
 """Characters of a host's answer that an error quotes."""
 MISREAD = (
@@ -80,10 +82,6 @@ class Hosts:
         """Raises `ModelError` unless every URL is an HTTP one, without credentials."""
         self._hosts = [_Host(url.strip().rstrip("/")) for url in urls]
         for host in self._hosts:
-            if not host.url.startswith(("http://", "https://")):
-                raise ModelError(
-                    f"{host.url!r} is not a URL of a host; write it like http://host:8000"
-                )
             # A model's name is shown to every caller of the service.
             if _url(host.url).userinfo:
                 raise ModelError("leave user and password out of the model's URL")
@@ -106,7 +104,7 @@ class Hosts:
         model or path, `ModelBusy` if all ask for a pause, `ModelUnavailable` if none answers.
         """
         trouble = ""
-        refusals: set[str] = set()
+        refusals: set[int] = set()
         for attempt in range(ROUNDS * len(self._hosts)):
             rounds, place = divmod(attempt, len(self._hosts))
             if rounds and place == 0:
@@ -129,7 +127,7 @@ class Hosts:
                 if status == BUSY:
                     rest_s, host.pausing = _pause(answer), True
                 elif 300 <= status < 500 and status not in TRANSIENT:
-                    refusals.add(host.url)
+                    refusals.add(id(host))
                     if len(refusals) == len(self._hosts):
                         raise ServerRefused(reply)
             except (httpx.HTTPError, *MISREAD) as error:
@@ -174,10 +172,15 @@ class Hosts:
 
 
 def _url(written: str) -> httpx.URL:
+    """Raises `ModelError` unless it is an HTTP URL with a host."""
     try:
-        return httpx.URL(written)
-    except httpx.InvalidURL as error:
-        raise ModelError(f"{written!r} is not a URL of a host: {error}") from None
+        url = httpx.URL(written)
+        named = re.fullmatch(r"[\w.:-]+", url.host)
+        if url.scheme in ("http", "https") and named and (url.port or 0) <= MAX_PORT:
+            return url
+    except (httpx.InvalidURL, ValueError):
+        pass
+    raise ModelError(f"{written!r} is not a URL of a host; write it like http://host:8000")
 
 
 def json_number(value: Any) -> float:

@@ -298,4 +298,4 @@ class Engine:
 def _log_fault(fault: Exception, count: int) -> None:
     """One line for faults that are known, of which this is the first of `count`."""
     cause = None if isinstance(fault, KNOWN_FAULTS) else fault
-    log.warning("the model failed on %d units of work: %s", count, fault, exc_info=cause)
+    log.warning("the model has failed (units of work: %d): %s", count, fault, exc_info=cause)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from darling_models.errors import ModelBusy, ModelError
+from darling_models.errors import InputRejected, ModelBusy, ModelError, ServerRefused
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load, settings_read
@@ -53,7 +53,9 @@ class Engines:
             self._engines[name] = engine
         fault = await self._engines[default].probe()
         if fault is not None and not isinstance(fault, ModelBusy):
-            raise ModelError(f"the model {default!r} does not answer a first question: {fault}")
+            raise ModelError(
+                f"the model {default!r} does not answer a first question: {fault}{_cure(fault)}"
+            )
         self._warm = True
         info = self._engines[default].classifier.info
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
@@ -101,3 +103,12 @@ class Engines:
     def _require_warm(self) -> None:
         if not self._warm:
             raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)
+
+
+def _cure(fault: Exception) -> str:
+    """What to do where a server has refused the first question; empty for any other fault."""
+    if isinstance(fault, ServerRefused):
+        return "; check its URL, the name of the model and the key"
+    if isinstance(fault, InputRejected):
+        return "; if it names a parameter, judge_parameters changes it or leaves it out"
+    return ""

@@ -137,13 +137,16 @@ def _begin(base: str, recipe: CrossEncoderRecipe, seed: int) -> tuple[Any, Any, 
     checkpoint = locate(base or str(wheel_weights()))
     tokenizer = load_tokenizer(checkpoint.source)
     torch.manual_seed(seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        checkpoint.source,
-        num_labels=1,
-        ignore_mismatched_sizes=True,
-        dtype=torch.float32,
-        local_files_only=checkpoint.cached_only,
-    )
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint.source,
+            num_labels=1,
+            ignore_mismatched_sizes=True,
+            dtype=torch.float32,
+            local_files_only=checkpoint.cached_only,
+        )
+    except Exception as error:
+        raise checkpoint.failure("a checkpoint", error) from error
     if model.config.pad_token_id is None:
         # A decoder classifies the last token that is not padding, so any other one will do.
         spare = tokenizer.pad_token_id, tokenizer.eos_token_id
