@@ -109,6 +109,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
+@pytest.fixture(scope="session")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service in which two texts are equivalent if and only if they are equal."""
+    with running(tmp_path_factory.mktemp("exact") / "log", "--model", "exact") as service:
+        yield service
+
+
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
     with service.client() as client:

@@ -66,6 +66,7 @@ class Cascade(Pairwise):
                 id=f"cascade:{second.info.id}",
                 revision=blake2b(str(parts).encode(), digest_size=8).hexdigest(),
                 threshold=second.info.threshold,
+                published_threshold=second.info.published_threshold,
                 linkage=second.info.linkage,
                 description=f"{first.info.id} for clear pairs, {second.info.id} from probability "
                 f"{self._low:g} to {self._high:g}",

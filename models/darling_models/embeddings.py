@@ -35,6 +35,9 @@ from darling_models.unknown_tokens import confused_pairs
 THRESHOLD = 0.85
 """Default threshold, a cosine of 0.7: there near-duplicates begin for most sentence encoders."""
 
+UNRELATED = 0.5
+"""Probability of two texts that the tokenizer cannot tell apart: that of a cosine of 0."""
+
 
 def load(name: str, target: str, options: ModelOptions) -> "Embeddings":
     """`embeddings`, or `embeddings:PATH_OR_ID`. Raises `ModelError`."""
@@ -103,7 +106,7 @@ class Embeddings:
         tokenizer = self._model.tokenizer
         if tokenizer.is_fast:
             inner, unknown = tokenizer.backend_tokenizer, tokenizer.unk_token_id
-            probabilities[confused_pairs(inner, unknown, texts, pairs, vectors)] = 0.0
+            probabilities[confused_pairs(inner, unknown, texts, pairs, vectors)] = UNRELATED
         return probabilities
 
     def cosines(

@@ -48,10 +48,12 @@ class ModelOptions:
 
         Raises `ModelError` for a named threshold that the classifier does not have.
         """
-        try:
-            info = replace(info, threshold=info.threshold_at(self.threshold))
-        except ValueError as error:
-            raise ModelError(str(error)) from error
+        if self.threshold is not None:
+            try:
+                chosen = info.threshold_at(self.threshold)
+            except ValueError as error:
+                raise ModelError(str(error)) from error
+            info = replace(info, threshold=chosen, published_threshold=chosen)
         if self.linkage is not None:
             info = replace(info, linkage=self.linkage)
         return info

@@ -53,6 +53,9 @@ class ModelInfo:
     description: str
     operating_points: Mapping[OperatingPoint, float] = field(default_factory=dict)
     """Named thresholds, for a classifier that was calibrated on labelled pairs."""
+    published_threshold: float = 0.5
+    """Threshold of `parity: darling`: the published code's own, unless the checkpoint was published
+    with another or the settings name one."""
 
     def threshold_at(self, wanted: Threshold | None) -> float:
         """`wanted` as a number; None gives the default. Raises `ValueError` for an unknown name."""

@@ -10,6 +10,7 @@
     +-- FailedDependency     424  a server behind this one refuses it, until its settings are mended
     +-- Overloaded           429  queue or memory is full; Retry-After says when to come back
     +-- Unavailable          503  the model failed, is not ready, or the service is stopping
+        +-- ModelFailed      503  the model failed on the texts of this request; others may be fine
 
 `http.problems` answers each as RFC 9457 `application/problem+json`; nothing in this module knows
 the web framework.
@@ -99,6 +100,10 @@ class Overloaded(Problem):
 
 class Unavailable(Problem):
     status, title = 503, "Service unavailable"
+
+
+class ModelFailed(Unavailable):
+    """The model failed on the texts of this request; others may be fine."""
 
 
 def problem_body(status: int, title: str, detail: str) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from darling_models.protocol import Embedder, IntArray, ModelInfo, Threshold
+from darling_models.texts.rule import TextRule
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
 from darling_service.errors import FieldError, Invalid, Loc, Unavailable
 from darling_service.rewards.diversity import partition_diversity
-from darling_service.rewards.exact import mean
+from darling_service.rewards.exact import BoolArray, mean
 from darling_service.schemas.requests import (
     EquivalenceRequest,
     GroupsRequest,
@@ -43,10 +44,13 @@ from darling_service.scoring.partitioning import (
 )
 from darling_service.scoring.reading import GroupInputs, read_group
 from darling_service.scoring.rewards import prefer, reward_group
+from darling_service.scoring.texts import texts_of_groups, texts_of_pairs
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 
+Grouped = RewardRequest | PartitionRequest | PreferenceRequest
+"""The requests that hold groups of rollouts."""
 PAIRWISE = frozenset({"equivalent", "probabilities", "cosines"})
 """Columns that need an answer for every pair, also where it cannot change the partition."""
 RETRY_AFTER_STOP_S = 5.0
@@ -99,21 +103,24 @@ class Pipeline:
         groups = self._read(request)
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request, options)
-            classified, usage = await classify_groups(answering.engine, request.groups, rule)
-            visits = await self._visited(request, groups)
+            parts = [group.parts for group in groups]
+            classified, usage = await self._classify(answering.engine, request, rule, parts)
+            visits = await self._visited(request, groups, classified)
         rewarded = [
             reward_group(group, texts, options, request.return_probabilities, seen)
             for group, texts, seen in zip(groups, classified, visits, strict=True)
         ]
         self._observe(classified)
-        return RewardResponse(rewarded, answering.model(rule), answering.account(usage))
+        return RewardResponse(
+            rewarded, answering.model(rule, self._text(request)), answering.account(usage)
+        )
 
     async def partitions(self, request: PartitionRequest) -> PartitionResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_groups(request.groups, self.settings)
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request)
-            classified, usage = await classify_groups(answering.engine, request.groups, rule)
+            classified, usage = await self._classify(answering.engine, request, rule)
         partitioned = [
             PartitionedGroup(
                 **texts.as_fields(request.return_probabilities),
@@ -123,7 +130,9 @@ class Pipeline:
             for group, texts in zip(request.groups, classified, strict=True)
         ]
         self._observe(classified)
-        return PartitionResponse(partitioned, answering.model(rule), answering.account(usage))
+        return PartitionResponse(
+            partitioned, answering.model(rule, self._text(request)), answering.account(usage)
+        )
 
     async def preferences(self, request: PreferenceRequest) -> PreferenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
@@ -132,19 +141,21 @@ class Pipeline:
         groups = inputs.each_group(request.groups, lambda group: read_group(group, options))
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request, options)
-            classified, usage = await classify_groups(answering.engine, request.groups, rule)
+            classified, usage = await self._classify(answering.engine, request, rule)
         preferred = [
             prefer(group, texts, options, request.share, request.return_probabilities)
             for group, texts in zip(groups, classified, strict=True)
         ]
         self._observe(classified)
-        return PreferenceResponse(preferred, answering.model(rule), answering.account(usage))
+        return PreferenceResponse(
+            preferred, answering.model(rule, self._text(request)), answering.account(usage)
+        )
 
     async def equivalence(self, request: EquivalenceRequest) -> EquivalenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         inputs.check_pairs(request, self.settings)
-        pairs = [(pair.prompt_text(), pair.a, pair.b) for pair in request.pairs]
         async with self._answering(request.model) as answering:
+            pairs = await texts_of_pairs(request)
             threshold = _threshold(answering.engine, request.threshold, ("threshold",))
             probabilities, usage = await classify_pairs(answering.engine, pairs)
         results = [
@@ -152,8 +163,23 @@ class Pipeline:
             for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
         ]
         info = answering.engine.classifier.info
-        used = ModelUsed(info.id, info.revision, threshold, linkage=None)
+        used = ModelUsed(info.id, info.revision, threshold, linkage=None, text=request.text)
         return EquivalenceResponse(results, used, answering.account(usage))
+
+    def _text(self, request: Grouped) -> TextRule:
+        """What of each rollout is compared: the request's choice, else the service's."""
+        return request.partition.text or self.settings.text
+
+    async def _classify(
+        self,
+        engine: Engine,
+        request: Grouped,
+        rule: PartitionRule,
+        parts: Sequence[Sequence[BoolArray]] | None = None,
+    ) -> tuple[list[ClassifiedGroup], Usage]:
+        as_published = isinstance(request, RewardRequest) and request.reward.parity is not None
+        texts = await texts_of_groups(request.groups, self._text(request), as_published)
+        return await classify_groups(engine, texts, rule, parts)
 
     def _read(self, request: RewardRequest, complete: bool = True) -> list[GroupInputs]:
         """`complete`: whether the groups have all their rollouts."""
@@ -165,7 +191,10 @@ class Pipeline:
         )
 
     async def _visited(
-        self, request: RewardRequest, groups: Sequence[GroupInputs]
+        self,
+        request: RewardRequest,
+        groups: Sequence[GroupInputs],
+        classified: Sequence[ClassifiedGroup],
     ) -> Sequence[IntArray | None]:
         """Earlier visits of the groups' answers, where exploration asks for them."""
         if "visits" not in request.reward.needs:
@@ -175,11 +204,11 @@ class Pipeline:
         visits = [
             Visit(
                 id=group.id,
-                prompt=group.columns["prompt"],
-                texts=group.columns["texts"],
+                prompt=compared.texts.prompt_name,
+                texts=compared.texts.texts,
                 answers=group.columns["outcomes"],
             )
-            for group in groups
+            for group, compared in zip(groups, classified, strict=True)
         ]
         return await self._visits.count(run, step, visits)
 
@@ -224,9 +253,9 @@ class Answering:
     telemetry: Telemetry
     started: float
 
-    def model(self, rule: PartitionRule) -> ModelUsed:
+    def model(self, rule: PartitionRule, text: TextRule) -> ModelUsed:
         info = self.engine.classifier.info
-        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage)
+        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage, text)
 
     def account(self, usage: Usage) -> Usage:
         """`usage` with the seconds that the request took, which telemetry gets too."""
@@ -247,8 +276,11 @@ def _rule(
     needs = frozenset[str]() if options is None else options.needs
     with_cosines = "cosines" in needs
     read = request.return_probabilities or not needs.isdisjoint(PAIRWISE)
+    threshold = partition.threshold
+    if threshold is None and options is not None and options.parity is not None:
+        threshold = info.published_threshold
     rule = PartitionRule(
-        threshold=_threshold(engine, partition.threshold, ("partition", "threshold")),
+        threshold=_threshold(engine, threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,
         short_answers=partition.short_answer_rule,
         partition_only=not read,

@@ -14,6 +14,7 @@ from pydantic_settings import (
 
 from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
 from darling_models.protocol import Linkage, OperatingPoint
+from darling_models.texts.rule import TextRule
 from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
@@ -99,6 +100,12 @@ class Settings(BaseSettings):
         None,
         description="Default partition algorithm: single, average, complete or greedy; single "
         "reproduces the published partition. Unset: the model's own; greedy for `evaluate`.",
+    )
+    text: TextRule = Field(
+        "answer",
+        description="What of a rollout is compared unless a request says otherwise: answer (what "
+        "follows the reasoning, of the policy's own words), last (the same of its last turn), "
+        "reasoning, assistant (all its own words) or all (tools' output, too).",
     )
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
     runtime: Runtime = Field(

@@ -5,6 +5,7 @@ from darling_service.errors import (
     FailedDependency,
     FieldError,
     Invalid,
+    ModelFailed,
     Overloaded,
     Problem,
     Unavailable,
@@ -39,10 +40,12 @@ def problem_of(fault: Exception, what: str) -> Problem:
             f"the {what} server asks for a pause; send the request again later",
             retry_after_s=fault.retry_after_s,
         )
-    reason = f"the {what} failed on this request"
+    later = "send the request again later (the service's log has the cause)"
     if isinstance(fault, ModelUnavailable):
-        reason = f"the {what} server is unreachable or returned an unreadable answer"
-    return Unavailable(
-        f"{reason}; send the request again later (the service's log has the cause)",
-        retry_after_s=RETRY_AFTER_FAILURE_S,
+        return Unavailable(
+            f"the {what} server is unreachable or returned an unreadable answer; {later}",
+            retry_after_s=RETRY_AFTER_FAILURE_S,
+        )
+    return ModelFailed(
+        f"the {what} failed on this request; {later}", retry_after_s=RETRY_AFTER_FAILURE_S
     )

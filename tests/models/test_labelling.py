@@ -17,6 +17,7 @@ from darling_models.labelled_data import read_pairs
 from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
 from darling_models.labelling.command import TOKENS_OUT, cost
 from darling_models.lexical import Unigram
+from darling_models.pairs import PairResult
 from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, classify
 from darling_service.cli.main import main
 from tests.texts import essay
@@ -143,7 +144,7 @@ class Caller(Unigram):
         return Plan(units, np.arange(len(units))[:, None])
 
     def run(self, units: Sequence[Unit]) -> list[Any]:
-        return [None for _ in units]
+        return [PairResult(0.5, unit.tokens, truncated=False) for unit in units]
 
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
@@ -216,3 +217,12 @@ def test_one_device_for_both_models_is_not_forced_on_a_judge_that_reads_none(
     arguments = ["label", str(groups), str(tmp_path / "out.jsonl"), "--device", "cuda"]
     assert main([*arguments, "--judge", "exact", "--model", "unigram"]) == 0
     assert "pairs to label" in capsys.readouterr().out
+
+
+def test_answers_are_labelled_as_the_service_compares_them(tmp_path: Path) -> None:
+    path = tmp_path / "groups.jsonl"
+    thought = [f"<think>{way}</think>Kyoto.</s>" for way in ("One way.", "Another.")]
+    prompt = "<|im_start|>user\nA city?<|im_end|>\n<|im_start|>assistant\n"
+    path.write_text(json.dumps({"prompt": prompt, "rollouts": [*thought, "Cairo."]}) + "\n")
+    (question,) = read_questions(path, "prompt", "rollouts")
+    assert (question.prompt, question.texts) == ("A city?", ("Kyoto.", "Cairo."))

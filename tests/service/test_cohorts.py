@@ -268,7 +268,7 @@ def test_contradictions_between_siblings_are_told(
         ({"model": "gpt"}, ["model"], "ngram"),
         ({"partition": {"threshold": "balanced"}}, ["partition", "threshold"], "balanced"),
         ({"member": 3}, ["member"], "unknown field"),
-        ({"reward": {"parity": "darling"}, "partition": {"linkage": "single"}}, [], "parity"),
+        ({"reward": {"parity": "darling"}, "partition": {"linkage": "average"}}, [], "parity"),
         ({"reward": {"diversity": "unlikelihood"}}, ["logprob"], "missing"),
     ],
 )

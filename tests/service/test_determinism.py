@@ -43,6 +43,7 @@ REWARDS: list[dict[str, Any]] = [
     {"objective": "additive", "normalize": "zscore", "advantage": "centered"},
     {"diversity": "ngram", "exponent": 0.7, "floor": 0.05},
     {"among": "quality", "min_quality": 0.0, "diversity": "pairwise"},
+    {"among": "quality", "min_quality": 0.0, "advantage": "grpo", "uniqueness": 0.5},
 ]
 
 

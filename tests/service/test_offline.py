@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -46,6 +48,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+GOOD: dict[str, Any] = {"prompt": "p", "rollouts": ["a", "b"], "quality": [1, 2]}
 FIELDS = ("--rollouts-field", "generations", "--quality-field", "generation_scores")
 
 
@@ -77,7 +80,10 @@ def test_a_file_gets_the_answers_of_the_service(service: Service, tmp_path: Path
     ):
         assert found.pop("line") == number
         assert found.pop("model") == "{id}@{revision}".format(**answer["model"])
+        assert {len(found.pop("input")), len(found.pop("options"))} == {16}
         assert found == expected
+    mean = sum(sum(group["diversity"]) / 4 for group in answer["groups"]) / 6
+    assert f"6 groups scored, mean diversity {mean:.2f}\n" in run.stderr.decode()
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -113,7 +119,7 @@ def read_complete(path: Path) -> list[bytes]:
 
 
 def test_standard_streams_and_lines_that_cannot_be_scored() -> None:
-    good = {"prompt": "p", "rollouts": ["a", "b"], "quality": [1, 2]}
+    good = dict(GOOD)
     bad = {**good, "quality": [1]}
     odd = [{**good, "rollouts": ["a", "\ud800"]}, {**good, "id": 10**30}]
     text = f"{json.dumps(good)}\n\nnot json\n{json.dumps(bad)}\n[]\n{json.dumps(good)}\n"
@@ -164,6 +170,162 @@ def test_a_file_of_another_model_or_of_another_kind_is_not_mixed_with(tmp_path: 
     foreign = score("--model", "exact", str(tmp_path / "in.jsonl"), str(out))
     assert foreign.returncode == 2
     assert b"not written by this command" in foreign.stderr
+
+
+def small(path: Path, count: int, **changes: Any) -> str:
+    """A file of groups that differ by their prompt."""
+    write(path, [{**GOOD, "prompt": f"p{k}", **changes} for k in range(count)])
+    return str(path)
+
+
+def exact(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return score("--model", "exact", *arguments, stdin=stdin)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+@pytest.mark.parametrize("kind", ["fifo", "process substitution", "redirected"])
+def test_an_input_that_can_be_read_once_is_scored_whole(
+    tmp_path: Path, kind: str, suffix: str
+) -> None:
+    source, out = small(tmp_path / f"in{suffix}", 500), tmp_path / "out.jsonl"
+    run = shlex.join(command("--model", "exact"))
+    if kind == "fifo":
+        os.mkfifo(tmp_path / "fifo")
+        script = f"cat {source} > {tmp_path}/fifo & {run} {tmp_path}/fifo {out}"
+    elif kind == "process substitution":
+        script = f"{run} <(cat {source}) {out}"
+    else:
+        script = f"{run} /dev/stdin {out} < {source}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    assert [row["line"] for row in read(out)] == list(range(1, 501))
+    assert b"500 groups scored" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["/dev/stdout", "/dev/fd/1", "-"])
+def test_an_output_that_is_no_file_gets_all_answers(tmp_path: Path, target: str) -> None:
+    run = exact(small(tmp_path / "in.jsonl", 3), target)
+    assert run.returncode == 0, run.stderr.decode()
+    assert [json.loads(line)["line"] for line in run.stdout.splitlines()] == [1, 2, 3]
+
+
+def test_an_empty_input_is_told(tmp_path: Path) -> None:
+    run = exact("-", str(tmp_path / "out.jsonl"), stdin=b"\n \n")
+    assert run.returncode == 0
+    assert b"0 groups scored" in run.stderr
+
+
+def test_lines_with_an_error_are_scored_again_in_their_place(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{**GOOD, "prompt": f"p{k}"} for k in range(150)]
+    odd = [{**row, "quality": [1]} if k % 60 == 3 else row for k, row in enumerate(rows)]
+    write(source, odd[:100])
+    assert exact(str(source), str(out)).returncode == 1
+    failed = [row["line"] for row in read(out) if "error" in row]
+    assert failed == [4, 64]
+    write(source, rows)
+    run = exact(str(source), str(out))
+    assert run.returncode == 0, run.stderr.decode()
+    assert b"150 groups scored" in run.stderr
+    answers = read(out)
+    assert [row["line"] for row in answers] == list(range(1, 151))
+    assert all(row["rewards"] == [1.0, 2.0] for row in answers)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_what_keeps_failing_stays_told(tmp_path: Path) -> None:
+    source, out = small(tmp_path / "in.jsonl", 3, quality=[1]), tmp_path / "out.jsonl"
+    for _ in range(2):
+        run = exact(source, str(out))
+        assert run.returncode == 1
+        assert b"3 lines could not be scored" in run.stderr
+        assert [row["line"] for row in read(out)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("options", "begun with other options"),
+        ("fields", "begun with other options"),
+        ("threshold", "begun with other options"),
+        ("text", "begun with other options"),
+        ("another line", "its line 2 is not the answer of line 2"),
+        ("another order", "its line 1 is not the answer of line 1"),
+        ("a line more in front", "its line 1 is not the answer of line 1"),
+        ("a blank line", "its line 1 is not the answer of line 2"),
+        ("fewer lines", "OUT answers more lines than IN has"),
+    ],
+)
+def test_an_output_about_something_else_is_refused_or_overwritten(
+    tmp_path: Path, change: str, message: str
+) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{**GOOD, "prompt": f"p{k}"} for k in range(3)]
+    write(source, rows)
+    assert exact(str(source), str(out)).returncode == 0
+    before = out.read_bytes()
+    arguments: list[str] = []
+    if change == "options":
+        arguments = ["--options", '{"reward": {"objective": "diversity"}}']
+    elif change == "fields":
+        arguments = ["--quality-field", "score"]
+    elif change == "threshold":
+        arguments = ["--threshold", "0.3"]
+    elif change == "text":
+        arguments = ["--text", "all"]
+    elif change == "another line":
+        write(source, [rows[0], {**rows[1], "rollouts": ["a", "c"]}, rows[2]])
+    elif change == "another order":
+        write(source, rows[::-1])
+    elif change == "a line more in front":
+        write(source, [GOOD, *rows])
+    elif change == "a blank line":
+        source.write_bytes(b"\n" + source.read_bytes())
+    else:
+        write(source, rows[:2])
+    run = exact(*arguments, str(source), str(out))
+    assert run.returncode == 2
+    assert message in run.stderr.decode()
+    assert "--overwrite" in run.stderr.decode()
+    assert out.read_bytes() == before
+    assert exact(*arguments, "--overwrite", str(source), str(out)).returncode in (0, 1)
+    assert out.read_bytes() != before
+
+
+def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
+    source, out = small(tmp_path / "in.jsonl", 2), tmp_path / "out.jsonl"
+    os.mkfifo(tmp_path / "fifo")
+    first = subprocess.Popen(
+        command("--model", "exact", str(tmp_path / "fifo"), str(out)), stderr=subprocess.PIPE
+    )
+    with (tmp_path / "fifo").open("wb") as lines:  # the first run waits for its input
+        deadline = time.monotonic() + 60
+        while not out.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        second = exact(source, str(out))
+        assert second.returncode == 2
+        assert b"another run is writing" in second.stderr
+        lines.write(Path(source).read_bytes())
+    assert first.wait(timeout=60) == 0
+    first.communicate()
+    assert [row["line"] for row in read(out)] == [1, 2]
+    assert exact(source, str(out)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("in.jsonl", "the same file"), ("out.jsonl.gz", "without .gz"), ("", "directory")],
+)
+def test_an_output_that_cannot_be_written_is_told(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    source = small(tmp_path / "in.jsonl", 2)
+    run = exact(source, str(tmp_path / target))
+    assert run.returncode == 2
+    assert message in run.stderr.decode().lower()
+    assert b"Traceback" not in run.stderr
+    assert read(Path(source))[1]["prompt"] == "p1"
 
 
 def test_a_missing_input_is_told(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darling_models.texts.special_tokens import without_special_tokens
 from darling_service.rewards.quality import from_label
-from darling_service.trainers.responses import clean, response_of
+from darling_service.trainers.responses import response_of
 from tests.conftest import Service, running
 from tests.faults.test_bad_input import problem
 
@@ -128,13 +129,13 @@ def test_options_in_the_url(shims: Service) -> None:
 def test_responses_are_cut_from_their_prompts(
     query: str, prompt: str, response: str | None
 ) -> None:
-    assert response_of(query, prompt) == response
+    found = response_of(query, prompt)
+    assert (found if found is None else without_special_tokens(found)) == response
 
 
 @given(st.text(alphabet="ab<s>/|im_", max_size=40), st.text(alphabet="ab \n", max_size=40))
 def test_a_response_behind_its_prompt_is_found(prompt: str, response: str) -> None:
-    assert response_of(prompt + response, prompt) == response.strip()
-    assert clean(clean(prompt)) == clean(prompt)
+    assert response_of(prompt + response, prompt) == response
 
 
 @given(st.text(alphabet="abc", min_size=9, max_size=30), st.data())
@@ -277,3 +278,96 @@ def test_json_stays_what_it_was(shims: Service) -> None:
     body = nemo("Oslo", _ng_task_index="odd") | odd
     (found,) = ok(posted(shims.url, "/trainers/nemo-gym/verify?n=1", body))
     assert json.dumps({name: found[name] for name in odd}) == json.dumps(odd)
+
+
+LONG = "x" * 200_001
+"""One character more than `max_chars`."""
+
+
+@pytest.mark.parametrize("shape", ["<s>", "<|im_end|>", "x", " ", "\n", "<|", "</s> "])
+def test_limits_come_before_any_work(shims: Service, shape: str) -> None:
+    """A text of 3 MB is refused with its field and the limit, whatever it is made of."""
+    text = shape * (3_000_000 // len(shape))
+    bodies: dict[str, list[tuple[Any, list[Any]]]] = {
+        "/get_reward?n=1": [
+            (openrlhf("Q", text), ["query", 0]),
+            ({"query": [text + "a"], "prompts": [text], "labels": [None]}, ["prompts", 0]),
+            ({"query": ["ab"], "prompts": ["a"], "labels": [text]}, ["labels", 0]),
+        ],
+        "/trainers/slime/rm?n=1": [
+            ({"prompt": "Q", "response": text}, ["response"]),
+            ({"prompt": text, "response": "a"}, ["prompt"]),
+            ({"prompt": [{"role": "user", "content": text}], "response": "a"}, ["prompt"]),
+            ({"prompt": "Q", "response": "a", "label": text}, ["label"]),
+        ],
+        "/trainers/nemo-gym/verify?n=1": [
+            (nemo(text), ["output"]),
+            (nemo("a") | {"responses_create_params": {"input": text}}, ["input"]),
+            (nemo("a") | {"label": text}, ["label"]),
+        ],
+        "/classify": [({"input": f"[CLS] {text} [SEP] b [SEP]"}, ["input", 0])],
+    }
+    for path, refused in bodies.items():
+        for body, loc in refused:
+            answer = problem(posted(shims.url, path, body)[0], 422)
+            assert answer["errors"][0]["loc"] == loc, path
+            assert "max_chars = 200000" in answer["errors"][0]["msg"]
+
+
+def test_texts_at_the_limit_are_answered(shims: Service) -> None:
+    for body in (openrlhf("Q1", LONG[20:]), openrlhf("Q2", "<s>" * 66_000)):
+        assert ok(posted(shims.url, "/get_reward?n=1", body))[0]["rewards"] == 1.0
+    pair = {"input": f"[CLS] {LONG[1:]} [SEP] {LONG[1:]} [SEP]", "model": "exact"}
+    assert ok(posted(shims.url, "/classify", pair))[0]["data"][0]["probs"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("path", "raw", "loc"),
+    [
+        ("/classify", b'{"input": [' + b"1," * 500_000 + b"1]}", ["input", 0]),
+        ("/classify", b'{"input": [' + b'"",' * 500_000 + b'""]}', ["input"]),
+        ("/get_reward", b'{"prompts": [], "query": [' + b"1," * 500_000 + b"1]}", ["query", 0]),
+        ("/get_reward", b'{"prompts": [], "query": [' + b'"",' * 500_000 + b'""]}', ["query"]),
+        ("/trainers/slime/rm", b'{"response": "", "prompt": [' + b"{}," * 9_999 + b"{}]}",
+         ["prompt", 0]),
+        ("/trainers/nemo-gym/verify", b'{"responses_create_params": {"input": ""}, "response": '
+         b'{"output": [' + b"{}," * 9_999 + b"{}]}}", ["response", "output", 0]),
+    ],
+)  # fmt: skip
+def test_long_lists_of_faults_are_told_of_once(
+    shims: Service, path: str, raw: bytes, loc: list[Any]
+) -> None:
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(f"{shims.url}{path}", content=raw, headers=headers, timeout=60)
+    assert [error["loc"] for error in problem(answer, 422)["errors"]] == [loc]
+    assert len(answer.content) < 2_000
+
+
+def test_tool_calls_and_reasoning_of_nemo_gym(shims: Service) -> None:
+    """Calls differ by name and arguments; tools' output is compared on request alone."""
+
+    def rollout(name: str, output: str) -> dict[str, Any]:
+        items = [
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": f"Via {name}."}]},
+            {"type": "function_call", "call_id": "1", "name": name, "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "1", "output": output},
+        ]
+        return {"responses_create_params": {"input": "Do it."}, "response": {"output": items}}
+
+    calls = [rollout("get_weather", "a"), rollout("get_weather", "b"), rollout("book_flight", "a")]
+    for text, rewards in (("answer", [0.5, 0.5, 1]), ("all", [1, 1, 1])):
+        bodies = [call | {"_ng_group_id": text} for call in calls]
+        answers = ok(
+            posted(shims.url, f"/trainers/nemo-gym/verify?n=3&model=exact&text={text}", *bodies)
+        )
+        assert [answer["reward"] for answer in answers] == rewards
+    odd = posted(shims.url, "/get_reward?n=1&text=everything", openrlhf("Z?", "x"))[0]
+    assert problem(odd, 422)["errors"][0]["loc"][-1] == "text"
+
+
+def test_quality_sees_the_policys_words_with_their_reasoning(shims: Service) -> None:
+    """Which of them count is the quality source's matter; tools' output is none of them."""
+    told = "<tool_call>{}</tool_call><|im_end|>\n<|im_start|>tool\n42<|im_end|>\n<|im_start|>"
+    path = "/get_reward?n=1&quality=label-match"
+    for text, scores in ((f"{told}assistant\n7<|im_end|>", 0.0), (f"{told}assistant\n42", 1.0)):
+        assert ok(posted(shims.url, path, openrlhf("W?", text, "42")))[0]["scores"] == scores

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypedDict, TypeVar
 
 from darling_client._exchange import Call
+from darling_client._messages import words_body
 from darling_client._types import (
     CohortRollout,
     Group,
@@ -14,11 +15,9 @@ from darling_client._types import (
     GroupPreference,
     GroupRewards,
     Model,
-    Prompt,
     Rollout,
     RolloutReward,
     Run,
-    content_text,
 )
 
 T = TypeVar("T")
@@ -90,7 +89,7 @@ def rollout_call(rollout: CohortRollout, params: RolloutParams) -> Call[RolloutR
         member_id=rollout.member_id,
         group_size=rollout.group_size,
         attempt=rollout.attempt,
-        prompt=_prompt_body(rollout.prompt),
+        prompt=words_body(rollout.prompt),
         **_rollout_body(rollout.rollout),
         reference=rollout.reference,
         deadline_s=rollout.deadline_s,
@@ -130,8 +129,11 @@ def _params_body(params: JsonObject) -> dict[str, Any]:
 def _group_body(group: Group) -> dict[str, Any]:
     return _without_none(
         id=group.id,
-        prompt=_prompt_body(group.prompt),
-        rollouts=[r if isinstance(r, str) else _rollout_body(r) for r in group.rollouts],
+        prompt=words_body(group.prompt),
+        rollouts=[
+            _rollout_body(one) if isinstance(one, Rollout) else words_body(one)
+            for one in group.rollouts
+        ],
         quality=None if group.quality is None else [float(quality) for quality in group.quality],
         reference=group.reference,
     )
@@ -140,7 +142,7 @@ def _group_body(group: Group) -> dict[str, Any]:
 def _rollout_body(rollout: Rollout) -> dict[str, Any]:
     # NumPy's numbers are no JSON, hence the conversions.
     return _without_none(
-        text=rollout.text,
+        **{"text" if isinstance(rollout.text, str) else "messages": words_body(rollout.text)},
         quality=None if rollout.quality is None else float(rollout.quality),
         answer=rollout.answer,
         correct=None if rollout.correct is None else bool(rollout.correct),
@@ -149,12 +151,3 @@ def _rollout_body(rollout: Rollout) -> dict[str, Any]:
         if rollout.solutions is None
         else [[float(score) for score in scores] for scores in rollout.solutions],
     )
-
-
-def _prompt_body(prompt: Prompt) -> str | Sequence[JsonObject]:
-    if isinstance(prompt, str):
-        return prompt
-    return [
-        {"role": str(m.get("role", "user")), "content": content_text(m.get("content"))}
-        for m in prompt
-    ]

@@ -6,19 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Prompt = str | Sequence[Mapping[str, Any]]
-"""A text, or chat messages with `role` and `content`."""
+Messages = Sequence[Mapping[str, Any]]
+"""Chat messages with `role`, `content` and `tool_calls`, or items of OpenAI's Responses format."""
+Prompt = str | Messages
+"""A text, or chat messages."""
+Response = str | Messages
+"""What a policy wrote: a text, or chat messages, which may hold tools' and users' words too."""
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One text sampled for a prompt, with what is known about it. A None is not sent."""
+    """One response sampled for a prompt, with what is known about it. A None is not sent."""
 
-    text: str
+    text: Response
+    """A text, or chat messages. The option `partition={"text": ...}` says what of it is compared:
+    by default what follows the reasoning, of the policy's own words."""
     quality: float | None = None
     """The task's own reward."""
     answer: str | None = None
-    """The final answer, which the service compares with the `reference`."""
+    """The final answer, which the service compares with the `reference`; "" where there is none."""
     correct: bool | None = None
     """The verdict of a verifier."""
     logprob: float | None = None
@@ -32,7 +38,7 @@ class Group:
     """One prompt and the n rollouts sampled for it."""
 
     prompt: Prompt
-    rollouts: Sequence[str | Rollout]
+    rollouts: Sequence[Response | Rollout]
     quality: Sequence[float] | None = None
     """The quality of each rollout, shape (n,); an alternative to `Rollout.quality`."""
     id: str | int | None = None
@@ -86,6 +92,8 @@ class Model:
     """Pairs with a probability above it count as equivalent."""
     linkage: str | None
     """The partition algorithm."""
+    text: str | None = None
+    """What of each rollout was compared, such as `answer`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +109,10 @@ class GroupPartition:
     """How distinct each rollout is from its group, in [0, 1]."""
     probabilities: list[list[float]] | None = None
     """P(equivalent) of each pair, shape (n, n), where `return_probabilities` is true."""
+    reasoning_dropped: int = 0
+    """The number of rollouts of which reasoning was left out of the comparison."""
+    reasoning_unfinished: int = 0
+    """The number of rollouts whose reasoning does not end: they count as the empty text."""
     model: Model
 
 
@@ -147,20 +159,8 @@ class RolloutReward:
     """False if siblings were missing when the cohort ended; the reward is of a partial group."""
     group_size: int
     """The number of rollouts that were scored together."""
+    reasoning_dropped: int = 0
+    """The number of them of which reasoning was left out, as in `GroupPartition`."""
+    reasoning_unfinished: int = 0
+    """The number of them whose reasoning does not end, as in `GroupPartition`."""
     model: Model
-
-
-def content_text(content: Any) -> str:
-    """The text of a message's content, which may be None or a list of typed parts."""
-    if isinstance(content, list):
-        return "".join(
-            part if isinstance(part, str) else str(part.get("text") or "") for part in content
-        )
-    return "" if content is None else str(content)
-
-
-def completion_text(completion: Any) -> str:
-    """A completion as one text: itself, or the contents of the messages it consists of."""
-    if isinstance(completion, str):
-        return completion
-    return "\n\n".join(content_text(message.get("content")) for message in completion)

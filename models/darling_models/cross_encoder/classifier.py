@@ -118,6 +118,7 @@ class CrossEncoder(Pairwise):
                 id=name,
                 revision=self._fingerprint(template, max_tokens_per_text, max_length),
                 threshold=float(threshold),
+                published_threshold=float(threshold),
                 linkage="average",
                 description=f"{config.model_type} in {name_of(self._model.dtype)} over pairs of at "
                 f"most {read}",

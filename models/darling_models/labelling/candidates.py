@@ -16,6 +16,8 @@ from darling_models.errors import ModelError
 from darling_models.evaluation.predict import Question, answers
 from darling_models.keys import pair_key
 from darling_models.protocol import EquivalenceClassifier, all_pairs
+from darling_models.texts.chat_templates import read_prompt, rollout_turns
+from darling_models.texts.rule import compared_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,20 @@ class Candidate:
 
 
 def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:
-    """The distinct rollouts of each line, and all their pairs.
+    """The distinct answers in the rollouts of each line, as the service compares them by default,
+    and all their pairs.
 
     Raises `OSError`, and `ModelError` naming the line and the field that are not as they should be.
     """
 
     def question(row: dict[str, Any]) -> Question:
-        prompt = json_lines.text(row, prompt_field)
-        rollouts = tuple(dict.fromkeys(json_lines.texts(row, rollouts_field)))
-        return Question(prompt, rollouts, all_pairs(len(rollouts)))
+        prompt = read_prompt(json_lines.text(row, prompt_field))
+        answers = (
+            compared_text(rollout_turns(text), "answer", prompt.opens_reasoning).text
+            for text in json_lines.texts(row, rollouts_field)
+        )
+        rollouts = tuple(dict.fromkeys(answers))
+        return Question(prompt.text, rollouts, all_pairs(len(rollouts)))
 
     try:
         return json_lines.read(path, question)

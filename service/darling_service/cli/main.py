@@ -10,6 +10,7 @@ from typing import Protocol
 
 from darling_service import __version__
 from darling_service.cli import (
+    doctor,
     evaluate,
     evaluate_classifier,
     label,
@@ -47,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     score,
     evaluate,
     models,
+    doctor,
     train,
     train_cross_encoder,
     evaluate_classifier,
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     """Runs the command; whatever keeps it from its work is one line on standard error."""
-    from darling_models.errors import ModelError
+    from darling_models.errors import ModelFault
 
     try:
         return command.run(arguments)
@@ -95,7 +97,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
             raise
         reason = f"{error}; pip install 'darling-reward[{command.EXTRA}]'"
         status = FAILED
-    except (ModelError, ValueError, OSError) as error:
+    except (ModelFault, ValueError, OSError) as error:
         reason, status = str(error), FAILED
     print(f"darling-reward {command.NAME}: {reason}", file=sys.stderr)
     return status

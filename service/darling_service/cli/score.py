@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         metavar="OUT",
-        help="JSON lines file of answers; resumed if it exists; - writes stdout",
+        help="JSON lines file of answers; - writes stdout. One that the same command has begun is "
+        "gone on with, and its lines with an error are scored again",
     )
     parser.add_argument(
         "--options",
@@ -39,12 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="field of a line that holds the quality column; default: quality",
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="drop the answers that OUT holds, and start anew"
+    )
     add_settings(parser, server=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from darling_service.offline import Columns, score_file
+    from darling_service.offline import Columns, Scoring, score_file
 
-    columns = Columns(arguments.rollouts_field, arguments.quality_field)
-    settings = read_settings(arguments)
-    return score_file(arguments.input, arguments.output, settings, columns, arguments.options)
+    scoring = Scoring(
+        source=arguments.input,
+        target=arguments.output,
+        columns=Columns(arguments.rollouts_field, arguments.quality_field),
+        options=arguments.options,
+        overwrite=arguments.overwrite,
+    )
+    return score_file(scoring, read_settings(arguments))

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from darling_service.errors import Conflict, FieldError, Invalid
-from darling_service.schemas.requests import Rollout, RolloutRequest
+from darling_service.schemas.requests import Rollout, RolloutRequest, response_of
 from darling_service.schemas.responses import RolloutResponse
+from darling_service.scoring.texts import prompt_of
 
 
 class Key(NamedTuple):
@@ -102,7 +103,8 @@ class Cohort:
             return self.members.get(request.member_id)
         for member in self.members.values():
             orphan = member.callers == 0 and not member.answered
-            if isinstance(member.id, Unnamed) and orphan and member.rollout.text == request.text:
+            same = response_of(member.rollout) == response_of(request)
+            if isinstance(member.id, Unnamed) and orphan and same:
                 return member
         return None
 
@@ -116,7 +118,8 @@ class Cohort:
         """Raises `Conflict` or `Invalid` if the request says other things of the group."""
         first_request = self.first_request
         same = {
-            "prompt": first_request.prompt_text() == request.prompt_text(),
+            "prompt": first_request.prompt == request.prompt
+            or prompt_of(first_request.prompt) == prompt_of(request.prompt),
             "reference": first_request.reference == request.reference,
             "reward": first_request.reward == request.reward,
             "partition": first_request.partition == request.partition,

@@ -67,9 +67,9 @@ class Cohorts:
 
     def _check(self, request: RolloutRequest) -> None:
         """Raises what is wrong with one rollout: its caller alone is told, and at once."""
-        size, max_size = request.group_size, self._settings.max_rollouts
-        if size is not None and size > max_size:
-            message = inputs.over("rollouts", size, "max_rollouts", max_size)
+        size = request.group_size
+        if size is not None and size > self._settings.max_rollouts:
+            message = inputs.too_many_rollouts(size, self._settings)
             raise Invalid([FieldError(("group_size",), message)])
         tries = request.reward.k
         if size is not None and tries is not None and tries > size:
@@ -284,5 +284,7 @@ def _share(scored: RewardResponse, place: int, complete: bool) -> RolloutRespons
         "advantage": None if group.advantages is None else group.advantages[place],
         "group_complete": complete,
         "group_size": len(group.rewards),
+        "reasoning_dropped": group.reasoning_dropped,
+        "reasoning_unfinished": group.reasoning_unfinished,
         "model": scored.model,
     }

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from darling_models.errors import (
-    InputRejected,
     ModelBusy,
     ModelError,
+    ModelFault,
     ModelUnavailable,
     ServerRefused,
 )
@@ -53,8 +53,6 @@ INITIAL_TOKENS_PER_SECOND = 5_000.0
 """Assumed speed of the model until batches have been timed: the embedded default on two cores."""
 SPEED_SMOOTHING = 0.1
 """Weight of the newest batch in the running mean of the model's speed."""
-KNOWN_FAULTS = (ModelError, ModelUnavailable, ServerRefused, InputRejected)
-"""Faults whose message says all; the log has the traceback of any other."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
 """Prompt, texts and pairs of the question that tells whether the model answers."""
 
@@ -296,6 +294,6 @@ class Engine:
 
 
 def _log_fault(fault: Exception, count: int) -> None:
-    """One line for faults that are known, of which this is the first of `count`."""
-    cause = None if isinstance(fault, KNOWN_FAULTS) else fault
+    """Logs the first of `count` faults; only one that no message explains, with its traceback."""
+    cause = None if isinstance(fault, ModelFault) else fault
     log.warning("the model has failed (units of work: %d): %s", count, fault, exc_info=cause)

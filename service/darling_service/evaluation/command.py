@@ -52,7 +52,7 @@ def evaluate(request: Request, settings: Settings, out: Path | None, as_json: bo
 
 
 def _evaluate(request: Request, settings: Settings) -> Report:
-    files = {path: read(path) for path in request.files}
+    files = {path: read(path, settings.text) for path in request.files}
     if request.quality_threshold is not None:
         _require_quality(files)
     choices = _choices(request, [record for records in files.values() for record in records])

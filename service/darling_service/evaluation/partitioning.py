@@ -55,7 +55,8 @@ async def _partition(
         async def partition(record: Record) -> PartitionedGroup:
             request = PartitionRequest(
                 groups=[PromptGroup(prompt=record.prompt, rollouts=list(record.texts))],
-                partition=PartitionOptions(linkage=settings.linkage),
+                # The texts of a record are those that count.
+                partition=PartitionOptions(linkage=settings.linkage, text="all"),
                 return_probabilities=with_probabilities,
             )
             async with room:

@@ -1,8 +1,8 @@
 """Files of rollout groups, with the field names that trainers and benchmarks use.
 
-Each line is a JSON object. Its rollouts are in `rollouts`, `generations` or `responses` (texts, or
-objects as in /v1/rewards). Columns with one value per rollout may stand beside them: `quality` (or
-`reward_model_scores`), `correct`, `answers`, and NoveltyBench's `partition` and
+Each line is a JSON object. Its rollouts are in `rollouts`, `generations` or `responses` (texts,
+chat messages, or objects as in /v1/rewards). Columns with one value per rollout may stand beside
+them: `quality` (or `reward_model_scores`), `correct`, `answers`, and NoveltyBench's `partition` and
 `generation_scores`.
 """
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from darling_models import json_lines
+from darling_models.texts.rule import TextRule
+from darling_service.evaluation.texts import compared_texts
 from darling_service.rewards.quality import from_reference
 
 TEXTS = ("rollouts", "generations", "responses")
@@ -26,6 +28,7 @@ class Record:
 
     prompt: str
     texts: list[str]
+    """What of each rollout counts, by the option `text`."""
     quality: list[float] | None
     correct: list[bool] | None
     answers: list[str] | None
@@ -34,31 +37,32 @@ class Record:
     """NoveltyBench's scores: the quality of the first rollout of each class, 0 for repeats."""
 
 
-def read(path: Path) -> list[Record]:
-    """The records of a file. Raises `OSError`, and `ValueError` naming the line and the field."""
-    records = json_lines.read(path, _record)
+def read(path: Path, rule: TextRule = "answer") -> list[Record]:
+    """The records of a file; `rule` says which text of a rollout counts.
+
+    Raises `OSError`, and `ValueError` naming the line and the field.
+    """
+    records = json_lines.read(path, lambda row: _record(row, rule))
     if not records:
         raise ValueError(f"{path} holds no records")
     return records
 
 
-def _record(row: Mapping[str, Any]) -> Record:
+def _record(row: Mapping[str, Any], rule: TextRule) -> Record:
     rollouts = _first(row, TEXTS)
     if not isinstance(rollouts, list) or not rollouts:
         raise ValueError(f"has no list of rollouts; add one in one of {', '.join(TEXTS)}")
     n = len(rollouts)
-    objects = [r if isinstance(r, dict) else {"text": r} for r in rollouts]
-    if not all(isinstance(r.get("text"), str) for r in objects):
-        raise ValueError("has a rollout that is neither a text nor an object with a text")
-    prompt = _first(row, PROMPTS)
+    prompt, texts = compared_texts(_first(row, PROMPTS), rollouts, rule)
+    objects = [r if isinstance(r, dict) else {} for r in rollouts]
     answers = _column(row, objects, ("answers",), "answer", n)
     correct = _column(row, objects, ("correct",), "correct", n)
     reference = _first(row, REFERENCES)
     if correct is None and answers is not None and reference is not None:
         correct = [c == 1 for c in from_reference([str(a) for a in answers], str(reference))]
     return Record(
-        prompt="" if prompt is None else _prompt(prompt),
-        texts=[r["text"] for r in objects],
+        prompt=prompt,
+        texts=texts,
         quality=_numbers(_column(row, objects, QUALITY, "quality", n)),
         correct=None if correct is None else [bool(c) for c in correct],
         answers=None if answers is None else [str(a) for a in answers],
@@ -97,12 +101,3 @@ def _numbers(column: list[Any] | None) -> list[float] | None:
 
 def _partition(column: list[Any] | None) -> list[int] | None:
     return None if column is None else [int(value) for value in column]
-
-
-def _prompt(prompt: Any) -> str:
-    """The prompt as one text; messages are joined as the service joins them."""
-    if isinstance(prompt, str):
-        return prompt
-    if len(prompt) == 1:
-        return str(prompt[0]["content"])
-    return "\n\n".join(f"{m['role']}: {m['content']}" for m in prompt)

@@ -30,6 +30,31 @@ REWARD_REQUESTS: dict[str, Any] = {
         "reward": {"among": "quality", "min_quality": 0.75, "advantage": "centered"},
         "run": {"name": "exp-7", "step": 120},
     },
+    "rollouts as chat messages, of which a tool call is one": {
+        "groups": [
+            {
+                "prompt": [{"role": "user", "content": "What is 1 + 2?"}],
+                "rollouts": [
+                    "<think>One and two make three.</think>3",
+                    {
+                        "messages": [
+                            {
+                                "role": "assistant",
+                                "content": None,
+                                "tool_calls": [
+                                    {"function": {"name": "add", "arguments": '{"a": 1}'}}
+                                ],
+                            },
+                            {"role": "tool", "content": "3"},
+                            {"role": "assistant", "content": "3"},
+                        ]
+                    },
+                ],
+                "quality": [1.0, 1.0],
+            }
+        ],
+        "partition": {"text": "last"},
+    },
     "the same rewards as the published code": {
         "groups": [GROUP],
         "reward": {"parity": "darling"},
@@ -83,6 +108,8 @@ MODEL: dict[str, Any] = {
     "threshold": 0.35,
     "linkage": "average",
 }
+USED: dict[str, Any] = {**MODEL, "text": "answer"}
+NO_REASONING = {"reasoning_dropped": 0, "reasoning_unfinished": 0}
 
 
 def usage(pairs: int, tokens: int, seconds: float) -> dict[str, Any]:
@@ -100,9 +127,10 @@ REWARD_RESPONSE: dict[str, Any] = {
             "rewards": [0.45, 0.4, 0.7],
             "advantages": None,
             "probabilities": None,
+            **NO_REASONING,
         }
     ],
-    "model": MODEL,
+    "model": USED,
     "usage": usage(pairs=3, tokens=61, seconds=0.06),
 }
 ROLLOUT_RESPONSE: dict[str, Any] = {
@@ -114,7 +142,8 @@ ROLLOUT_RESPONSE: dict[str, Any] = {
     "advantage": None,
     "group_complete": True,
     "group_size": 1,
-    "model": MODEL,
+    **NO_REASONING,
+    "model": USED,
 }
 PARTITION_RESPONSE: dict[str, Any] = {
     "groups": [
@@ -124,9 +153,10 @@ PARTITION_RESPONSE: dict[str, Any] = {
             "num_classes": 2,
             "diversity": [0.5, 0.5, 1.0],
             "probabilities": [[1.0, 0.94, 0.03], [0.94, 1.0, 0.03], [0.03, 0.03, 1.0]],
+            **NO_REASONING,
         }
     ],
-    "model": MODEL,
+    "model": USED,
     "usage": usage(pairs=3, tokens=9, seconds=0.031),
 }
 PREFERENCE_RESPONSE: dict[str, Any] = {
@@ -139,14 +169,15 @@ PREFERENCE_RESPONSE: dict[str, Any] = {
             "chosen": 1,
             "rejected": 3,
             "probabilities": None,
+            **NO_REASONING,
         }
     ],
-    "model": {"id": "exact", "revision": "1", "threshold": 0.5, "linkage": "single"},
+    "model": {**USED, "id": "exact", "revision": "1", "threshold": 0.5, "linkage": "single"},
     "usage": usage(pairs=6, tokens=0, seconds=0.001),
 }
 EQUIVALENCE_RESPONSE: dict[str, Any] = {
     "results": [{"probability": 0.71, "equivalent": True}],
-    "model": {**MODEL, "linkage": None},
+    "model": {**MODEL, "linkage": None, "text": "all"},
     "usage": usage(pairs=1, tokens=22, seconds=0.03),
 }
 MODELS_RESPONSE: dict[str, Any] = {
@@ -155,6 +186,7 @@ MODELS_RESPONSE: dict[str, Any] = {
             **MODEL,
             "description": "all-MiniLM-L6-v2 in float32, once per text, and a calibrated pair head",
             "operating_points": {"balanced": 0.35, "precision": 0.52, "recall": 0.16},
+            "published_threshold": 0.5,
         }
     ],
     "limits": {

@@ -5,7 +5,10 @@ rescaled when a trainer divides by the standard deviation. A caller that takes a
 must therefore use them as they are, without centring them again. A group of one gets 0.
 """
 
+import numpy as np
+
 from darling_service.rewards.exact import FloatArray, deviation, mean
+from darling_service.rewards.rounding import is_flat
 
 GRPO_EPSILON = 1e-6
 """Added to the deviation before dividing by it: verl's default."""
@@ -18,7 +21,12 @@ def centered(rewards: FloatArray) -> FloatArray:
 
 
 def grpo(rewards: FloatArray) -> FloatArray:
-    """(r - mean(r)) / (sample standard deviation + 1e-6), shape (n,) (arXiv 2402.03300)."""
+    """(r - mean(r)) / (sample standard deviation + 1e-6), shape (n,) (arXiv 2402.03300).
+
+    All zeros where all r are equal, up to rounding.
+    """
+    if is_flat(rewards):
+        return np.zeros_like(rewards)
     return centered(rewards) / (deviation(rewards) + GRPO_EPSILON)
 
 

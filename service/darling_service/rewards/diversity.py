@@ -15,6 +15,7 @@ from itertools import chain
 import numpy as np
 
 from darling_service.rewards.exact import BoolArray, FloatArray, IntArray
+from darling_service.rewards.rounding import is_flat
 
 
 def partition_diversity(partition: IntArray, among: BoolArray | None = None) -> FloatArray:
@@ -71,8 +72,8 @@ def ngram_diversity(
 def unlikelihood_diversity(logprobs: FloatArray, among: BoolArray | None = None) -> FloatArray:
     """(max - l_i) / (max - min): the least likely rollout gets 1, the likeliest 0. Shape (n,).
 
-    `logprobs`: length-normalised (mean per token) log-probabilities. All equal: 0.5 each, as
-    published.
+    `logprobs`: length-normalised (mean per token) log-probabilities. All equal, up to rounding:
+    0.5 each, as published.
     """
     member = _members(len(logprobs), among)
     own = logprobs[member]
@@ -80,9 +81,9 @@ def unlikelihood_diversity(logprobs: FloatArray, among: BoolArray | None = None)
         return _scatter([], member)
     if len(own) == 1:
         return _scatter([1.0], member)
-    high, low = float(own.max()), float(own.min())
-    if high == low:
+    if is_flat(own):
         return _scatter(np.full(len(own), 0.5), member)
+    high, low = float(own.max()), float(own.min())
     return _scatter((high - own) / (high - low), member)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rarity import majority
+from darling_service.rewards.rounding import is_flat
 
 
 def volume_marginals(similarity: FloatArray) -> FloatArray:
@@ -58,8 +59,9 @@ def evol_novelty(similarity: FloatArray, labels: Sequence[Hashable]) -> FloatArr
     """EVOL-RL: novelty u_i in [0, 1] within the rollouts of i's own label (arXiv 2509.15194).
 
     1 - (mean cosine to the others of the same label + greatest cosine to anyone) / 2, then min-max
-    scaled among those of the label; 0.5 where they are all equal or i is alone. A negative cosine
-    counts as 0, as in the published code, whose labels are two: majority and minority. Shape (n,).
+    scaled among those of the label; 0.5 where they are equal, up to rounding, or i is alone. A
+    negative cosine counts as 0, as in the published code, whose labels are two: majority and
+    minority. Shape (n,).
     """
     n = len(labels)
     similarity = np.clip(similarity, 0.0, 1.0)
@@ -73,8 +75,8 @@ def evol_novelty(similarity: FloatArray, labels: Sequence[Hashable]) -> FloatArr
     novelty = np.full(n, 0.5)
     for label in set(labels):
         own = np.asarray([other == label for other in labels])
-        low, high = raw[own].min(), raw[own].max()
-        if high > low:
+        if not is_flat(raw[own]):
+            low, high = raw[own].min(), raw[own].max()
             novelty[own] = (raw[own] - low) / (high - low)
     return novelty
 

@@ -16,19 +16,14 @@ BoolArray = NDArray[np.bool_]
 
 def mean(values: FloatArray) -> float:
     """Mean of a non-empty 1-d array, independent of its order and exact for constant input."""
-    if is_constant(values):
+    if np.all(values == values[0]):
         return float(values[0])
     return math.fsum(values) / len(values)
 
 
 def deviation(values: FloatArray) -> float:
     """Sample standard deviation (divisor n - 1, as `torch.std`); 0 for equal values."""
-    if len(values) < 2 or is_constant(values):
+    if len(values) < 2:
         return 0.0
     centre = mean(values)
     return math.sqrt(math.fsum((v - centre) ** 2 for v in values) / (len(values) - 1))
-
-
-def is_constant(values: FloatArray) -> bool:
-    """Whether all values are equal, so that rounding noise is never mistaken for signal."""
-    return bool(np.all(values == values[0]))

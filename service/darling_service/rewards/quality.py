@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from darling_service.rewards.exact import FloatArray, deviation, mean
+from darling_service.rewards.rounding import is_flat
 
 ANNOUNCED = re.compile(r"####|answer(?: is|:)", re.IGNORECASE)
 BOXED = r"\boxed{"
@@ -33,15 +34,15 @@ def from_label(text: str, label: str) -> float:
 
 
 def zscore(values: FloatArray) -> FloatArray:
-    """(x - mean) / sample standard deviation within the group; all zeros when all x are equal.
+    """(x - mean) / sample standard deviation within the group; all zeros where all x are equal, up
+    to rounding.
 
     The published code scales by z/sum instead, which leaves a wrong answer at 0 rather than at its
     negative z, and then overwrites the result (bugs 3 and 4 of `docs/decisions.md`).
     """
-    spread = deviation(values)
-    if spread == 0.0:
+    if is_flat(values):
         return np.zeros_like(values)
-    return (values - mean(values)) / spread
+    return (values - mean(values)) / deviation(values)
 
 
 def _answers_in(text: str) -> Iterator[str]:

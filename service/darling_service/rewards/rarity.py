@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from darling_service.rewards.exact import BoolArray, FloatArray, IntArray
+from darling_service.rewards.rounding import levels
 
 UNLIKELINESS = 0.25
 """The published weight of the rank."""
@@ -23,8 +24,9 @@ def unlikeliness_rewards(
     share their mean rank, so that the order of the rollouts decides nothing. Shape (n,).
     """
     n = len(quality)
-    lower = (logprobs[:, None] > logprobs[None, :]).sum(axis=1)
-    equal = (logprobs[:, None] == logprobs[None, :]).sum(axis=1)
+    level = levels(logprobs)
+    lower = (level[:, None] > level[None, :]).sum(axis=1)
+    equal = (level[:, None] == level[None, :]).sum(axis=1)
     rank = lower + (equal - 1) / 2
     return np.where(quality > 0, quality * (1.0 - rank_weight * rank / n), quality)
 
@@ -38,27 +40,31 @@ def uniqueness_weighted(
     """Uniqueness-aware RL: w_i A_i with w_i = |C(i)|^-alpha (arXiv 2601.08763). Shape (n,).
 
     Published, the weight multiplies negative advantages too, and so punishes a *common* wrong
-    strategy least; `only_positive` leaves those as they are. The sum is no longer 0.
+    strategy least; `only_positive` leaves those as they are. So does class -1, which stands for
+    rollouts outside `among`. The sum is no longer 0.
     """
-    sizes = Counter(partition.tolist())
+    sizes = {**Counter(partition.tolist()), -1: 1}
     weights = np.asarray([float(sizes[c]) ** -alpha for c in partition.tolist()])
     if only_positive:
         return np.where(advantages > 0, weights * advantages, advantages)
     return weights * advantages
 
 
-def gapo_rewards(outcomes: Sequence[Hashable], correct: BoolArray, *, support: int) -> FloatArray:
+def gapo_rewards(
+    correct_outcomes: Sequence[Hashable], correct: BoolArray, *, support: int
+) -> FloatArray:
     """GAPO: R_i = 1 - (f_i - 1 / L) for a correct rollout, -1 for others (EMNLP 2025, 1649).
 
     f_i is the share of i's outcome among the correct rollouts, L = `support` the number of valid
-    outcomes that the prompt has. Shape (n,).
+    outcomes that the prompt has. Correct rollouts without an answer share one outcome, so that
+    hiding answers does not pay. Shape (n,).
     """
-    good = [a for a, ok in zip(outcomes, correct, strict=True) if ok]
+    good = [a for a, ok in zip(correct_outcomes, correct, strict=True) if ok]
     counts = Counter(good)
     return np.asarray(
         [
             1.0 - (counts[a] / len(good) - 1.0 / support) if ok else -1.0
-            for a, ok in zip(outcomes, correct, strict=True)
+            for a, ok in zip(correct_outcomes, correct, strict=True)
         ]
     )
 

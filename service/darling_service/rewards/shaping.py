@@ -11,6 +11,7 @@ import numpy as np
 
 from darling_service.rewards.exact import FloatArray
 from darling_service.rewards.quality import zscore
+from darling_service.rewards.rounding import RESOLUTION
 
 Negative = Literal["sign_aware", "as_published", "shift_min"]
 
@@ -20,8 +21,9 @@ def shape_diversity(diversity: FloatArray, floor: float = 0.0, exponent: float =
 
     The published code has floor 0.1, which the paper does not mention.
     """
-    # One by one: NumPy's vectorised power rounds differently by an element's place in memory.
-    powers = [float(d) ** exponent for d in diversity]
+    # One by one: NumPy's vectorised power rounds differently by an element's place in memory. What
+    # is 0 up to rounding is 0: a small power would make a whole diversity of it.
+    powers = [float(d) ** exponent if d > RESOLUTION else 0.0 for d in diversity]
     return np.maximum(np.asarray(powers, dtype=np.float64), floor)
 
 

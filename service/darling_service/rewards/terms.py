@@ -23,10 +23,11 @@ COLUMNS: Mapping[str, str] = {
     "quality": "The rollouts' quality, shape (n,).",
     "correct": "Whether each rollout is correct, shape (n,).",
     "outcomes": "What each rollout came to: its final answer or its class, n strings; '' for none.",
+    "correct_outcomes": "Likewise, but classes are those of the correct rollouts alone.",
     "logprobs": "Mean log-probability per token of each rollout, shape (n,).",
     "solutions": "The scores of each rollout's solutions, n arrays of shape (m, k).",
     "among": "Which rollouts' diversity counts, shape (n,).",
-    "partition": "The class of each rollout, numbered by first occurrence, shape (n,).",
+    "partition": "The class of each rollout of `among`, partitioned alone; -1 for others, (n,).",
     "equivalent": "The classifier's decisions, shape (n, n).",
     "probabilities": "The classifier's probabilities, shape (n, n).",
     "cosines": "Cosines of the rollouts' vectors, shape (n, n).",
@@ -36,7 +37,9 @@ COLUMNS: Mapping[str, str] = {
 }
 """What a term may ask for, by the name of its parameter."""
 
-SHAPING = frozenset({"among", "min_quality", "floor", "exponent"})
+MEMBERSHIP = frozenset({"among", "min_quality"})
+"""Options that choose the rollouts whose diversity counts."""
+SHAPING = MEMBERSHIP | {"floor", "exponent"}
 """Options that shape the diversity before a reward is made of it."""
 
 
@@ -53,8 +56,10 @@ class Term:
 
     @cached_property
     def needs(self) -> frozenset[str]:
-        """The columns that must be known for it: visits are counted by outcome."""
-        return self.columns | ({"outcomes"} if "visits" in self.columns else set())
+        """The columns that must be known for it, those from which its columns are made among them:
+        visits are counted by outcome."""
+        made = frozenset({"visits", "correct_outcomes"})
+        return self.columns | (frozenset({"outcomes"}) if made & self.columns else frozenset())
 
     @cached_property
     def options(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from hashlib import blake2b
 import numpy as np
 
 from darling_service.rewards.exact import FloatArray, mean
+from darling_service.rewards.rounding import is_flat
 
 DRAWS = 100
 EPSILON = 1e-6
@@ -33,7 +34,10 @@ def vector_rewards(
 
 
 def vector_advantages(rewards: FloatArray) -> FloatArray:
-    """(r - mean) / (population deviation + 1e-6); 0 where that deviation is below 1e-6."""
+    """(r - mean) / (population deviation + 1e-6), shape (n,); 0 where that deviation is below 1e-6,
+    as published, and where all r are equal up to rounding."""
+    if is_flat(rewards):
+        return np.zeros_like(rewards)
     centred = rewards - mean(rewards)
     spread = float(np.sqrt(mean(centred**2)))
     return np.zeros(len(rewards)) if spread < EPSILON else centred / (spread + EPSILON)

@@ -41,6 +41,11 @@ THRESHOLD = (
     "Probability above which two texts are equivalent: a number from 0 to 1, or balanced, "
     "precision or recall if the model has operating points. Default: the model's own."
 )
+TEXT_RULE = (
+    "What of a rollout is compared: answer (what follows the reasoning, of the policy's own "
+    "words), last (the same of its last turn), reasoning, assistant (all its own words) or all "
+    "(tools' output, too)."
+)
 Wait = Annotated[Number, Field(gt=0, le=86_400)]
 """Seconds to wait, at most a day."""
 Score = Annotated[Number, Field(ge=-MAX_SCORE, le=MAX_SCORE)]

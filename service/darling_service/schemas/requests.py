@@ -1,14 +1,25 @@
 """What a request may say: the pydantic models behind validation and OpenAPI."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from darling_models.protocol import Linkage
+from darling_models.texts.rule import TextRule
 from darling_service.schemas.fields import (
     MESSAGES,
     OBJECT,
     TEXT,
+    TEXT_RULE,
     THRESHOLD,
     Id,
     Score,
@@ -17,25 +28,29 @@ from darling_service.schemas.fields import (
     Wait,
     text_or,
 )
+from darling_service.schemas.messages import ChatMessage, Conversation
 from darling_service.schemas.reward_options import RankingName, RewardOptions
 
-
-class Message(Strict):
-    role: str = Field(description="Who speaks, such as user.")
-    content: str = Field(description="What is said.")
-
-
 Prompt = Annotated[
-    Annotated[str, Tag(TEXT)] | Annotated[list[Message], Tag(MESSAGES)],
+    Annotated[str, Tag(TEXT)] | Annotated[Conversation, Tag(MESSAGES)],
     Discriminator(text_or(MESSAGES)),
 ]
 
 
 class Rollout(Strict):
-    text: str = Field(description="The response; it may be empty.")
+    messages: Conversation | None = Field(
+        None,
+        description="The response as chat messages, with tool calls and tools' outputs, instead of "
+        "`text`.",
+    )
+    text: str | None = Field(
+        None, validate_default=True, description="The response; it may be empty."
+    )
     quality: Score | None = Field(None, description="The task's own reward for this rollout.")
     answer: str | None = Field(
-        None, description="Final answer of the rollout, compared with the group's `reference`."
+        None,
+        description="Final answer of the rollout, compared with the group's `reference`; null or "
+        "empty where it has none.",
     )
     correct: bool | None = Field(
         None, description="A verifier's verdict: whether the rollout is correct."
@@ -48,23 +63,40 @@ class Rollout(Strict):
         description="Scores of each solution in the rollout; the vector objective needs them.",
     )
 
+    @field_validator("text")
+    @classmethod
+    def _text_or_messages(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if "messages" not in info.data:
+            return text  # they are wrong, and their own fault is told
+        if text is None and info.data["messages"] is None:
+            raise PydanticCustomError("missing", "Field required")
+        if text is not None and info.data["messages"] is not None:
+            raise ValueError("text and messages both hold the response; drop one of them")
+        return text
+
+
+def _kind_of_rollout(value: Any) -> str:
+    return TEXT if isinstance(value, str) else MESSAGES if isinstance(value, list) else OBJECT
+
 
 RolloutInput = Annotated[
-    Annotated[str, Tag(TEXT)] | Annotated[Rollout, Tag(OBJECT)],
-    Discriminator(text_or(OBJECT)),
+    Annotated[str, Tag(TEXT)]
+    | Annotated[Conversation, Tag(MESSAGES)]
+    | Annotated[Rollout, Tag(OBJECT)],
+    Discriminator(_kind_of_rollout),
 ]
+"""A rollout: its text, its messages, or an object with either and what is known about it."""
+
+
+def response_of(rollout: RolloutInput) -> str | Sequence[ChatMessage]:
+    """What the policy wrote: a text, or messages."""
+    if not isinstance(rollout, Rollout):
+        return rollout
+    return rollout.text or "" if rollout.messages is None else rollout.messages
 
 
 class Prompted(Strict):
     prompt: Prompt = Field(description="The prompt: a text, or chat messages.")
-
-    def prompt_text(self) -> str:
-        """The prompt as one text; a single message reads the same as the plain string."""
-        if isinstance(self.prompt, str):
-            return self.prompt
-        if len(self.prompt) == 1:
-            return self.prompt[0].content
-        return "\n\n".join(f"{m.role}: {m.content}" for m in self.prompt)
 
 
 class PromptGroup(Prompted):
@@ -73,12 +105,13 @@ class PromptGroup(Prompted):
     id: Id | None = Field(None, description="A name for the group, repeated in the response.")
     rollouts: list[RolloutInput] = Field(min_length=1)
 
-    def texts(self) -> list[str]:
-        return [r if isinstance(r, str) else r.text for r in self.rollouts]
-
     def column(self, name: str) -> list[Any]:
         """A field of every rollout; None where a rollout does not give it."""
-        return [None if isinstance(r, str) else getattr(r, name) for r in self.rollouts]
+        return [getattr(r, name) if isinstance(r, Rollout) else None for r in self.rollouts]
+
+    def gives(self, name: str) -> bool:
+        """Whether any rollout gives a field, be it as null."""
+        return any(isinstance(r, Rollout) and name in r.model_fields_set for r in self.rollouts)
 
 
 class Group(PromptGroup):
@@ -97,9 +130,14 @@ class PartitionOptions(Strict):
         None, description="Algorithm that makes classes of pairs. Default: the model's own."
     )
     threshold: Threshold | None = Field(None, description=THRESHOLD)
+    text: TextRule | None = Field(None, description=f"{TEXT_RULE} Default: the service's.")
     short_answer_rule: bool = Field(
         False, description="Decide pairs of at most 5 words by the words they share, as published."
     )
+
+
+PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rule": True}
+"""What `parity: darling` fixes of `PartitionOptions`."""
 
 
 class Run(Strict):
@@ -134,11 +172,17 @@ class Rewarded(Strict):
 
     @model_validator(mode="after")
     def _parity(self) -> Self:
-        fixed = self.partition.model_fields_set & {"linkage", "short_answer_rule"}
-        if self.reward.parity and fixed:
+        if self.reward.parity is None:
+            return self
+        own = self.partition.model_fields_set & PUBLISHED_PARTITION.keys()
+        other = [
+            f"partition.{name}"
+            for name in sorted(own)
+            if getattr(self.partition, name) not in (None, PUBLISHED_PARTITION[name])
+        ]
+        if other:
             raise ValueError(
-                "parity fixes single linkage and the short-answer rule; drop partition."
-                + " and partition.".join(sorted(fixed))
+                "parity fixes single linkage and the short-answer rule; drop " + " and ".join(other)
             )
         return self
 
@@ -146,11 +190,13 @@ class Rewarded(Strict):
         """The request with what `parity` stands for written out."""
         if self.reward.parity is None:
             return self
-        fixed = {"linkage": "single", "short_answer_rule": True}
+        text = self.partition.text or "all"
         return self.model_copy(
             update={
                 "reward": self.reward.resolved(),
-                "partition": self.partition.model_copy(update=fixed),
+                "partition": self.partition.model_copy(
+                    update={**PUBLISHED_PARTITION, "text": text}
+                ),
             }
         )
 
@@ -205,14 +251,9 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         )
 
     def rollout(self) -> Rollout:
-        return Rollout(
-            text=self.text,
-            quality=self.quality,
-            answer=self.answer,
-            correct=self.correct,
-            logprob=self.logprob,
-            solutions=self.solutions,
-        )
+        """The rollout itself; a field that the request does not give is not given here either."""
+        own = self.model_fields_set & Rollout.model_fields.keys()
+        return Rollout.model_construct(**{name: getattr(self, name) for name in own})
 
 
 class PartitionRequest(GroupsRequest):
@@ -242,3 +283,6 @@ class Pair(Prompted):
 class EquivalenceRequest(Request):
     pairs: list[Pair] = Field(min_length=1)
     threshold: Threshold | None = Field(None, description=THRESHOLD)
+    text: TextRule = Field(
+        "all", description=f"{TEXT_RULE} Default: all, the texts as they are given."
+    )

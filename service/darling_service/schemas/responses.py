@@ -11,6 +11,8 @@ class ModelUsed:
     revision: str
     threshold: float
     linkage: str | None
+    text: str
+    """What of each rollout was compared: the option `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,18 @@ class Usage:
 class PartitionedGroup:
     id: str | int | None
     partition: list[int]
-    """Class of each rollout, numbered by first occurrence."""
+    """Class of each rollout among all of the group, numbered by first occurrence; `reward.among`
+    has no part in it."""
     num_classes: int
     diversity: list[float]
-    """How distinct each rollout is: what entered the reward, after exponent and floor."""
+    """How distinct each rollout is: what entered the reward, after exponent and floor. With
+    `reward.among` it comes from a partition of those rollouts alone, and is 0 for the others."""
     probabilities: list[list[float]] | None
     """P(equivalent) of every two rollouts, (n, n), on request."""
+    reasoning_dropped: int
+    """Rollouts of which reasoning was left out of the comparison."""
+    reasoning_unfinished: int
+    """Rollouts whose reasoning does not end: they were compared as the empty text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +113,10 @@ RolloutResponse = TypedDict(
         "advantage": float | None,
         "group_complete": bool,
         "group_size": int,
+        "reasoning_dropped": int,
+        "reasoning_unfinished": int,
         "model": ModelUsed,
     },
 )
-"""One rollout's share of its group's answer; `group_size` counts the rollouts that were scored."""
+"""One rollout's share of its group's answer; `group_size` counts the rollouts that were scored, and
+`reasoning_dropped` and `reasoning_unfinished` those of them as in `PartitionedGroup`."""

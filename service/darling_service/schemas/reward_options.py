@@ -20,7 +20,7 @@ from darling_service.rewards.registry import (
     readers,
 )
 from darling_service.rewards.shaping import Negative
-from darling_service.rewards.terms import Diversity, Term
+from darling_service.rewards.terms import MEMBERSHIP, Diversity, Term
 from darling_service.schemas.fields import Number, Strict
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ class RewardOptions(Strict):
     )
     among: Literal["all", "correct", "quality"] = Field(
         "all",
-        description="Rollouts among which diversity counts: all, the correct ones, or those of at "
-        "least `min_quality`. The others get diversity 0 and keep their quality.",
+        description="Rollouts among which diversity and uniqueness count: all, the correct ones, "
+        "or those of at least `min_quality`. They are partitioned as if the others were not there; "
+        "the others get diversity 0 and keep their quality.",
     )
     min_quality: Number | None = Field(
         None, description="Least quality that counts; required by among = quality."
@@ -80,8 +81,8 @@ class RewardOptions(Strict):
     )
     outcome: Literal["answer", "class"] = Field(
         "answer",
-        description="What gapo, evol and exploration count as one outcome: equal `answer`s, or one "
-        "class of the partition.",
+        description="What gapo, evol and exploration count as one outcome: equal `answer`s (all "
+        "missing ones are one), or one class of the partition.",
     )
     support: int | None = Field(
         None,
@@ -93,7 +94,11 @@ class RewardOptions(Strict):
         UNLIKELINESS, ge=0, le=1, description="Weight of the rank by likelihood, for unlikeliness."
     )
     seed: int = Field(
-        0, ge=0, lt=2**63, description="Seed of the vector objective's random weights."
+        0,
+        ge=0,
+        lt=2**63,
+        description="Seed of the vector objective's random weights, which also follow from the "
+        "prompt. Send the number of the step to draw them anew in each.",
     )
     advantage: AdvantageName | None = Field(
         None,
@@ -108,7 +113,8 @@ class RewardOptions(Strict):
         None,
         ge=0,
         le=10,
-        description="Power by which advantages shrink with class size: A * |C(i)| ** -uniqueness.",
+        description="Power by which advantages shrink with class size: A * |C(i)| ** -uniqueness. "
+        "With `among`, only the advantages of its rollouts do, by their classes among themselves.",
     )
     uniqueness_of: Literal["positive", "all"] = Field(
         "positive", description="Advantages that uniqueness scales; all is as published."
@@ -127,8 +133,8 @@ class RewardOptions(Strict):
     )
     parity: Literal["darling"] | None = Field(
         None,
-        description="The published reward code, exactly; only `advantage` and its `k` may stand "
-        "beside it.",
+        description="The published reward code, exactly: its texts, threshold, partition and "
+        "product. Only `advantage` and its `k` may stand beside it.",
     )
 
     @model_validator(mode="after")
@@ -173,7 +179,8 @@ class RewardOptions(Strict):
         """These options, with what `parity` stands for written out."""
         if self.parity is None:
             return self
-        return PUBLISHED.model_copy(update={"advantage": self.advantage, "k": self.k})
+        kept = {"parity": self.parity, "advantage": self.advantage, "k": self.k}
+        return PUBLISHED.model_copy(update=kept)
 
     def within(self, tries: int) -> "RewardOptions":
         """These options for a group of `tries` rollouts: without an advantage over more of them."""
@@ -189,23 +196,28 @@ class RewardOptions(Strict):
     def _refuse_beside_parity(self) -> None:
         if self.parity is None:
             return
-        extra = self.model_fields_set - {"parity", "advantage", "objective", "k"}
-        if self.objective != "darling":
-            extra |= {"objective"}
-        if extra:
+        own = self.model_fields_set - {"parity", "advantage", "k"}
+        other = [name for name in sorted(own) if getattr(self, name) != getattr(PUBLISHED, name)]
+        if other:
             raise ValueError(
-                f"parity fixes every option but advantage; drop {', '.join(sorted(extra))}"
+                f"parity fixes every option but advantage and its k; drop {', '.join(other)}"
             )
 
     def _refuse_unread(self) -> None:
         """Refuses the options that mean nothing beside the chosen terms."""
         read = frozenset().union(*(term.options for term in self.terms.values()))
+        if self.uniqueness is not None:
+            read |= MEMBERSHIP
         for name in self._changed():
             if name in OPTIONS - read:
-                places = " or ".join(
+                places = [
                     f"{choice} = {' or '.join(map(repr, names))}" for choice, names in readers(name)
+                ]
+                if name in MEMBERSHIP:
+                    places.append("uniqueness")
+                raise ValueError(
+                    f"{name} belongs to {' or '.join(places)}; set that or drop {name}"
                 )
-                raise ValueError(f"{name} belongs to {places}; set that or drop {name}")
 
     def _require_given(self) -> None:
         for choice, term in self.terms.items():
@@ -260,4 +272,4 @@ class RewardOptions(Strict):
 
 
 PUBLISHED = RewardOptions(floor=0.1, negative="as_published")
-"""What `parity: darling` stands for, with single linkage and the short-answer rule."""
+"""What `parity: darling` stands for, with `requests.PUBLISHED_PARTITION`."""

@@ -11,8 +11,17 @@ import numpy as np
 from darling_service.errors import FieldError, Invalid, Loc
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
-from darling_service.schemas.requests import EquivalenceRequest, Group, PromptGroup, Run
+from darling_service.rewards.rounding import same
+from darling_service.schemas.messages import ChatMessage
+from darling_service.schemas.requests import (
+    EquivalenceRequest,
+    Group,
+    PromptGroup,
+    Run,
+    response_of,
+)
 from darling_service.schemas.reward_options import RewardOptions
+from darling_service.scoring.texts import chars_of
 from darling_service.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -41,10 +50,11 @@ def each_group(groups: Sequence[Group], read: Callable[[Group], Answer]) -> list
     return answers
 
 
-def quality_of(group: Group, required: bool) -> FloatArray | None:
+def quality_of(group: Group, required: bool, complete: bool = True) -> FloatArray | None:
     """The rollouts' quality, shape (n,): given numbers, else correctness, else the reference.
 
-    None when the group gives nothing of these and `required` is False.
+    None when the group gives nothing of these and `required` is False. `complete`: see
+    `correctness_of`.
     """
     own = group.column("quality")
     if group.quality is not None:
@@ -61,55 +71,60 @@ def quality_of(group: Group, required: bool) -> FloatArray | None:
     if any(value is not None for value in own):
         _all_given("quality", own)
         return np.asarray(own, dtype=np.float64)
-    if (correct := correctness_of(group)) is not None:
+    if (correct := correctness_of(group, complete)) is not None:
         return qualities.from_correctness(correct.tolist())
     if required:
         raise _invalid(
             "quality",
             "the reward needs quality; give a column here, `quality` or `correct` in every "
-            "rollout, or `reference` with an `answer` in every rollout; or set objective = "
-            "'diversity'",
+            "rollout, or a `reference` with an `answer` in the rollouts (null where one has none); "
+            "or set objective = 'diversity'",
         )
     return None
 
 
-def correctness_of(group: Group) -> BoolArray | None:
-    """Which rollouts are correct, shape (n,): a verdict in each, else answers that match."""
+def correctness_of(group: Group, complete: bool = True) -> BoolArray | None:
+    """Which rollouts are correct, shape (n,): a verdict in each, else answers that match.
+
+    A rollout without an answer, beside others that have one or with null for one, is wrong. None
+    where the group gives neither verdicts nor a reference with answers. `complete`: whether these
+    are all of its rollouts; if not, the others may have answers.
+    """
     correct = group.column("correct")
     if any(value is not None for value in correct):
         _all_given("correct", correct)
         return np.asarray(correct, dtype=np.bool_)
-    if group.reference is not None:
-        answers = group.column("answer")
-        _all_given("answer", answers)
+    answered = group.gives("answer") or not complete
+    if group.reference is not None and answered:
+        answers = [answer or "" for answer in group.column("answer")]
         matches: BoolArray = qualities.from_reference(answers, group.reference) == 1.0
         return matches
     return None
 
 
-def members_of(group: Group, quality: FloatArray | None, options: RewardOptions) -> BoolArray:
+def members_of(
+    group: Group, quality: FloatArray | None, options: RewardOptions, complete: bool = True
+) -> BoolArray:
     """The rollouts whose diversity counts (`among`), shape (n,)."""
     if options.among == "correct":
-        correct = correctness_of(group)
-        if correct is None:
-            raise _invalid("rollouts", "among = 'correct' needs `correct` in every rollout; add it")
-        return correct
+        return verdicts_of(group, quality, complete)
     if options.among == "quality":
         if quality is None or options.min_quality is None:
             raise _invalid("quality", "among = 'quality' needs quality; add it")
-        return quality >= options.min_quality
+        enough: BoolArray = (quality >= options.min_quality) | same(quality, options.min_quality)
+        return enough
     return np.ones(len(group.rollouts), dtype=np.bool_)
 
 
 def refuse_negative(quality: FloatArray, in_column: bool) -> None:
-    """Raises `Invalid` for each negative quality: the policy `refuse`."""
+    """Raises `Invalid` for each quality below 0 by more than rounding: the policy `refuse`."""
     _raise_any(
         FieldError(
             ("quality", int(i)) if in_column else ("rollouts", int(i), "quality"),
             f"{quality[i]} is negative and negative = 'refuse'; shift the group's quality or "
             "choose another policy",
         )
-        for i in np.flatnonzero(quality < 0)
+        for i in np.flatnonzero((quality < 0) & ~same(quality, 0.0))
     )
 
 
@@ -120,33 +135,31 @@ def logprobs_of(group: Group) -> FloatArray:
     return np.asarray(logprobs, dtype=np.float64)
 
 
-def verdicts_of(group: Group, quality: FloatArray | None) -> BoolArray:
+def verdicts_of(group: Group, quality: FloatArray | None, complete: bool = True) -> BoolArray:
     """Which rollouts are correct, shape (n,): as `correctness_of`, else quality of 0 and 1."""
-    if (correct := correctness_of(group)) is not None:
+    if (correct := correctness_of(group, complete)) is not None:
         return correct
-    if quality is not None and np.isin(quality, (0.0, 1.0)).all():
-        verdicts: BoolArray = quality == 1.0
-        return verdicts
+    if quality is not None and (same(quality, 0.0) | same(quality, 1.0)).all():
+        return same(quality, 1.0)
     raise _invalid(
         "rollouts",
-        "the reward or advantage depends on correctness; give `correct` in every rollout, or "
-        "quality of 0 and 1",
+        "the reward or advantage depends on correctness; give `correct` in every rollout, quality "
+        "of 0 and 1, or a `reference` with an `answer` in the rollouts",
     )
 
 
 def answers_of(group: Group, required: bool) -> list[str]:
     """The rollouts' final answers, up to case and white space; "" where there is none.
 
-    `required`: whether one of them at least must have one.
+    `required`: whether one of them at least must give the field; null says that there is none.
     """
-    answers = group.column("answer")
-    if required and all(answer is None for answer in answers):
+    if required and not group.gives("answer"):
         raise _invalid(
             "rollouts",
             "the reward or advantage compares final answers; give `answer` in the rollouts that "
-            "have one, or set reward.outcome = 'class'",
+            "have one (null where none has), or set reward.outcome = 'class'",
         )
-    return [qualities.normal(answer or "") for answer in answers]
+    return [qualities.normal(answer or "") for answer in group.column("answer")]
 
 
 def solutions_of(group: Group) -> list[FloatArray]:
@@ -214,13 +227,11 @@ def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator
         )
     for g, group in enumerate(groups):
         if len(group.rollouts) > settings.max_rollouts:
-            message = over("rollouts", len(group.rollouts), "max_rollouts", settings.max_rollouts)
+            message = too_many_rollouts(len(group.rollouts), settings)
             yield FieldError(("groups", g, "rollouts"), message)
-        if len(group.prompt_text()) > settings.max_chars:
-            yield FieldError(("groups", g, "prompt"), _too_long(group.prompt_text(), settings))
-        for r, text in enumerate(group.texts()):
-            if len(text) > settings.max_chars:
-                yield FieldError(("groups", g, "rollouts", r), _too_long(text, settings))
+        yield from too_long(("groups", g, "prompt"), group.prompt, settings)
+        for r, rollout in enumerate(group.rollouts):
+            yield from too_long(("groups", g, "rollouts", r), response_of(rollout), settings)
 
 
 def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[FieldError]:
@@ -229,24 +240,36 @@ def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[Fi
             ("pairs",), over("pairs", len(request.pairs), "max_pairs", settings.max_pairs)
         )
     for p, pair in enumerate(request.pairs):
-        for name, text in (("prompt", pair.prompt_text()), ("a", pair.a), ("b", pair.b)):
-            if len(text) > settings.max_chars:
-                yield FieldError(("pairs", p, name), _too_long(text, settings))
+        for name, text in (("prompt", pair.prompt), ("a", pair.a), ("b", pair.b)):
+            yield from too_long(("pairs", p, name), text, settings)
 
 
 def too_few(rollouts: int, k: int) -> str:
     return f"{rollouts} rollouts, and reward.k = {k}; sample more, or lower k"
 
 
+def too_many_rollouts(count: int, settings: Settings) -> str:
+    """A group in two parts would get other rewards, so that only a higher limit helps."""
+    return (
+        f"{count} rollouts are over max_rollouts = {settings.max_rollouts}; raise "
+        "DARLING_MAX_ROLLOUTS (a group cannot be split: its rewards depend on all its rollouts)"
+    )
+
+
 def over(what: str, count: int, limit: str, most: int) -> str:
     return f"{count} {what} are over {limit} = {most}; split the request"
 
 
-def _too_long(text: str, settings: Settings) -> str:
-    return (
-        f"{len(text)} characters are over max_chars = {settings.max_chars}; shorten the text or "
-        "raise DARLING_MAX_CHARS"
-    )
+def too_long(
+    loc: Loc, words: str | Sequence[ChatMessage], settings: Settings
+) -> Iterator[FieldError]:
+    """The error of a text, or of a conversation, that has too many characters."""
+    if (chars := chars_of(words)) > settings.max_chars:
+        yield FieldError(
+            loc,
+            f"{chars} characters are over max_chars = {settings.max_chars}; shorten the text or "
+            "raise DARLING_MAX_CHARS",
+        )
 
 
 def _invalid(field: str, message: str) -> Invalid:

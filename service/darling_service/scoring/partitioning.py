@@ -7,7 +7,7 @@ for `greedy` linkage, which follows the given order by definition).
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,8 +23,8 @@ from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
 from darling_service.errors import Problem
 from darling_service.rewards.exact import BoolArray
-from darling_service.schemas.requests import PromptGroup
 from darling_service.schemas.responses import Usage
+from darling_service.scoring.texts import GroupTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class PartitionRule:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedGroup:
+    texts: GroupTexts
+    """What was compared."""
     partition: IntArray
     """Class of each rollout, shape (n,)."""
     probabilities: FloatArray
@@ -52,6 +54,24 @@ class ClassifiedGroup:
     """Decisions, shape (n, n), likewise."""
     cosines: FloatArray | None
     """Shape (n, n), where the rule wants them."""
+    content: IntArray
+    """Number of each rollout's text among the distinct ones, shape (n,)."""
+    rule: PartitionRule
+
+    def alone(self, members: BoolArray) -> IntArray:
+        """Class of each member, partitioned as if the other rollouts were not there, shape (n,).
+
+        Numbered by first occurrence; -1 for the others. No other rollout can thus connect two
+        members. Under single linkage without probabilities, the members must have been among the
+        `parts` of `classify_groups`.
+        """
+        index = np.flatnonzero(members)
+        own = self.probabilities[np.ix_(index, index)]
+        classes = np.full(len(members), -1, dtype=np.int64)
+        classes[index] = partition(
+            own, self.rule.threshold, self.rule.linkage, content=self.content[index]
+        )
+        return classes
 
     @property
     def num_classes(self) -> int:
@@ -63,6 +83,8 @@ class ClassifiedGroup:
             "partition": self.partition.tolist(),
             "num_classes": self.num_classes,
             "probabilities": self.probabilities.tolist() if with_probabilities else None,
+            "reasoning_dropped": self.texts.reasoning_dropped,
+            "reasoning_unfinished": self.texts.reasoning_unfinished,
         }
 
 
@@ -93,25 +115,35 @@ Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Answers]]
 
 
 async def classify_groups(
-    engine: Engine, groups: Sequence[PromptGroup], rule: PartitionRule
+    engine: Engine,
+    groups: Sequence[GroupTexts],
+    rule: PartitionRule,
+    parts: Sequence[Sequence[BoolArray]] | None = None,
 ) -> tuple[list[ClassifiedGroup], Usage]:
     """Classifies the groups' texts, all in the queue at once; also returns what that cost.
 
+    `parts`: the rollouts of each group, shapes (n,), that will be partitioned `alone` too.
     Raises `Overloaded` before any model runs, and what `upstream.problem_of` makes of a failure.
     """
-    distinct = [_distinct(group.texts(), rule) for group in groups]
+    distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
-        engine.plan(group.prompt_text(), texts.texts, texts.pairs)
+        engine.plan(group.prompt, texts.texts, texts.pairs)
         for group, texts in zip(groups, distinct, strict=True)
     ]
     skips = rule.partition_only and rule.linkage == "single"
-    in_rounds = skips and isinstance(engine.classifier, Pairwise)
-    ask = _until_connected(rule.threshold) if in_rounds else partial(_at_once, rule.with_cosines)
-    answers = await _run(engine, jobs, ask)
+    if skips and isinstance(engine.classifier, Pairwise):
+        asks = [
+            _until_connected(rule.threshold, [np.unique(texts.member[part]) for part in own])
+            for texts, own in zip(distinct, parts or [()] * len(groups), strict=True)
+        ]
+    else:
+        asks = [partial(_at_once, rule.with_cosines)] * len(jobs)
+    answers = await _run(engine, jobs, asks)
     classified = [
-        _partitioned(texts, answer, rule) for texts, answer in zip(distinct, answers, strict=True)
+        _partitioned(group, texts, answer, rule)
+        for group, texts, answer in zip(groups, distinct, answers, strict=True)
     ]
-    pairs = sum(math.comb(len(group.rollouts), 2) for group in groups)
+    pairs = sum(math.comb(len(group.texts), 2) for group in groups)
     return classified, _usage(pairs, answers)
 
 
@@ -133,18 +165,20 @@ async def classify_pairs(
         number = {text: k for k, text in enumerate(texts)}
         numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
         jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
-    answers = await _run(engine, jobs, partial(_at_once, False))
+    answers = await _run(engine, jobs, [partial(_at_once, False)] * len(jobs))
     for indices, answer in zip(places.values(), answers, strict=True):
         values[indices] = answer.values
     return values, _usage(len(pairs), answers)
 
 
-async def _run(engine: Engine, jobs: Sequence[Job], ask: Ask) -> list[_Answers]:
+async def _run(engine: Engine, jobs: Sequence[Job], asks: Iterable[Ask]) -> list[_Answers]:
     """The jobs' answers; the room they need is reserved for all of them or for none."""
     with engine.reserve(sum(job.tokens for job in jobs)):
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(ask(engine, job)) for job in jobs]
+                running = [
+                    tasks.create_task(ask(engine, job)) for ask, job in zip(asks, jobs, strict=True)
+                ]
         except* Problem as failures:
             # What no retry can mend is said first: 422 and 424 before 429 and 503.
             raise min(failures.exceptions, key=_status) from None
@@ -176,23 +210,31 @@ async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Answers:
     return _Answers(verdict.probabilities, verdict.cosines, [(job, verdict)])
 
 
-def _until_connected(threshold: float) -> Ask:
-    """Asks about pairs, the likeliest first, until the connected components are settled."""
+def _until_connected(threshold: float, parts: Sequence[IntArray]) -> Ask:
+    """Asks about pairs, the likeliest first, until the connected components are settled: those of
+    each part of the texts by itself, then those of all texts. A part holds ascending indices."""
 
     async def ask(engine: Engine, job: Job) -> _Answers:
         likeness = await asyncio.to_thread(
             Unigram().probabilities, job.prompt, job.texts, job.pairs, {}
         )
-        components = Components(len(job.texts), job.pairs, likeness)
         place = {(i, j): k for k, (i, j) in enumerate(job.pairs.tolist())}
         values = np.zeros(len(job.pairs), dtype=np.float64)
+        asked = np.zeros(len(job.pairs), dtype=np.bool_)
         calls = []
-        while len(pairs := components.next_round()):
-            part = engine.plan(job.prompt, job.texts, pairs)
-            verdict = await engine.classify(part)
-            values[[place[i, j] for i, j in pairs.tolist()]] = verdict.probabilities
-            components.join(pairs[verdict.probabilities > threshold])
-            calls.append((part, verdict))
+        for part in (*parts, np.arange(len(job.texts))):
+            inside = np.isin(job.pairs, part).all(axis=1)
+            local = np.searchsorted(part, job.pairs)
+            fresh = inside & ~asked
+            components = Components(len(part), local[fresh], likeness[fresh])
+            components.join(local[inside & (values > threshold)])
+            while len(pairs := part[components.next_round()]):
+                own = engine.plan(job.prompt, job.texts, pairs)
+                verdict = await engine.classify(own)
+                places = [place[i, j] for i, j in pairs.tolist()]
+                values[places], asked[places] = verdict.probabilities, True
+                components.join(local[places][verdict.probabilities > threshold])
+                calls.append((own, verdict))
         return _Answers(values, None, calls)
 
     return ask
@@ -213,7 +255,9 @@ def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
     return _Distinct(distinct, member, matrix, pairs)
 
 
-def _partitioned(group: _Distinct, answer: _Answers, rule: PartitionRule) -> ClassifiedGroup:
+def _partitioned(
+    texts: GroupTexts, group: _Distinct, answer: _Answers, rule: PartitionRule
+) -> ClassifiedGroup:
     _fill(group.matrix, group.pairs, answer.values)
     everyone = np.ix_(group.member, group.member)
     full = group.matrix[everyone]
@@ -224,7 +268,8 @@ def _partitioned(group: _Distinct, answer: _Answers, rule: PartitionRule) -> Cla
         cosines = np.eye(len(group.texts), dtype=np.float64)
         _fill(cosines, group.pairs, answer.cosines)
         cosines = cosines[everyone]
-    return ClassifiedGroup(classes, full, (full > rule.threshold) | same, cosines)
+    equivalent = (full > rule.threshold) | same
+    return ClassifiedGroup(texts, classes, full, equivalent, cosines, group.member, rule)
 
 
 def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:

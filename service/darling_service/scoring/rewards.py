@@ -25,7 +25,7 @@ def reward_group(
     visits: IntArray | None = None,
 ) -> RewardedGroup:
     """`visits`: how often each rollout's outcome came up before, where exploration asks for it."""
-    columns = _columns(group, classified) | {"visits": visits}
+    columns = _columns(group, classified, options) | {"visits": visits}
     diversity = columns["diversity"] = _diversity(columns, options)
     rewards = columns["rewards"] = OBJECTIVES[options.objective](columns, options)
     advantages = advantages_of(columns, options)
@@ -48,7 +48,7 @@ def prefer(
     with_probabilities: bool,
 ) -> PreferredGroup:
     """DivPO's pair of the group; see `preference_pair`."""
-    columns = _columns(group, classified)
+    columns = _columns(group, classified, options)
     diversity = _diversity(columns, options)
     chosen, rejected = preference_pair(columns["quality"], diversity, share) or (None, None)
     return PreferredGroup(
@@ -60,16 +60,30 @@ def prefer(
     )
 
 
-def _columns(group: GroupInputs, classified: ClassifiedGroup) -> dict[str, Any]:
+def _columns(
+    group: GroupInputs, classified: ClassifiedGroup, options: RewardOptions
+) -> dict[str, Any]:
     """What is known of the group, by the names under which terms ask for it."""
-    return {
-        "partition": classified.partition,
+    partition, texts = classified.partition, classified.texts.texts
+    columns = {
+        "prompt": classified.texts.prompt_name,
+        "texts": texts,
+        "partition": partition,
         "equivalent": classified.equivalent,
         "probabilities": classified.probabilities,
         "cosines": classified.cosines,
-        "outcomes": _class_names(classified.partition, group.columns["texts"]),
+        "outcomes": _class_names(partition, texts),
         **group.columns,
     }
+    if options.among != "all":
+        columns["partition"] = classified.alone(columns["among"])
+    if "correct_outcomes" in options.needs:
+        columns["correct_outcomes"] = (
+            _class_names(classified.alone(columns["correct"]), texts)
+            if options.outcome == "class"
+            else columns["outcomes"]
+        )
+    return columns
 
 
 def _diversity(columns: Mapping[str, Any], options: RewardOptions) -> FloatArray:
@@ -82,9 +96,10 @@ def _diversity(columns: Mapping[str, Any], options: RewardOptions) -> FloatArray
 
 
 def _class_names(partition: IntArray, texts: Sequence[str]) -> list[str]:
-    """What each rollout came to where no answers say it: a name for the class of its text."""
+    """What each rollout came to where no answers say it: a name for the class of its text, "" for
+    one without a class."""
     # Named by content: numbers follow the order of the rollouts, which is to decide nothing.
     names: dict[int, str] = {}
     for number, text in zip(partition.tolist(), texts, strict=True):
         names[number] = min(text, names.get(number, text))
-    return [f"like {names[number]}" for number in partition.tolist()]
+    return ["" if number < 0 else f"like {names[number]}" for number in partition.tolist()]

@@ -9,18 +9,22 @@ means the default model.
 """
 
 import time
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
+from darling_service.schemas.fields import OBJECT, TEXT, text_or
 from darling_service.schemas.requests import EquivalenceRequest, Pair
+from darling_service.scoring.inputs import over
+from darling_service.scoring.texts import in_thread_if_long
+from darling_service.settings import Settings
 
 MARKS = (
     ("[CLS]", "[SEP]"),  # BERT, DeBERTa, ModernBERT
@@ -30,11 +34,21 @@ MARKS = (
 )
 """Special tokens before a pair, and after each of its two texts."""
 
+MAX_MARKS_CHARS = 64
+"""Most characters that the special tokens of a pair and the spaces around them have."""
+
 router = APIRouter()
 
 
+Inputs = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[list[str], Field(fail_fast=True), Tag(OBJECT)],
+    Discriminator(text_or(OBJECT)),
+]
+"""One input or several; several are looked at up to the first that is no text."""
+
+
 class ClassifyRequest(BaseModel):
-    input: str | list[str] = Field(description="One or more pairs, each as [CLS] a [SEP] b [SEP].")
+    input: Inputs = Field(description="One or more pairs, each as [CLS] a [SEP] b [SEP].")
     model: str | None = Field(
         None, description="A name from /v1/models; any other means the default model."
     )
@@ -65,7 +79,7 @@ async def classify(request: Request) -> Response:
     inputs = [body.input] if isinstance(body.input, str) else body.input
     if not inputs:
         raise Invalid([FieldError(("input",), "must not be empty")])
-    pairs = [pair_in(text, place) for place, text in enumerate(inputs)]
+    pairs = await in_thread_if_long(lambda: _pairs(inputs, service.settings), inputs)
     known = body.model in {info.id for info in service.pipeline.models()}
     equivalence = EquivalenceRequest(pairs=pairs, model=body.model if known else None)
     answer = await while_connected(request, service.pipeline.equivalence(equivalence))
@@ -93,6 +107,21 @@ async def classify(request: Request) -> Response:
     )
 
 
+def _pairs(inputs: list[str], settings: Settings) -> list[Pair]:
+    """The pairs in the inputs. Raises `Invalid` if an input is over a limit, or is no pair."""
+    if len(inputs) > settings.max_pairs:
+        message = over("pairs", len(inputs), "max_pairs", settings.max_pairs)
+        raise Invalid([FieldError(("input",), message)])
+    for place, text in enumerate(inputs):
+        if len(text) > 2 * settings.max_chars + MAX_MARKS_CHARS:
+            message = (
+                f"{len(text)} characters are over two texts of max_chars = {settings.max_chars}; "
+                "shorten the texts or raise DARLING_MAX_CHARS"
+            )
+            raise Invalid([FieldError(("input", place), message)])
+    return [pair_in(text, place) for place, text in enumerate(inputs)]
+
+
 def pair_in(text: str, place: int = 0) -> Pair:
     """The pair of texts in an input. Raises `Invalid` if the input is not written as a pair.
 
@@ -102,14 +131,20 @@ def pair_in(text: str, place: int = 0) -> Pair:
     for before, after in MARKS:
         if bare.startswith(before) and bare.endswith(after):
             inner = bare[len(before) : -len(after)]
-            cuts = [i for i in range(len(inner)) if inner.startswith(after, i)]
-            if cuts:
-                cut = min(cuts, key=lambda i: abs(2 * i + len(after) - len(inner)))
+            if (cut := _middle(inner, after)) is not None:
                 return Pair(a=_unspaced(inner[:cut]), b=_unspaced(inner[cut + len(after) :]))
     known = ", ".join(f"{before} a {after} b {after}" for before, after in MARKS)
     raise Invalid(
         [FieldError(("input", place), f"is not a pair of texts; write it as one of: {known}")]
     )
+
+
+def _middle(text: str, separator: str) -> int | None:
+    """Where the separator nearest to the middle of `text` begins; None if there is none."""
+    middle = (len(text) - len(separator)) // 2
+    cuts = [text.rfind(separator, 0, middle + len(separator)), text.find(separator, middle)]
+    cuts = [cut for cut in cuts if cut >= 0]
+    return min(cuts, key=lambda cut: abs(2 * cut + len(separator) - len(text)), default=None)
 
 
 def _unspaced(text: str) -> str:

@@ -19,11 +19,19 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
-from darling_service.quality.sample import Sample
-from darling_service.trainers.messages import ForeignMessage, as_messages, text_in
+from darling_service.schemas.messages import Conversation
+from darling_service.schemas.requests import Prompt
+from darling_service.scoring.texts import in_thread_if_long
 from darling_service.trainers.query import Query, read_query
-from darling_service.trainers.responses import clean
-from darling_service.trainers.rollouts import TrainerRollout, flags, group_of, reward, text_of
+from darling_service.trainers.rollouts import (
+    TrainerRollout,
+    check_length,
+    flags,
+    group_of,
+    reward,
+    sample_of,
+    text_of,
+)
 
 router = APIRouter()
 
@@ -35,12 +43,12 @@ class Foreign(BaseModel):
 
 
 class CreateParams(Foreign):
-    input: str | list[ForeignMessage] = Field(description="The prompt: a text, or messages.")
+    input: Prompt = Field(description="The prompt: a text, or messages.")
 
 
 class Output(Foreign):
-    output: list[ForeignMessage] = Field(
-        description="Messages of the rollout; the texts of the assistant are the response."
+    output: Conversation = Field(
+        description="Items of the rollout: messages, reasoning, tool calls and their outputs."
     )
 
 
@@ -96,7 +104,10 @@ async def verify(request: Request) -> Response:
     service = service_of(request)
     query = read_query(request, Query)
     body = await read_body(request, NemoGymRequest, service.settings.max_body_bytes)
-    answer = await while_connected(request, reward(service, _rollout(body, query.n), query))
+    words = (body.responses_create_params.input, body.response.output)
+    check_length(service.settings, input=words[0], output=words[1], label=_label(body))
+    rollout = await in_thread_if_long(lambda: _rollout(body, query.n), words)
+    answer = await while_connected(request, reward(service, rollout, query))
     echoed = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return json_response({**echoed, "reward": answer["reward"]}, flags(answer))
 
@@ -108,12 +119,15 @@ async def seed_session() -> Response:
 
 
 def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
-    messages = as_messages(body.responses_create_params.input)
-    label = text_of(body.label if body.expected_answer is None else body.expected_answer)
-    texts = [text_in(item) for item in body.response.output if item.role == "assistant"]
-    sample = Sample(messages, clean("\n\n".join(texts)), label)
+    prompt, output = body.responses_create_params.input, body.response.output
+    sample = sample_of(prompt, output, _label(body))
+    messages = json.dumps(sample.messages)
     if body.group is not None:
-        group = group_of("group", str(body.group), json.dumps(messages))
-        return TrainerRollout(sample, group, size, body.attempt or 0, body.rollout)
+        group = group_of("group", str(body.group), messages)
+        return TrainerRollout(prompt, output, sample, group, size, body.attempt or 0, body.rollout)
     task = None if body.task is None else str(body.task)
-    return TrainerRollout(sample, group_of("task", task, json.dumps(messages)), size)
+    return TrainerRollout(prompt, output, sample, group_of("task", task, messages), size)
+
+
+def _label(body: NemoGymRequest) -> str | None:
+    return text_of(body.label if body.expected_answer is None else body.expected_answer)

@@ -9,7 +9,7 @@ for the trainer after 180 seconds and five tries, and a failed reward ends the r
 """
 
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -19,31 +19,46 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
-from darling_service.quality.sample import Sample
 from darling_service.schemas.responses import RolloutResponse
+from darling_service.scoring.inputs import too_long
+from darling_service.scoring.texts import in_thread_if_long
+from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.query import Query, read_query
-from darling_service.trainers.responses import clean, response_of
+from darling_service.trainers.responses import response_of
 from darling_service.trainers.rollouts import (
     TimeBudget,
     TrainerRollout,
     flags,
     group_of,
     rewards,
+    sample_of,
     text_of,
 )
 
 TIME_BUDGET = TimeBudget(wait_s=150, answer_s=170)
 """Seconds within OpenRLHF's own time-out of 180."""
 
+MAX_QUERIES = 65_536
+"""Most rollouts in one request: early versions of OpenRLHF send the batch of a whole step."""
+MAX_ERRORS = 10
+"""Most errors that one answer tells of."""
+Value = TypeVar("Value")
+Column = Annotated[list[Value], Field(fail_fast=True)]
+"""A value for each query; the first wrong one is told, and the rest is not looked at."""
+
 router = APIRouter()
 
 
 class OpenRLHFRequest(BaseModel):
-    query: list[str] = Field(description="Prompts with their responses, special tokens and all.")
-    prompts: list[str] = Field(description="The prompt of each query.")
-    labels: list[Any] | None = Field(
-        None, description="The right answer of each query, compared by some quality sources."
+    query: Column[str] = Field(
+        max_length=MAX_QUERIES, description="Prompts with their responses, special tokens and all."
+    )
+    prompts: Column[str] = Field(max_length=MAX_QUERIES, description="The prompt of each query.")
+    labels: Column[Any] | None = Field(
+        None,
+        max_length=MAX_QUERIES,
+        description="The right answer of each query, compared by some quality sources.",
     )
 
 
@@ -78,21 +93,38 @@ async def get_reward(request: Request) -> Response:
     service = service_of(request)
     query = read_query(request, Query)
     body = await read_body(request, OpenRLHFRequest, service.settings.max_body_bytes)
-    rollouts = _rollouts(body, query.n, service.telemetry)
+    _check(body, service.settings)
+    rollouts = await in_thread_if_long(
+        lambda: _rollouts(body, query.n, service.telemetry), body.query
+    )
     if not rollouts:
         return json_response({"rewards": [], "scores": [], "extra_logs": {}})
     scored = await while_connected(request, rewards(service, rollouts, query, TIME_BUDGET))
     return json_response(_content(scored), flags(*scored))
 
 
+def _check(body: OpenRLHFRequest, settings: Settings) -> None:
+    """Raises `Invalid` if the columns do not fit together, or a text is over its limit."""
+    n = len(body.query)
+    for name, column in (("prompts", body.prompts), ("labels", body.labels)):
+        if column is not None and len(column) != n:
+            message = f"has {len(column)} values for {n} queries; send one for each"
+            raise Invalid([FieldError((name,), message)])
+    errors: list[FieldError] = []
+    for place, (query, prompt) in enumerate(zip(body.query, body.prompts, strict=True)):
+        errors += too_long(("prompts", place), prompt, settings)
+        # The response is what the query has beyond its prompt, wherever the prompt ends in it.
+        errors += too_long(("query", place), query[len(prompt) :], settings)
+    for place, label in enumerate(body.labels or ()):
+        errors += too_long(("labels", place), text_of(label) or "", settings)
+    if errors:
+        raise Invalid(errors[:MAX_ERRORS])
+
+
 def _rollouts(
     body: OpenRLHFRequest, size: int | None, telemetry: Telemetry
 ) -> list[TrainerRollout]:
     labels = [None] * len(body.query) if body.labels is None else list(map(text_of, body.labels))
-    for name, column in (("prompts", body.prompts), ("labels", labels)):
-        if len(column) != len(body.query):
-            message = f"has {len(column)} values for {len(body.query)} queries; send one for each"
-            raise Invalid([FieldError((name,), message)])
     groups = [group_of(*pair) for pair in zip(body.prompts, labels, strict=True)]
     together = Counter(groups)
     rollouts = []
@@ -100,12 +132,14 @@ def _rollouts(
         text = response_of(written, prompt)
         if text is None:
             telemetry.unmatched.inc()
-            text = clean(written)
-        messages = [{"role": "user", "content": clean(prompt)}]
-        sample = Sample(messages, text, label, (prompt, written))
+            text = written
+        sample = sample_of(prompt, text, label, (prompt, written))
         # A list of several rollouts without a size is a whole batch: it holds whole groups.
         rollouts.append(
-            TrainerRollout(sample, group, size or (together[group] if len(groups) > 1 else None))
+            TrainerRollout(
+                *(prompt, text, sample, group),
+                size or (together[group] if len(groups) > 1 else None),
+            )
         )
     return rollouts
 

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from darling_models.keys import content_key
-from darling_service.errors import Problem, Unavailable
+from darling_models.texts.rule import own_words
+from darling_service.errors import Invalid, Problem, Unavailable
 from darling_service.http.state import Service
 from darling_service.quality.sample import Sample
+from darling_service.schemas.messages import ChatMessage, as_messages
 from darling_service.schemas.parse import validate
-from darling_service.schemas.requests import RolloutRequest
+from darling_service.schemas.requests import Prompt, RolloutRequest
 from darling_service.schemas.responses import RolloutResponse
+from darling_service.scoring.inputs import too_long
+from darling_service.scoring.texts import conversation_of, prompt_of, turns_of
+from darling_service.settings import Settings
 from darling_service.trainers.query import Query
 
 RETRY_AFTER_LATE_S = 1.0
@@ -39,6 +44,8 @@ UNLIMITED = TimeBudget(wait_s=86_400, answer_s=86_400)
 class TrainerRollout:
     """A rollout as a trainer describes it."""
 
+    prompt: Prompt
+    response: str | Sequence[ChatMessage]
     sample: Sample
     group_id: str
     group_size: int | None
@@ -81,6 +88,7 @@ async def rewards(
 def _request(
     rollout: TrainerRollout, query: Query, quality: float, deadline_s: float
 ) -> RolloutRequest:
+    field = "text" if isinstance(rollout.response, str) else "messages"
     return validate(
         {
             "run": query.run,
@@ -88,8 +96,8 @@ def _request(
             "attempt": rollout.attempt,
             "member_id": rollout.member_id,
             "group_size": rollout.group_size,
-            "prompt": list(map(dict, rollout.sample.messages)),
-            "text": rollout.sample.text,
+            "prompt": rollout.prompt,
+            field: rollout.response,
             "quality": quality,
             "deadline_s": deadline_s,
             "idle_timeout_s": query.idle_timeout_s,
@@ -99,6 +107,28 @@ def _request(
         },
         RolloutRequest,
     )
+
+
+def sample_of(
+    prompt: Prompt,
+    response: str | Sequence[ChatMessage],
+    label: str | None,
+    written: tuple[str, str] | None = None,
+) -> Sample:
+    """What a quality source is given: the conversation, and the policy's own words."""
+    own = own_words(turns_of(response), prompt_of(prompt).opens_reasoning)
+    return Sample(as_messages(conversation_of(prompt)), "\n\n".join(own), label, written)
+
+
+def check_length(settings: Settings, **fields: str | Sequence[ChatMessage] | None) -> None:
+    """Raises `Invalid` naming each of the fields whose text is over the limit."""
+    errors = [
+        error
+        for name, words in fields.items()
+        for error in too_long((name,), words or "", settings)
+    ]
+    if errors:
+        raise Invalid(errors)
 
 
 def group_of(*parts: str | None) -> str:

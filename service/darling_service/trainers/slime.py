@@ -8,6 +8,7 @@ gives up after 120 seconds and keeps 64 connections per process: with more rollo
 that, the missing siblings queue behind those that wait; set a short `&deadline_s=`.
 """
 
+import json
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -17,17 +18,18 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
-from darling_service.quality.sample import Sample
+from darling_service.schemas.requests import Prompt
 from darling_service.schemas.responses import RolloutResponse
-from darling_service.trainers.messages import ForeignMessage, as_messages
+from darling_service.scoring.texts import in_thread_if_long
 from darling_service.trainers.query import Query, read_query
-from darling_service.trainers.responses import clean
 from darling_service.trainers.rollouts import (
     TimeBudget,
     TrainerRollout,
+    check_length,
     flags,
     group_of,
     reward,
+    sample_of,
     text_of,
 )
 
@@ -38,7 +40,7 @@ router = APIRouter()
 
 
 class SlimeRequest(BaseModel):
-    prompt: str | list[ForeignMessage] = Field(description="The prompt: a text, or messages.")
+    prompt: Prompt = Field(description="The prompt: a text, or messages.")
     response: str = Field(description="The response to the prompt.")
     label: Any = Field(None, description="The right answer, compared by some quality sources.")
 
@@ -68,9 +70,12 @@ async def rm(request: Request) -> Response:
     service = service_of(request)
     query = read_query(request, SlimeQuery)
     body = await read_body(request, SlimeRequest, service.settings.max_body_bytes)
-    messages, label = as_messages(body.prompt), text_of(body.label)
-    group = group_of(*(part for m in messages for part in m.values()), label)
-    rollout = TrainerRollout(Sample(messages, clean(body.response), label), group, query.n)
+    label = text_of(body.label)
+    check_length(service.settings, prompt=body.prompt, response=body.response, label=label)
+    words = (body.prompt, body.response)
+    sample = await in_thread_if_long(lambda: sample_of(*words, label), words)
+    group = group_of(json.dumps(sample.messages), label)
+    rollout = TrainerRollout(*words, sample, group, query.n)
     answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET))
     content = answer["reward"] if query.answer == "number" else _object(answer)
     return json_response(content, flags(answer))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from darling_client._errors import Unavailable
 from darling_client._grouping import Grouping
 from darling_client._outages import log
-from darling_client._types import Group, GroupRewards, Prompt
+from darling_client._types import Group, GroupRewards, Prompt, Response
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Row:
     """One rollout of the batch."""
 
     prompt: Prompt
-    text: str
+    response: Response
     quality: float | None
     """The task's own reward; a row where it is None or not finite takes no part in its group."""
 
@@ -56,7 +56,7 @@ class Batch:
         return [
             Group(
                 prompt=group[0].prompt,
-                rollouts=[row.text for row in group],
+                rollouts=[row.response for row in group],
                 quality=[row.quality for row in group if row.quality is not None],
             )
             for group in self._kept.split(self._rows)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from darling_client import Client
 from darling_client._grouping import regroup
-from darling_client._types import content_text
+from darling_client._messages import messages_body
 from darling_client.trainers._batch import Batch, Row
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def environment(
 
         def _rewards(self, logs: Sequence[Messages], qualities: Sequence[float]) -> list[float]:
             rows = [
-                Row(_prompt(messages), content_text(messages[-1]["content"]), value)
+                Row(messages[:-1], messages[-1:], value)
                 for messages, value in zip(logs, qualities, strict=True)
             ]
-            grouping = regroup(json.dumps(row.prompt) for row in rows)
+            grouping = regroup(json.dumps(messages_body(messages[:-1])) for messages in logs)
             if any(len(group) == 1 for group in grouping.rows):
                 raise ValueError(
                     "a prompt has one rollout in this batch, so there is no diversity: use "
@@ -92,10 +92,3 @@ def environment(
             return batch, {}
 
     return Darling
-
-
-def _prompt(messages: Messages) -> list[dict[str, str]]:
-    return [
-        {"role": str(message["role"]), "content": content_text(message["content"])}
-        for message in messages[:-1]
-    ]

@@ -18,6 +18,7 @@ from darling_client._grouping import Grouping
 from darling_client.trainers._batch import Batch, Row, Score
 from darling_client.trainers._cohort import Cohorts
 from darling_client.trainers._quality import qualities_of
+from darling_client.trainers._tokens import response
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,14 +77,19 @@ def agent_executor(
                     prompt, label, sampling_params, max_length, hf_tokenizer, llm_engine, images
                 )
                 tokens, ranges = output["observation_tokens"], output["action_ranges"]
-                response = "\n\n".join(
+                own = [False] * len(tokens)
+                for start, end in ranges:
+                    own[start:end] = [True] * (end - start)
+                start, end = ranges[0][0], ranges[-1][1]
+                said = response(hf_tokenizer, tokens[start:end], own[start:end])
+                text = "\n\n".join(
                     hf_tokenizer.decode(tokens[start:end], skip_special_tokens=True)
                     for start, end in ranges
                 )
                 if quality is None:
                     value = None if output["reward"] is None else float(output["reward"])
                 else:
-                    (value,) = await qualities_of([(prompt, response, label)], quality)
+                    (value,) = await qualities_of([(prompt, text, label)], quality)
                 if value is None:
                     raise ValueError(
                         "a rollout has no quality: quality or the server at remote_rm_url returned "
@@ -92,7 +98,7 @@ def agent_executor(
             except BaseException:
                 cohort.leave()
                 raise
-            score = await cohort.arrive(Row(prompt, response, value))
+            score = await cohort.arrive(Row(prompt, said, value))
             if score is None:
                 raise ValueError(f"a rollout's quality is {value}; return a finite number")
             return {

@@ -11,12 +11,15 @@ quality.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darling_client import AsyncClient
 from darling_client._calls import RewardParams
 from darling_client._grouping import regroup
+from darling_client._types import Response
 from darling_client.trainers._batch import Batch, Row
+from darling_client.trainers._tokens import response
 
 
 class DarlingGenerator:
@@ -30,9 +33,9 @@ class DarlingGenerator:
     async def generate(self, input_batch: Any, **more: Any) -> Any:
         """Returns the generator's output, with rewards of quality shaped by diversity.
 
-        Evaluation keeps the rewards of the environment. Of step-wise trajectories the last step is
-        scored. Raises `DarlingError` when there is no answer within the client's `patience_s`, and
-        `ValueError` when the environment's reward is not finite.
+        Evaluation keeps the rewards of the environment. Of step-wise trajectories the last step
+        gets the reward of all steps. Raises `DarlingError` when there is no answer within the
+        client's `patience_s`, and `ValueError` when the environment's reward is not finite.
         """
         output = await super().generate(input_batch, **more)  # type: ignore[misc]
         metadata = input_batch.get("batch_metadata")
@@ -52,9 +55,7 @@ class DarlingGenerator:
         rows = [
             Row(
                 prompt=prompts[ids[index].instance_id],
-                text=self.tokenizer.decode(  # type: ignore[attr-defined]
-                    output["response_ids"][index], skip_special_tokens=True
-                ),
+                response=self._steps(output, ids, index),
                 quality=_total(output["rewards"][index]),
             )
             for index in last_steps
@@ -72,6 +73,33 @@ class DarlingGenerator:
             rewards[index] = _shaped_like(rewards[index], score.reward)
         output["rewards"] = rewards
         return output
+
+    def _steps(self, output: Any, ids: Sequence[Any], last: int) -> Response:
+        """The response of a trajectory, whose steps are rows that end at `last`."""
+        first = last
+        if output.get("is_last_step"):
+            while (
+                first > 0 and not output["is_last_step"][first - 1] and ids[first - 1] == ids[last]
+            ):
+                first -= 1
+        masks = output.get("loss_masks")
+        steps = [
+            response(
+                self.tokenizer,  # type: ignore[attr-defined]
+                output["response_ids"][index],
+                None if masks is None else masks[index],
+            )
+            for index in range(first, last + 1)
+        ]
+        if len(steps) == 1:
+            return steps[0]
+        messages: list[Mapping[str, Any]] = []
+        for step in steps:
+            # What the environment said between the steps is in no row.
+            between = [{"role": "tool", "content": ""}] if messages else []
+            own = [{"role": "assistant", "content": step}] if isinstance(step, str) else step
+            messages += [*between, *own]
+        return messages
 
 
 def _total(reward: Any) -> float:

@@ -10,7 +10,7 @@ The plugin file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import Client
@@ -58,12 +58,26 @@ def darling_orm(
         def __call__(
             self, completions: Sequence[str], messages: Sequence[Any] = (), **columns: Any
         ) -> list[float | None]:
-            # `messages` are whole conversations, of which the completion is the last message.
-            return self._reward(
-                prompts=[conversation[:-1] for conversation in messages],
+            turns = columns.get("rollout_infos") or [None] * len(messages)
+            starts = [
+                _start(conversation, about)
+                for conversation, about in zip(messages, turns, strict=True)
+            ]
+            conversations = list(zip(messages, starts, strict=True))
+            return self._reward.scored(
+                prompts=[conversation[:start] for conversation, start in conversations],
+                responses=[conversation[start:] for conversation, start in conversations],
                 completions=completions,
                 messages=messages,
                 **columns,
             )
 
     return Darling
+
+
+def _start(conversation: Sequence[Any], about: Any) -> int:
+    """Where the rollout begins in a whole conversation: at the first of the policy's messages, of
+    which `num_turns` says how many there are."""
+    turns = about.get("num_turns") if isinstance(about, Mapping) else None
+    own = [place for place, m in enumerate(conversation) if m.get("role") == "assistant"]
+    return own[-min(turns or 1, len(own))] if own else len(conversation)

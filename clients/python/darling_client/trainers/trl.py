@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from darling_client import Client
 from darling_client._grouping import Grouping, consecutive
-from darling_client._types import Prompt, completion_text
+from darling_client._messages import words_body
+from darling_client._types import Prompt, Response
 from darling_client.trainers._batch import Batch, Row, Score
 from darling_client.trainers._ranks import together
 
@@ -70,15 +71,26 @@ class DarlingReward:
         log_metric: Callable[[str, float], None] | None = None,
         **columns: Any,
     ) -> list[float | None]:
+        return self.scored(prompts, completions, completions, log_metric, **columns)
+
+    def scored(
+        self,
+        prompts: Sequence[Prompt],
+        responses: Sequence[Response],
+        completions: Sequence[Any],
+        log_metric: Callable[[str, float], None] | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """The rewards of `responses`, of which the quality function sees the `completions`."""
+
         def local() -> list[Row]:
             more = columns if log_metric is None else {**columns, "log_metric": log_metric}
             qualities = self.quality(prompts=prompts, completions=completions, **more)
             if inspect.isawaitable(qualities):
                 qualities = asyncio.run(_result_of(qualities))
-            texts = map(completion_text, completions)
             return [
-                Row(prompt, text, None if value is None else float(value))
-                for prompt, text, value in zip(prompts, texts, qualities, strict=True)
+                Row(prompt, words_body(said), None if value is None else float(value))
+                for prompt, said, value in zip(prompts, responses, qualities, strict=True)
             ]
 
         scores = together(local, self._score) if self.gather else self._score(local())

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
 from darling_client._grouping import Grouping
-from darling_client._types import completion_text
 from darling_client.trainers._batch import Batch, Row
 from darling_client.trainers._quality import qualities_of
 
@@ -62,7 +61,7 @@ def group_reward(
         rollouts = [(dict(zip(names, values, strict=True)),) for values in columns]
         qualities = await qualities_of(rollouts, quality_of)
         rows = [
-            Row(prompt, completion_text(completion), value)
+            Row(prompt, completion, value)
             for prompt, completion, value in zip(prompts, completions, qualities, strict=True)
         ]
         batch = Batch(rows, Grouping([list(range(len(rows)))]))

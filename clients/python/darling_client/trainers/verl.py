@@ -17,7 +17,9 @@ from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 
 from darling_client import AsyncClient, CohortRollout, Rollout
+from darling_client._types import Response
 from darling_client.trainers._batch import ADVANTAGE_REFUSED
+from darling_client.trainers._tokens import decoded, response
 
 CLIENT_PARAMS = ("token", "patience_s", "timeout_s")
 ROLLOUT_PARAMS = ("reward", "partition", "model")
@@ -113,10 +115,12 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
             return list(messages)
         prompt = item.batch["prompts"]
         is_text = item.batch["attention_mask"][: prompt.shape[-1]].bool()
-        return self.tokenizer.decode(prompt[is_text], skip_special_tokens=True)
+        return decoded(self.tokenizer, prompt[is_text].tolist())
 
-    def _response(self, item: Any) -> str:
-        response = item.batch["responses"]
-        length = int(item.batch["attention_mask"][-response.shape[-1] :].sum())
-        text: str = self.tokenizer.decode(response[:length], skip_special_tokens=True)
-        return text
+    def _response(self, item: Any) -> Response:
+        tokens = item.batch["responses"]
+        length = int(item.batch["attention_mask"][-tokens.shape[-1] :].sum())
+        # In rollouts with tools the mask of the response says what the policy wrote.
+        mask = item.batch.get("response_mask")
+        own = None if mask is None else mask[:length].tolist()
+        return response(self.tokenizer, tokens[:length].tolist(), own)

@@ -23,6 +23,7 @@ from darling_models.figures.tables import markdown
 from darling_models.labelled_data import check_enough, read_groups, read_pairs
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
+from darling_models.runtime.numpy_threads import one_thread_for_numpy
 from darling_models.training.encoder.tuning import TuningRecipe
 from darling_models.training.head import card
 from darling_models.training.head.corpus import Corpus, build
@@ -62,6 +63,7 @@ def train(
     Without `tuning` the encoder stays as it is. `work` keeps what took long; None: nothing is kept.
     Raises `ValueError` if the data is too little, or not that of what `work` keeps.
     """
+    one_thread_for_numpy()
     pairs = read_pairs(pairs_file)
     check_enough(pairs)
     groups = [] if groups_file is None else read_groups(groups_file)
@@ -99,7 +101,7 @@ def train(
     everything = examples(
         corpus, np.ones(len(corpus.similar), np.bool_), np.ones(len(corpus.teaching), np.bool_)
     )
-    network = fit(everything, recipe, int(corpus.labeler.max()) + 1, seed)
+    network = fit(everything, recipe, int(corpus.labeler.max()) + 1, seed, "final fit")
     PairHead(network, corpus.tuned.lexicon, slope, intercept, thresholds, linkage).save(out)
     (out / TUNED).unlink(missing_ok=True)
     if corpus.tuned.layers:

@@ -13,7 +13,8 @@ def words(text: str) -> list[str]:
 
 
 def distinct_n(texts: Sequence[str], size: int) -> float:
-    """Distinct-n: different n-grams over all n-grams of the texts (arXiv 1510.03055).
+    """Distinct-n: different n-grams over all n-grams of the texts (arXiv 1510.03055, which divides
+    by words).
 
     No n-gram crosses from one text into the next. NaN if no text has n words.
     """

@@ -1,0 +1,148 @@
+"""The file that `darling-reward score` writes: one answer a line, in the order of the input.
+
+Every answer says which line of which input it answers and by which options, so that an interrupted
+run goes on where it stopped and never in a file that is about something else.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from darling_models import json_lines
+
+PART = ".part"
+"""Suffix of the file in which lines with an error are replaced, until it takes OUT's place."""
+
+
+class ScoreError(ValueError):
+    """The run cannot start or go on. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An answer of an earlier run."""
+
+    line: int
+    """Number of the input line, from 1."""
+    input: str
+    """Digest of the input line."""
+    record: dict[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        return "error" in self.record
+
+
+def line_digest(line: bytes) -> str:
+    """Changes with the content of an input line, but not with white space at its ends."""
+    return blake2b(line.strip(), digest_size=8).hexdigest()
+
+
+class Answers:
+    """OUT as a pipe, a terminal or a device: nothing can be gone on with."""
+
+    def __init__(self, file: IO[bytes], model: str, options: str) -> None:
+        """`model` and `options`: what the answers depend on beside the input, as text."""
+        self._file, self._model, self._options = file, model, options
+
+    def earlier(self) -> Iterator[Earlier]:
+        """The answers of earlier runs, in order. Raises `ScoreError`."""
+        return iter(())
+
+    def keep(self, earlier: Earlier) -> None:
+        """Lets an answer of an earlier run stand."""
+
+    def write(self, line: int, input_line: bytes, answer: dict[str, Any]) -> None:
+        names = {"line": line, "input": line_digest(input_line)}
+        self._file.write(_line({**names, "options": self._options, "model": self._model, **answer}))
+        self._file.flush()
+
+    def settle(self) -> None:
+        """All answers of earlier runs are kept or replaced."""
+
+    def close(self) -> None:
+        self._file.flush()
+
+
+class AnswersFile(Answers):
+    """OUT as a regular file: locked while a run writes it, and gone on with by the same run only.
+
+    Where earlier lines have an error, the file is written anew beside itself, and takes its own
+    place when all of these lines have been scored again.
+    """
+
+    def __init__(self, path: Path, model: str, options: str, overwrite: bool) -> None:
+        """Raises `OSError`, and `ScoreError` if another run is writing the file or if it is about
+        something else."""
+        super().__init__(path.open("ab"), model, options)
+        self._path = path
+        self._old: IO[bytes] | None = None
+        _lock(self._file, path)
+        if overwrite:
+            self._file.truncate(0)
+        json_lines.cut_incomplete_line(path)
+        if any(earlier.failed for earlier in self.earlier()):
+            self._old, self._file = self._file, path.with_name(path.name + PART).open("wb")
+            _lock(self._file, path)
+
+    def earlier(self) -> Iterator[Earlier]:
+        with self._path.open("rb") as lines:
+            for line in lines:
+                yield self._read(line)
+
+    def keep(self, earlier: Earlier) -> None:
+        if self._old is not None:
+            self._file.write(_line(earlier.record))
+
+    def settle(self) -> None:
+        if self._old is not None:
+            self._file.flush()
+            os.replace(self._file.name, self._path)
+            self._old.close()
+            self._old = None
+
+    def close(self) -> None:
+        self._file.close()
+        if self._old is not None:
+            Path(self._file.name).unlink()
+            self._old.close()
+
+    def _read(self, line: bytes) -> Earlier:
+        try:
+            record = json.loads(line)
+            number, digest = int(record["line"]), str(record["input"])
+            model, options = str(record["model"]), str(record["options"])
+        except (ValueError, KeyError, TypeError):
+            message = f"{self._path} was not written by this command; choose another OUT"
+            raise ScoreError(message) from None
+        if model != self._model:
+            raise ScoreError(
+                f"{self._path} was begun with the model {model}, and the model is now "
+                f"{self._model}; choose another OUT, load that model, or give --overwrite"
+            )
+        if options != self._options:
+            raise ScoreError(
+                f"{self._path} was begun with other options (--options, the fields' names, or "
+                "settings that answers depend on); choose another OUT, or give --overwrite"
+            )
+        return Earlier(number, digest, record)
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ScoreError(
+            f"another run is writing {path}; wait until it ends, or choose another OUT"
+        ) from None
