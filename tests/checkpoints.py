@@ -5,8 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
     DebertaV2Config,
@@ -148,3 +153,35 @@ def gpt2(folder: Path, **config: Any) -> Any:
     )
     model.save_pretrained(folder)
     return model.eval()
+
+
+def tiny(kind: str, folder: Path, **config: Any) -> Any:
+    """A classifier of any architecture by its `model_type`; its special tokens are RoBERTa's."""
+    torch.manual_seed(7)
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    names = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokenizer = byte_tokenizer(folder, special, **names)
+    settings = SIZE | {"vocab_size": len(tokenizer), "pad_token_id": 1} | config
+    make: Any = AutoModelForSequenceClassification
+    model = make.from_config(AutoConfig.for_model(kind, **settings))
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+def sentence_encoder(folder: Path, kind: str, **config: Any) -> None:
+    """A sentence-transformers folder around an encoder of any architecture."""
+    inner = folder / "encoder"
+    inner.mkdir(parents=True)
+    tiny(kind, inner, **config)
+    transformer = Transformer(str(inner))
+    pooling = Pooling(transformer.get_embedding_dimension())
+    SentenceTransformer(modules=[transformer, pooling], device="cpu").save(str(folder))
+
+
+def spoil(folder: Path, name: str, rows: slice | int = slice(None)) -> None:
+    """Makes those rows NaN in the tensor of a saved checkpoint whose name ends in `name`."""
+    (path,) = folder.glob("*.safetensors")
+    weights = load_file(path)
+    (full,) = (one for one in weights if one.endswith(name))
+    weights[full][rows] = float("nan")
+    save_file(weights, path, metadata={"format": "pt"})

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,14 +48,19 @@ class Service:
 
 
 @contextmanager
-def running(log: Path, *arguments: str, wait_ready: bool = True) -> Iterator[Service]:
-    """A service on a free port, stopped at the end."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
+def running(
+    log: Path,
+    *arguments: str,
+    wait_ready: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Service]:
+    """A service on a free port, stopped at the end; `environment` is added to this process's."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
     module = "tests.processors.command" if pretended() else "darling_service.cli"
     command = [sys.executable, "-m", module, "serve", "--port", "0", *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, text=True
+            command, stdout=output, stderr=output, env={**kept, **(environment or {})}, text=True
         )
     try:
         url = _until(lambda: LISTENING.search(log.read_text()), process, log).group(1)

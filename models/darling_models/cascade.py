@@ -16,7 +16,16 @@ from darling_models import registry
 from darling_models.errors import ModelError
 from darling_models.options import ModelOptions
 from darling_models.pairs import PairResult, Pairwise
-from darling_models.protocol import ONE_PAIR, EquivalenceClassifier, ModelInfo, Result, Unit
+from darling_models.protocol import (
+    ONE_PAIR,
+    EquivalenceClassifier,
+    Failed,
+    ModelInfo,
+    Result,
+    Unit,
+    probabilities_of,
+    run_units,
+)
 
 MAX_REMEMBERED_BYTES = 64 * 2**20
 """Memory for the first stage's results: a text is in n - 1 pairs, often of several batches."""
@@ -64,8 +73,8 @@ class Cascade(Pairwise):
             )
         )
 
-    def run(self, units: Sequence[Unit]) -> list[PairResult]:
-        """Raises what the second model raises."""
+    def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
+        """Raises what the models raise, and `ModelError` if the first gives no probability."""
         described = self._described(units)
         likely = [self._likely(unit, described) for unit in units]
         unsure = [i for i, p in enumerate(likely) if self._low < p <= self._high]
@@ -81,17 +90,17 @@ class Cascade(Pairwise):
         wanted = {one.key: one for unit in units for one in self._plan(self._first, unit)}
         results = {key: self._seen[key] for key in wanted if key in self._seen}
         new = [one for key, one in wanted.items() if key not in results]
-        for one, result in zip(new, self._first.run(new) if new else (), strict=True):
-            results[one.key] = result
+        for key, result in run_units(self._first, new).items():
+            results[key] = result
             if result.nbytes <= self._seen.maxsize:
-                self._seen[one.key] = result
+                self._seen[key] = result
         return results
 
     def _likely(self, unit: Unit, described: Mapping[bytes, Result]) -> float:
         """The first stage's probability of one pair, by itself: its last bits may depend on what is
         compared beside it."""
         a, b, prompt = unit.inputs
-        return float(self._first.probabilities(prompt, (a, b), ONE_PAIR, described)[0])
+        return float(probabilities_of(self._first, prompt, (a, b), ONE_PAIR, described)[0])
 
     @staticmethod
     def _plan(model: EquivalenceClassifier, unit: Unit) -> list[Unit]:

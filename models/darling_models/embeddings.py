@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedModel
 
+from darling_models.checkpoints import locate
 from darling_models.embedded.encoder import wheel_weights
-from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import (
     FloatArray,
@@ -23,12 +24,19 @@ from darling_models.protocol import (
     Plan,
     Unit,
     cosines_of,
+    number_fault,
     text_unit,
 )
+from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
+from darling_models.runtime.window import MAX_INPUT_TOKENS, longest_input
+from darling_models.unknown_tokens import confused_pairs
 
 THRESHOLD = 0.85
 """Default threshold, a cosine of 0.7: there near-duplicates begin for most sentence encoders."""
+
+UNRELATED = 0.5
+"""Probability of two texts that the tokenizer cannot tell apart: that of a cosine of 0."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> "Embeddings":
@@ -47,6 +55,10 @@ class Embedding:
     def nbytes(self) -> int:
         return self.vector.nbytes + 64
 
+    @property
+    def fault(self) -> Exception | None:
+        return number_fault(bool(np.isfinite(self.vector).all()))
+
 
 class Embeddings:
     """An encode-once classifier: one unit per distinct text; the prompt is not read."""
@@ -56,22 +68,22 @@ class Embeddings:
 
         Raises `ModelError` if it cannot be loaded.
         """
+        checkpoint = locate(path or str(wheel_weights()))
+        require_device(options.device)
         try:
-            self._model = SentenceTransformer(path or str(wheel_weights()), device=options.device)
-        except ModelError:
-            raise
+            self._model = SentenceTransformer(
+                checkpoint.source, device=options.device, local_files_only=checkpoint.cached_only
+            )
         except Exception as error:
-            raise ModelError(f"cannot load the sentence encoder {path!r}: {error}") from error
-        if options.max_length is not None:
-            self._model.max_seq_length = options.max_length
-        self._window = self._model.max_seq_length
+            raise checkpoint.failure("a sentence encoder", error) from error
+        self.window = self._limit(options.max_length)
         self.info = options.apply(
             ModelInfo(
                 id=f"embeddings:{path}" if path else "embeddings",
-                revision=fingerprint_of(self._model.state_dict(), f"{self._window}"),
+                revision=fingerprint_of(self._model.state_dict(), f"{self.window}"),
                 threshold=THRESHOLD,
                 linkage="average",
-                description=f"cosine of sentence vectors, {self._window} tokens a text",
+                description=f"cosine of sentence vectors, {self.window} tokens a text",
             )
         )
 
@@ -88,13 +100,33 @@ class Embeddings:
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        return np.clip((1.0 + self.cosines(texts, pairs, results)) / 2.0, 0.0, 1.0)
+        vectors = _vectors(results)
+        cosines = cosines_of(vectors, texts, pairs)
+        probabilities: FloatArray = np.clip((1.0 + cosines) / 2.0, 0.0, 1.0)
+        tokenizer = self._model.tokenizer
+        if tokenizer.is_fast:
+            inner, unknown = tokenizer.backend_tokenizer, tokenizer.unk_token_id
+            probabilities[confused_pairs(inner, unknown, texts, pairs, vectors)] = UNRELATED
+        return probabilities
 
     def cosines(
         self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        vectors = {key: result.vector for key, result in results.items()}
-        return cosines_of(vectors, texts, pairs)
+        return cosines_of(_vectors(results), texts, pairs)
+
+    def _limit(self, wanted: int | None) -> int:
+        """Sets and returns the tokens of a text that the model reads. Raises `ModelError`."""
+        modules = self._model.modules()
+        transformer = next((one for one in modules if isinstance(one, PreTrainedModel)), None)
+        own = self._model.max_seq_length or MAX_INPUT_TOKENS
+        if transformer is None:
+            limit = int(min(wanted or own, MAX_INPUT_TOKENS))
+        elif wanted is not None:
+            limit = longest_input(self._model.tokenizer, transformer, wanted)
+        else:
+            limit = int(min(own, longest_input(self._model.tokenizer, transformer)))
+        self._model.max_seq_length = limit
+        return limit
 
     def _encode(self, text: str) -> Embedding:
         with torch.inference_mode():
@@ -102,5 +134,10 @@ class Embeddings:
         wide = np.asarray(vector, dtype=np.float64)
         length = max(float(np.linalg.norm(wide)), np.finfo(np.float64).tiny)
         whole = len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
-        read = whole if self._window is None else min(whole, self._window)
+        read = min(whole, self.window)
         return Embedding(wide / length, read, truncated=read < whole)
+
+
+def _vectors(results: Mapping[bytes, Any]) -> dict[bytes, NDArray[np.float64]]:
+    """The vector of each text, by its unit key."""
+    return {key: result.vector for key, result in results.items()}

@@ -1,18 +1,38 @@
-"""What goes wrong with a model. Every message says what is wrong and what to do.
+"""What goes wrong with a model, as one tree. Every message says what is wrong and what to do.
 
-ModelError          a model cannot be loaded, or cannot do what it is asked for
-ModelUnavailable    no answer can be had now, whatever the texts
-InputRejected       a server refuses this input; others may be fine
+ModelFault
++-- ModelError             a model cannot be loaded, or cannot do what it is asked for
++-- ModelUnavailable       no answer can be had now, whatever the texts
+|   +-- ModelBusy          a model server asks for a pause
++-- ServerRefused          a model server refuses whatever it is asked, until it is set right
++-- InputRejected          a model server refuses this input; others may be fine
 """
 
 
-class ModelError(Exception):
+class ModelFault(Exception):
+    """A model has not done what it was asked for."""
+
+
+class ModelError(ModelFault):
     """A model cannot be loaded, or cannot do what it is asked for."""
 
 
-class ModelUnavailable(Exception):
+class ModelUnavailable(ModelFault):
     """No answer can be had now: a model server is unreachable or its answers are unreadable."""
 
 
-class InputRejected(Exception):
+class ModelBusy(ModelUnavailable):
+    """A model server asks for a pause; nothing is wrong with it."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        """`retry_after_s`: seconds that are left of the pause."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ServerRefused(ModelFault):
+    """A model server refuses whatever it is asked: it knows no such key, model or path."""
+
+
+class InputRejected(ModelFault):
     """A model server refuses this input; others may be fine."""

@@ -38,6 +38,8 @@ class ModelOptions:
     """What an LLM judge compares: responses in general, creative ideas, or ways to a solution."""
     judge_verdict: VerdictForm = "logprobs"
     """How an LLM judge answers: first-token log-probabilities, JSON, or the whole group at once."""
+    judge_parameters: str | None = None
+    """JSON object of parameters in the request to an LLM judge; null leaves one out."""
     judge_api_key: str | None = None
     """Bearer token for the server of an LLM judge."""
 

@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from darling_models.keys import content_key
-from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Unit, estimate_tokens
+from darling_models.protocol import (
+    Failed,
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    estimate_tokens,
+    number_fault,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +27,10 @@ class PairResult:
     truncated: bool
     nbytes: int = 64
 
+    @property
+    def fault(self) -> Exception | None:
+        return number_fault(0.0 <= self.probability <= 1.0)
+
 
 class Pairwise(ABC):
     """A pairwise classifier but for `run`, its model. A group costs n (n - 1) / 2 units."""
@@ -26,7 +39,7 @@ class Pairwise(ABC):
     info: ModelInfo
 
     @abstractmethod
-    def run(self, units: Sequence[Unit]) -> Sequence[PairResult]: ...
+    def run(self, units: Sequence[Unit]) -> Sequence[PairResult | Failed]: ...
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         context = (prompt,) if self.reads_prompt else ()

@@ -15,13 +15,14 @@ Promises of every implementation, each a test: a unit's result does not depend o
 of its batch; a pair's probability does not depend on its order, nor on the other pairs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darling_models.errors import ModelError
 from darling_models.keys import content_key
 
 FloatArray = NDArray[np.float64]
@@ -31,6 +32,12 @@ Linkage = Literal["single", "average", "complete", "greedy"]
 OperatingPoint = Literal["balanced", "precision", "recall"]
 Threshold = float | OperatingPoint
 """A probability, or the name of one that was chosen on held-out pairs."""
+
+NO_NUMBER = (
+    "the model answered with a number that is not finite, or with a probability outside [0, 1]; "
+    "its weights may be damaged, or its number format too small for them (runtime float32 is the "
+    "largest)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,26 @@ class Result(Protocol):
         """Memory held, for the cache's bound."""
         ...
 
+    @property
+    def fault(self) -> Exception | None:
+        """Why this is no result, such as a number that is not finite; None if it is one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What a unit has instead of a result. Other units of its batch may have theirs."""
+
+    fault: Exception
+    tokens: int = 0
+    truncated: bool = False
+    nbytes: int = 0
+
+
+def number_fault(sound: bool) -> ModelError | None:
+    """The fault of a result whose numbers are not all sound: finite, and a probability in [0, 1]"""
+    return None if sound else ModelError(NO_NUMBER)
+
 
 class EquivalenceClassifier(Protocol):
     @property
@@ -129,6 +156,16 @@ class EquivalenceClassifier(Protocol):
 
 
 @runtime_checkable
+class Windowed(Protocol):
+    """A local model that reads so many tokens at most; what is longer is cut."""
+
+    @property
+    def window(self) -> int:
+        """Tokens of the longest input: a pair for a cross-encoder, a text for an encoder."""
+        ...
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """A classifier that has a vector of every text, and so cosines beside its probabilities."""
 
@@ -137,6 +174,16 @@ class Embedder(Protocol):
     ) -> FloatArray:
         """Cosine of the two texts' vectors in each pair, shape (m,), from the results by key."""
         ...
+
+
+def cosines_by(
+    classifier: Embedder, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+) -> FloatArray:
+    """What `classifier.cosines` gives. Raises `ModelError` unless all are finite."""
+    cosines = classifier.cosines(texts, pairs, results)
+    if not np.isfinite(cosines).all():
+        raise ModelError(NO_NUMBER)
+    return cosines
 
 
 def cosines_of(
@@ -148,13 +195,50 @@ def cosines_of(
     return np.asarray([float(np.sum(own[i] * own[j])) for i, j in pairs.tolist()], dtype=float)
 
 
+def run_batch(classifier: EquivalenceClassifier, units: Sequence[Unit]) -> Sequence[Result]:
+    """What the classifier makes of each unit, in order; a result may have a `fault`.
+
+    Raises `ModelError` if there are more or fewer results than units.
+    """
+    results = classifier.run(units)
+    if len(results) != len(units):
+        raise ModelError(f"{classifier.info.id} gave {len(results)} results for {len(units)} units")
+    return results
+
+
+def run_units(classifier: EquivalenceClassifier, units: Iterable[Unit]) -> dict[bytes, Result]:
+    """The results of the distinct units, by key. Raises the first fault among them."""
+    distinct = {unit.key: unit for unit in units}
+    results = run_batch(classifier, list(distinct.values()))
+    for result in results:
+        if result.fault is not None:
+            raise result.fault
+    return dict(zip(distinct, results, strict=True))
+
+
+def probabilities_of(
+    classifier: EquivalenceClassifier,
+    prompt: str,
+    texts: Sequence[str],
+    pairs: IntArray,
+    results: Mapping[bytes, Any],
+) -> FloatArray:
+    """What `classifier.probabilities` gives. Raises `ModelError` unless all are in [0, 1]."""
+    probabilities = classifier.probabilities(prompt, texts, pairs, results)
+    if not ((probabilities >= 0.0) & (probabilities <= 1.0)).all():  # false for nan, too
+        raise ModelError(NO_NUMBER)
+    return probabilities
+
+
 def classify(
     classifier: EquivalenceClassifier, prompt: str, texts: Sequence[str], pairs: IntArray
 ) -> FloatArray:
-    """P(equivalent) of each pair, shape (m,): the whole protocol in one synchronous call."""
-    units = {unit.key: unit for unit in classifier.plan(prompt, texts, pairs).units}
-    results = classifier.run(list(units.values()))
-    return classifier.probabilities(prompt, texts, pairs, dict(zip(units, results, strict=True)))
+    """P(equivalent) of each pair, shape (m,): the whole protocol in one synchronous call.
+
+    Raises what the model raises, and `ModelError` if it answers with what is no probability.
+    """
+    results = run_units(classifier, classifier.plan(prompt, texts, pairs).units)
+    return probabilities_of(classifier, prompt, texts, pairs, results)
 
 
 ONE_PAIR: IntArray = np.asarray([[0, 1]], dtype=np.int64)

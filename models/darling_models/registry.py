@@ -14,16 +14,18 @@ from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import Protocol, cast
 
+from darling_models.checkpoints import locate
 from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import EquivalenceClassifier
+from darling_models.trial import try_out
 
 ALWAYS_READ = frozenset({"threshold", "linkage", "device"})
 """Settings of the partition, which every classifier has, and the one that describes the machine: a
 classifier without local weights has nothing to put on its device."""
 ENCODER = frozenset({"runtime"})
 CHECKPOINT = ENCODER | {"max_length", "max_tokens_per_text", "similar_label", "pair_template"}
-JUDGE = frozenset({"judge_domain", "judge_verdict", "judge_api_key"})
+JUDGE = frozenset({"judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"})
 
 
 class Loader(Protocol):
@@ -43,6 +45,8 @@ class Backend:
     """Fields of `ModelOptions` beside those of `ALWAYS_READ`."""
     reads_as_target: bool = False
     """Whether the target is itself a model's name, whose settings are then read too."""
+    loads_checkpoint: bool = False
+    """Whether the target is the folder of a checkpoint, or its id on the Hugging Face hub."""
 
     @property
     def kind(self) -> str:
@@ -75,24 +79,28 @@ BACKENDS = (
         "any Hugging Face sequence-classification checkpoint",
         "cross_encoder.classifier",
         CHECKPOINT,
+        loads_checkpoint=True,
     ),
     Backend(
         "noveltybench-deberta[:PATH_OR_ID]",
         "NoveltyBench's DeBERTa-v3-large as published",
         "cross_encoder.classifier",
         CHECKPOINT,
+        loads_checkpoint=True,
     ),
     Backend(
         "darling-modernbert:PATH_OR_ID",
         "a ModernBERT fed and cut off as DARLING's for chat",
         "cross_encoder.classifier",
         CHECKPOINT,
+        loads_checkpoint=True,
     ),
     Backend(
         "darling-qwen3:PATH_OR_ID",
         "a Qwen3 fed and cut off as DARLING's for mathematics",
         "cross_encoder.classifier",
         CHECKPOINT,
+        loads_checkpoint=True,
     ),
     Backend(
         "remote:[MODEL@]URL,URL",
@@ -118,6 +126,7 @@ BACKENDS = (
         "cosine of sentence-transformers vectors, one per rollout",
         "embeddings",
         frozenset({"max_length"}),
+        loads_checkpoint=True,
     ),
     Backend(
         "answers",
@@ -135,15 +144,19 @@ LEXICAL = tuple(backend.kind for backend in BACKENDS if backend.module == "lexic
 def load(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> EquivalenceClassifier:
     """Loads a classifier by its name.
 
-    Raises `ModelError` if the name is unknown, its weights are unusable, or a setting is changed
-    that it does not read.
+    Raises `ModelError` if the name is unknown, its weights are unusable, its first answers are no
+    probabilities, or a setting is changed that it does not read.
     """
     backend, target = _find(name)
     unread = changed_settings(options) - settings_read(name)
     if unread:
         raise ModelError(_refusal(name, unread))
+    if backend.loads_checkpoint and target:
+        locate(target)  # a mistyped path is said before the libraries are imported, for seconds
     loader = cast(Loader, import_module(f"darling_models.{backend.module}").load)
-    return loader(name, target, options)
+    classifier = loader(name, target, options)
+    try_out(name, classifier)
+    return classifier
 
 
 def settings_read(name: str) -> Set[str]:

@@ -16,7 +16,6 @@ from tokenizers import Tokenizer
 from darling_models.cross_encoder.classifier import (
     load_model,
     load_tokenizer,
-    longest_input,
     reads_segments,
     unused_token,
 )
@@ -24,6 +23,7 @@ from darling_models.cross_encoder.pair_input import Frame
 from darling_models.errors import ModelError
 from darling_models.protocol import IntArray
 from darling_models.runtime.tiles import run_in_tiles
+from darling_models.runtime.window import learned_positions, longest_input
 
 WARM_UP_TOKENS = 1024
 """Tokens of the longest input that is scored at the start, which shows a window that is stated too
@@ -56,7 +56,8 @@ class RewardModel:
         self._backend.no_padding()
         self._device = device
         self._pad = self._model.config.pad_token_id
-        self._max_length = max_length or longest_input(self._tokenizer, self._model.config)
+        self._max_length = longest_input(self._tokenizer, self._model, max_length)
+        self._positions = learned_positions(self._model)
         self._has_template = getattr(self._tokenizer, "chat_template", None) is not None
         self._segments = reads_segments(self._model, self._tokenizer, None)
         self._before, self._after = self._frame_of_one()
@@ -110,7 +111,7 @@ class RewardModel:
         # A decoder scores the last token that is not padding: it needs a padding token.
         pad = unused_token(sequences) if self._pad is None else self._pad
         self._model.config.pad_token_id = pad
-        logits = dict(run_in_tiles(self._forward, sequences, pad, self._device))
+        logits = dict(run_in_tiles(self._forward, sequences, pad, self._device, self._positions))
         return [_score(logits[index]) for index in range(len(sequences))]
 
     def _input(self, sequence: IntArray, truncated: bool) -> ModelInput:

@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from darling_models.errors import ModelError
 from darling_service import __version__
 from darling_service.http.auth import DOCS, DOCS_ASSETS
-from darling_service.http.middleware import RequestMetrics, RequireKey
+from darling_service.http.middleware import AnswerHead, RequestMetrics, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
 from darling_service.http.routes import router
@@ -67,4 +67,5 @@ def create_app(
     handle_problems(app)
     app.add_middleware(RequireKey, key=service.settings.key())
     app.add_middleware(RequestMetrics, telemetry=service.telemetry)
+    app.add_middleware(AnswerHead)
     return app

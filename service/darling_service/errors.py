@@ -7,8 +7,10 @@
     +-- TooLarge             413  the body exceeds its limit
     +-- UnsupportedType      415  the body is not declared as JSON
     +-- Invalid              422  fields are wrong; each is named with its fault and its cure
+    +-- FailedDependency     424  a server behind this one refuses it, until its settings are mended
     +-- Overloaded           429  queue or memory is full; Retry-After says when to come back
     +-- Unavailable          503  the model failed, is not ready, or the service is stopping
+        +-- ModelFailed      503  the model failed on the texts of this request; others may be fine
 
 `http.problems` answers each as RFC 9457 `application/problem+json`; nothing in this module knows
 the web framework.
@@ -105,12 +107,20 @@ class Invalid(Problem):
         return {**super().body(), "errors": listed}
 
 
+class FailedDependency(Problem):
+    status, title = 424, "Failed dependency"
+
+
 class Overloaded(Problem):
     status, title = 429, "Too many requests"
 
 
 class Unavailable(Problem):
     status, title = 503, "Service unavailable"
+
+
+class ModelFailed(Unavailable):
+    """The model failed on the texts of this request; others may be fine."""
 
 
 def problem_body(status: int, title: str, detail: str) -> dict[str, Any]:

@@ -23,14 +23,17 @@ from darling_models.keys import content_key
 from darling_models.progress import progress
 from darling_models.protocol import ModelInfo
 from darling_service.answers_file import Answers, AnswersFile, Earlier, ScoreError, line_digest
-from darling_service.errors import BadRequest, Invalid, Problem
+from darling_service.errors import BadRequest, Invalid, ModelFailed, Overloaded, Problem
 from darling_service.pipeline import Pipeline
 from darling_service.schemas.parse import parse
 from darling_service.schemas.requests import RewardRequest
+from darling_service.schemas.responses import RewardResponse
 from darling_service.settings import Settings
 
 WINDOW = 64
 """Groups in flight at a time: enough to fill batches, few enough to hold in memory."""
+PAUSE_S = 1.0
+"""Seconds of a pause whose length nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +189,23 @@ def _stands(earlier: Earlier, number: int, line: bytes) -> bool:
     return True
 
 
+async def _rewards(pipeline: Pipeline, request: RewardRequest) -> RewardResponse:
+    """The rewards, after all the pauses that a model server asks for."""
+    while True:
+        try:
+            return await pipeline.rewards(request)
+        except Overloaded as problem:
+            await asyncio.sleep(problem.retry_after_s or PAUSE_S)
+
+
 async def _answer(
     pipeline: Pipeline, line: bytes, columns: Columns, options: dict[str, Any]
 ) -> dict[str, Any]:
     try:
         # json writes what orjson refuses, such as a lone surrogate; `parse` then names the field.
         body = json.dumps({**options, "groups": [_group(line, columns)]}).encode()
-        request = parse(body, RewardRequest)
-        answer = await pipeline.rewards(request)
-    except (BadRequest, Invalid) as problem:
+        answer = await _rewards(pipeline, parse(body, RewardRequest))
+    except (BadRequest, Invalid, ModelFailed) as problem:
         return {"error": problem.body()}
     except Problem as problem:
         raise ScoreError(f"{problem.detail}; run the same command to go on") from problem

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import socket
 import sys
 from types import FrameType
@@ -12,6 +13,7 @@ import uvicorn
 from darling_models.errors import ModelError
 from darling_service.app import create_app
 from darling_service.http.state import Service
+from darling_service.service_links import is_service_link
 from darling_service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -76,12 +78,24 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serves until a stop signal. Raises `ModelError` if the models cannot be loaded."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _warn_of_service_links(settings)
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)
     server = Server(settings)
     server.run()
     if server.failure is not None:
         raise server.failure
+
+
+def _warn_of_service_links(settings: Settings) -> None:
+    """Says which variable looks like a setting and is not read, because Kubernetes has set it."""
+    for name, value in os.environ.items():
+        if name.upper() == "DARLING_PORT" and is_service_link(name, value):
+            log.warning(
+                "%s is %s, which Kubernetes sets for a Service of that name: it is not read, and "
+                "the port is %d; choose another with --port, or set enableServiceLinks: false",
+                *(name, value, settings.port),
+            )
 
 
 def _allow_open_files() -> None:

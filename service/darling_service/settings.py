@@ -2,14 +2,20 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.texts.rule import TextRule
+from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -63,6 +69,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="DARLING_", env_ignore_empty=True, frozen=True, extra="forbid"
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual sources, without what Kubernetes writes into the environment."""
+        usual = super().settings_customise_sources(settings_cls, *sources, **named)
+        for source in usual:
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = without_service_links(source.env_vars)
+        return usual
 
     host: str = Field(
         "127.0.0.1",
@@ -138,6 +155,12 @@ class Settings(BaseSettings):
         "logprobs",
         description="Form of an LLM judge's answer: logprobs, json (for servers without "
         "log-probabilities) or group (one call per group).",
+    )
+    judge_parameters: str | None = Field(
+        None,
+        description="JSON object of parameters in the request to an LLM judge; null leaves one "
+        'out, as in {"max_completion_tokens": 4096, "max_tokens": null}. Set it when the server '
+        "refuses a parameter, or for a judge that reasons before it answers.",
     )
     judge_api_key: str | None = Field(
         None, min_length=1, description="Bearer token for the LLM judge's server."

@@ -1,6 +1,8 @@
 """Prometheus metrics, in a registry of the app's own; `docs/operations.md` lists them all."""
 
+import os
 from collections.abc import Callable
+from tempfile import TemporaryFile
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,6 +18,10 @@ from darling_service.schemas.responses import Usage
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 """Upper bounds of the buckets of durations: from a cached group (2 ms) to `request_timeout_s`."""
 
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable that has prometheus_client keep its values in files of a folder. Services of
+several processes need that; it is often left over from one."""
+
 # Creation times would double the number of series, and nothing reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -24,6 +30,8 @@ class Telemetry:
     """The metrics of one process."""
 
     def __init__(self) -> None:
+        """Raises `ValueError` if the environment sends the metrics to a folder that is none."""
+        _require_folder()
         self.registry = CollectorRegistry()
         r = self.registry
         self.requests = Counter(
@@ -154,3 +162,21 @@ class Telemetry:
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
+
+
+def _require_folder() -> None:
+    """Raises `ValueError` if prometheus_client is told of a folder in which it cannot write."""
+    for name in (FOLDER, FOLDER.lower()):
+        folder = os.environ.get(name)
+        if folder is None:
+            continue
+        try:
+            if not folder:
+                raise OSError(None, "no name")
+            TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise ValueError(
+                f"the environment variable {name} is {folder!r}, in which no file can be written "
+                f"({error.strerror}); unset it, since the service is one process and needs no such "
+                "folder"
+            ) from error

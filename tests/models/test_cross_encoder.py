@@ -134,8 +134,10 @@ def test_a_checkpoint_without_a_head_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_and_a_wrong_label_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot load"):
+    with pytest.raises(ModelError, match="there is no folder"):
         CrossEncoder(str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match="cannot load a checkpoint from the folder"):
+        CrossEncoder(str(tmp_path))
     bert(tmp_path, num_labels=2)
     with pytest.raises(ModelError, match="similar_label is 2"):
         CrossEncoder(str(tmp_path), ModelOptions(similar_label=2))

@@ -86,7 +86,7 @@ def test_partitions_are_those_of_scikit_learns_agglomerative_clustering(
 
 
 def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot load the sentence encoder"):
+    with pytest.raises(ModelError, match="cannot load a sentence encoder from the folder"):
         load(f"embeddings:{tmp_path}")
 
 

@@ -17,6 +17,7 @@ from darling_models.labelled_data import read_pairs
 from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
 from darling_models.labelling.command import TOKENS_OUT, cost
 from darling_models.lexical import Unigram
+from darling_models.pairs import PairResult
 from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, classify
 from darling_service.cli.main import main
 from tests.texts import essay
@@ -143,7 +144,7 @@ class Caller(Unigram):
         return Plan(units, np.arange(len(units))[:, None])
 
     def run(self, units: Sequence[Unit]) -> list[Any]:
-        return [None for _ in units]
+        return [PairResult(0.5, unit.tokens, truncated=False) for unit in units]
 
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]

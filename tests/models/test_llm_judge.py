@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from darling_models.errors import ModelError, ModelUnavailable
+from darling_models.errors import ModelError, ModelUnavailable, ServerRefused
 from darling_models.llm_judge.prompts import SAME
 from darling_models.options import Domain, ModelOptions, VerdictForm
 from darling_models.protocol import all_pairs, classify
@@ -63,7 +63,7 @@ def test_domains_and_verdicts_are_told_apart(referee: Server) -> None:
 @pytest.mark.parametrize("key", [None, "wrong"])
 def test_a_refused_key_is_no_answer(referee: Server, key: str | None) -> None:
     classifier = load(f"judge:referee@{referee.url}/v1", ModelOptions(judge_api_key=key))
-    with pytest.raises(ModelUnavailable, match="401"):
+    with pytest.raises(ServerRefused, match="401"):
         classify(classifier, "", ["a", "b"], all_pairs(2))
 
 

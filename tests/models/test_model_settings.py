@@ -28,12 +28,13 @@ CHANGED: dict[str, Any] = {
     "pair_template": "[CLS]{a}[SEP]{b}[SEP]",
     "judge_domain": "math",
     "judge_verdict": "json",
+    "judge_parameters": '{"max_tokens": 9}',
     "judge_api_key": "secret",
 }
 ALWAYS = ["threshold", "linkage", "device"]
 ENCODER = [*ALWAYS, "runtime"]
 CHECKPOINT = [*ENCODER, "max_length", "max_tokens_per_text", "similar_label", "pair_template"]
-JUDGE = [*ALWAYS, "judge_domain", "judge_verdict", "judge_api_key"]
+JUDGE = [*ALWAYS, "judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"]
 JUDGE_NAME = "judge:referee@http://127.0.0.1:9/v1"
 READ: dict[str, list[str]] = {
     "embedded": ENCODER,

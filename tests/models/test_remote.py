@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from darling_models.errors import ModelError, ModelUnavailable
+from darling_models.errors import ModelError, ModelUnavailable, ServerRefused
 from darling_models.options import ModelOptions
 from darling_models.protocol import EquivalenceClassifier, all_pairs, classify
 from darling_models.registry import load
@@ -112,7 +112,7 @@ def test_with_every_host_dead_there_is_no_answer() -> None:
 
 
 def test_a_model_that_no_host_serves_is_no_answer(host: Server) -> None:
-    with pytest.raises(ModelUnavailable, match="404"):
+    with pytest.raises(ServerRefused, match="404"):
         classify(load(f"remote:other@{host.url}"), "", TEXTS, PAIRS)
 
 
@@ -134,7 +134,7 @@ def test_it_serves_rewards_and_answers_503_when_the_last_host_dies(
             answer = http.post("/v1/rewards", json={"groups": [group]})
             assert answer.json()["usage"]["classified"] == 10
             refused = http.post("/v1/rewards", json={"groups": [rejected]})
-            assert refused.status_code == 503
+            assert refused.status_code == 422
             assert http.get("/health/ready").status_code == 200
             server.process.kill()
             server.process.wait()

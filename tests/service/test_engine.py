@@ -9,13 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darling_models.errors import ModelUnavailable
+from darling_models.errors import InputRejected, ModelBusy, ModelUnavailable
 from darling_models.keys import content_key
-from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Unit, all_pairs
+from darling_models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    all_pairs,
+    number_fault,
+)
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.engine import Engine
 from darling_service.engine.queue import TURN_BATCHES
-from darling_service.errors import Overloaded, Unavailable
+from darling_service.errors import Invalid, Overloaded, Problem, Unavailable
 from darling_service.telemetry import Telemetry
 
 
@@ -24,8 +32,10 @@ class Length:
     tokens: int
     truncated: bool = False
     nbytes: int = 8
+    fault: Exception | None = None
 
 
+BUSY = ModelBusy("429", retry_after_s=42.0)
 INFO = ModelInfo("by-length", "1", 0.5, "average", "test")
 
 
@@ -36,6 +46,8 @@ class ByLength:
     gate: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
     info: ModelInfo = INFO
+    wild: float = 0.0
+    """The probability of a pair with a wild text."""
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         return Plan([Unit(content_key(t), (t,), len(t)) for t in texts], pairs)
@@ -48,14 +60,20 @@ class ByLength:
             raise ModelUnavailable("the model is far away")
         if any("poison" in text for text in texts):
             raise ValueError("poison")
-        return [Length(len(text)) for text in texts]
+        if "short" in texts:
+            return []
+        return [self.result(text) for text in texts]
+
+    def result(self, text: str) -> Length:
+        faults = {"nan": number_fault(False), "refused": InputRejected("400"), "busy": BUSY}
+        return Length(len(text), fault=faults.get(text))
 
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
         lengths = np.asarray([results[content_key(text)].tokens for text in texts])
         equal: FloatArray = (lengths[pairs[:, 0]] == lengths[pairs[:, 1]]).astype(np.float64)
-        return equal
+        return np.where([any("wild" in texts[i] for i in pair) for pair in pairs], self.wild, equal)
 
 
 Scenario = Callable[[Engine, ByLength], Coroutine[Any, Any, None]]
@@ -186,6 +204,71 @@ def test_a_model_out_of_reach_fails_its_batch_at_once() -> None:
     assert len(play(scenario, max_batch_tokens=100).batches) == 2, (
         "no unit was tried again by itself"
     )
+
+
+FAULTS: dict[str, tuple[type[Problem], bool]] = {
+    "nan": (Unavailable, False),
+    "refused": (Invalid, True),
+    "busy": (Overloaded, True),
+    "short": (Unavailable, True),
+}
+"""What a unit with this text comes to, and whether the model counts as healthy after its batch."""
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_a_unit_without_a_result_fails_alone_and_is_not_kept(text: str) -> None:
+    problem, healthy = FAULTS[text]
+
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        bad = asyncio.create_task(judged(engine, text, "aa"))
+        good = asyncio.create_task(judged(engine, "bb", "cc"))
+        await turns()
+        model.gate.set()
+        with pytest.raises(problem):
+            await bad
+        assert await good == [1.0]
+        assert engine.healthy == healthy
+        with pytest.raises(problem):
+            await judged(engine, text, "aa")
+
+    ran = [one for batch in play(scenario, max_batch_tokens=100).batches for one in batch]
+    assert ran.count("bb") == (2 if text == "short" else 1)
+    assert ran.count(text) >= 2, "asked again, not kept"
+
+
+@pytest.mark.parametrize("wild", [float("nan"), float("inf"), -0.001, 1.001])
+def test_probabilities_that_are_none_are_never_told(wild: float) -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        model.wild = wild
+        with pytest.raises(Unavailable):
+            await judged(engine, "wild", "aaaa")
+        assert await judged(engine, "tame", "aaaa") == [1.0]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("wild", [0.0, 1.0])
+def test_certainty_is_a_probability(wild: float) -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        model.wild = wild
+        assert await judged(engine, "wild", "aaaa") == [wild]
+
+    play(scenario)
+
+
+def test_a_probe_tells_what_is_wrong_and_when_it_is_well_again() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        healthy, model.result = model.result, lambda text: Length(1, fault=number_fault(False))  # type: ignore[method-assign]
+        assert "not finite" in str(await engine.probe())
+        assert not engine.healthy
+        model.result = healthy  # type: ignore[method-assign]
+        assert await engine.probe() is None
+        assert engine.healthy
+
+    play(scenario)
 
 
 def test_work_is_dropped_when_its_caller_has_gone_but_not_what_others_wait_for() -> None:

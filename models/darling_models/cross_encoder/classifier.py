@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from darling_models.checkpoints import locate
 from darling_models.cross_encoder.pair_input import EncodedPair, PairEncoder
 from darling_models.cross_encoder.presets import PRESETS, Preset
 from darling_models.cross_encoder.shared_prefix import SharedPrefix
@@ -30,19 +31,19 @@ from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import IntArray, ModelInfo, Unit
+from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
 from darling_models.runtime.packed import PackedEncoder, Shape
 from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
 from darling_models.runtime.tiles import run_in_tiles
+from darling_models.runtime.window import learned_positions, longest_input
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
 """Names, in lower case, by which a checkpoint's "equivalent" label is known."""
 HEAD_ROWS = 256
 """Pairs whose logits are computed at a time on a GPU, always as many: kernels for other numbers of
 rows round otherwise. On a CPU each pair's are computed by themselves."""
-MAX_INPUT_TOKENS = 8192
-"""Tokens of a pair when neither the checkpoint nor the settings give a limit."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> "CrossEncoder":
@@ -91,10 +92,10 @@ class CrossEncoder(Pairwise):
             preset and preset.max_tokens_per_text,
             getattr(config, "equivalence_max_tokens_per_text", None),
         )
-        max_length = _first(
-            options.max_length,
-            getattr(config, "equivalence_max_length", None),
-            longest_input(tokenizer, config),
+        max_length = longest_input(
+            tokenizer,
+            self._model,
+            _first(options.max_length, getattr(config, "equivalence_max_length", None)),
         )
         threshold = _first(
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
@@ -105,6 +106,8 @@ class CrossEncoder(Pairwise):
         if self._packed is None and options.runtime != "tiles" and not self._segments:
             self._shared = SharedPrefix.of(self._model, options.device)
         self._pairs = PairEncoder(tokenizer, template, max_tokens_per_text, max_length)
+        self._positions = learned_positions(self._model)
+        self.window = max_length
         read = (
             f"{max_tokens_per_text} tokens a side"
             if max_tokens_per_text
@@ -128,8 +131,10 @@ class CrossEncoder(Pairwise):
         encoded = self.encode(units)
         results: dict[int, PairResult] = {}
         for index, logits in self.logits(encoded):
+            # A model that cannot tell the texts apart would call them equivalent.
+            confused = encoded[index].confused
             results[index] = PairResult(
-                probability=self._probability(logits),
+                probability=0.0 if confused else self._probability(logits),
                 tokens=encoded[index].sequence.shape[1],
                 truncated=encoded[index].truncated,
             )
@@ -150,7 +155,7 @@ class CrossEncoder(Pairwise):
             # its own, it gets one that none of these inputs holds.
             pad = unused_token(sequences) if self._pad is None else self._pad
             self._model.config.pad_token_id = pad
-            yield from run_in_tiles(self._forward, sequences, pad, self._device)
+            yield from run_in_tiles(self._forward, sequences, pad, self._device, self._positions)
             return
         inputs = sequences if self._segments else [sequence[:1] for sequence in sequences]
         indices, states = zip(*self._packed.first(inputs), strict=True)
@@ -228,14 +233,19 @@ def _loaded(path: str, options: ModelOptions, name: str) -> Any:
 def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
     """A sequence-classification model in `dtype`, by default as it was saved.
 
-    Raises `ModelError` if it has no trained head.
+    Raises `ModelError` if there is no such checkpoint or device, or it has no trained head.
     """
+    checkpoint = locate(path)
+    require_device(device)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            path, output_loading_info=True, dtype=dtype or "auto"
+            checkpoint.source,
+            output_loading_info=True,
+            dtype=dtype or "auto",
+            local_files_only=checkpoint.cached_only,
         )
     except Exception as error:
-        raise ModelError(f"cannot load the checkpoint {path!r}: {error}") from error
+        raise checkpoint.failure("a checkpoint", error) from error
     if report["missing_keys"]:
         raise ModelError(
             f"{path!r} has no trained classification head: its weights lack "
@@ -245,15 +255,23 @@ def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
 
 
 def load_tokenizer(path: str, preset: Preset | None = None) -> Any:
+    """The checkpoint's tokenizer, or its preset's. Raises `ModelError` if there is neither."""
     try:
-        return AutoTokenizer.from_pretrained(path)
-    except Exception as error:
+        return _tokenizer(path)
+    except ModelError:
         if preset is None or preset.tokenizer is None:
-            raise ModelError(f"cannot load the tokenizer of {path!r}: {error}") from error
+            raise
+    return _tokenizer(preset.tokenizer)
+
+
+def _tokenizer(path: str) -> Any:
+    checkpoint = locate(path)
     try:
-        return AutoTokenizer.from_pretrained(preset.tokenizer)
+        return AutoTokenizer.from_pretrained(
+            checkpoint.source, local_files_only=checkpoint.cached_only
+        )
     except Exception as error:
-        raise ModelError(f"cannot load the tokenizer {preset.tokenizer!r}: {error}") from error
+        raise checkpoint.failure("a tokenizer", error) from error
 
 
 def reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:
@@ -278,8 +296,3 @@ def _similar_label(config: Any, index: int | None) -> int:
         return index
     named = [i for i, name in config.id2label.items() if str(name).lower() in SIMILAR_NAMES]
     return int(named[0]) if len(named) == 1 else int(config.num_labels) - 1
-
-
-def longest_input(tokenizer: Any, config: Any) -> int:
-    positions = getattr(config, "max_position_embeddings", None) or MAX_INPUT_TOKENS
-    return int(min(tokenizer.model_max_length, positions, MAX_INPUT_TOKENS))

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from darling_models.errors import ModelError
 from darling_models.protocol import IntArray
+from darling_models.unknown_tokens import confused, readings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class EncodedPair:
     truncated: bool
     split: int
     """Tokens in front of the second text."""
+    confused: bool = False
+    """Whether the tokens of the two texts are equal only because the tokenizer lost what is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class PairEncoder:
         self._tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._unknown: int | None = tokenizer.unk_token_id
         self._max_tokens_per_text = max_tokens_per_text
         self._frame = (
             Frame.of_tokenizer(self._tokenizer)
@@ -113,9 +117,15 @@ class PairEncoder:
             text: np.asarray(encoding.ids, dtype=np.int64)
             for text, encoding in zip(texts, encodings, strict=True)
         }
-        return [self._joined(ids[a], ids[b]) for a, b in pairs]
+        alike = [a != b and np.array_equal(ids[a], ids[b]) for a, b in pairs]
+        suspects = {text for pair, same in zip(pairs, alike, strict=True) if same for text in pair}
+        readings = readings_of(self._tokenizer, suspects, self._unknown)
+        return [
+            self._joined(ids[a], ids[b], same and confused(readings[a], readings[b]))
+            for (a, b), same in zip(pairs, alike, strict=True)
+        ]
 
-    def _joined(self, a: IntArray, b: IntArray) -> EncodedPair:
+    def _joined(self, a: IntArray, b: IntArray, confused: bool) -> EncodedPair:
         frame = self._frame
         whole = len(a), len(b)
         kept = self._fit(*whole)
@@ -125,7 +135,8 @@ class PairEncoder:
         )
         left = [frame.before, first, frame.between]
         sequence = np.concatenate([*left, second, frame.after], axis=1)
-        return EncodedPair(sequence, kept != whole, sum(piece.shape[1] for piece in left))
+        split = sum(piece.shape[1] for piece in left)
+        return EncodedPair(sequence, kept != whole, split, confused)
 
     def _fit(self, a: int, b: int) -> tuple[int, int]:
         """Tokens kept of each side: its own budget, then the longer one gives way.

@@ -93,7 +93,10 @@ class Embedded:
         features = pair_features(
             described, results[text_unit(prompt).key], canonical, self._head.lexicon
         )
-        return self._head.probabilities(features)
+        probabilities = self._head.probabilities(features)
+        vectors = {key: result.document for key, result in results.items()}
+        probabilities[self._encoder.confused(texts, pairs, vectors)] = 0.0
+        return probabilities
 
     def cosines(
         self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from darling_models.embedded.encoder import TokenizedText, Vectors
 from darling_models.embedded.set_overlap import distinct
 from darling_models.embedded.unshared_text import MOST, Sentences
-from darling_models.protocol import FloatArray, IntArray
+from darling_models.protocol import FloatArray, IntArray, number_fault
 
 CHUNK_TOKENS = 128
 """Tokens of an even piece of a text."""
@@ -143,6 +143,11 @@ class Description:
             + sum(array.nbytes for array in codes)
             + self.split.nbytes
         )
+
+    @property
+    def fault(self) -> Exception | None:
+        # Every other vector is made of the same token vectors.
+        return number_fault(bool(np.isfinite([self.document, self.salient]).all()))
 
 
 def describe(

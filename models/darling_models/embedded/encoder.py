@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,9 +21,11 @@ from tokenizers import Tokenizer
 from darling_models.errors import ModelError
 from darling_models.options import Runtime
 from darling_models.protocol import IntArray
+from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
 from darling_models.runtime.packed import PackedEncoder, Shape
 from darling_models.runtime.precision import dtype_of
+from darling_models.unknown_tokens import confused_pairs
 
 if TYPE_CHECKING:
     from transformers import BertModel
@@ -73,10 +75,11 @@ class TextEncoder:
         """`tuned` replaces weights of those names.
 
         Raises `ModelError` if the folder holds no such model, the names are of another, or the
-        runtime is not to be had.
+        device or the runtime is not to be had.
         """
         if runtime == "tiles":
             raise ModelError("this encoder does not run in tiles; leave runtime out")
+        require_device(device)
         self.dtype = dtype_of(runtime, device)
         try:
             self._folder = folder
@@ -125,6 +128,12 @@ class TextEncoder:
             )
             for encoding in readable
         ]
+
+    def confused(
+        self, texts: Sequence[str], pairs: IntArray, vectors: Mapping[bytes, NDArray[Any]]
+    ) -> NDArray[np.bool_]:
+        """Whether the tokenizer cannot tell the two texts of each pair apart, shape (m,)."""
+        return confused_pairs(self._tokenizer, self._id("[UNK]"), texts, pairs, vectors)
 
     def token_vectors(self, texts: Sequence[TokenizedText]) -> list[Vectors]:
         """A (t, hidden) array per text; a text's does not depend on the others, bit for bit."""

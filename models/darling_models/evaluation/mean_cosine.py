@@ -9,7 +9,15 @@ import numpy as np
 from darling_models.embedded.encoder import TextEncoder, Vectors, wheel_weights
 from darling_models.keys import content_key
 from darling_models.options import DEFAULT_OPTIONS
-from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Unit, text_unit
+from darling_models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Unit,
+    number_fault,
+    text_unit,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,10 @@ class MeanVector:
     @property
     def nbytes(self) -> int:
         return self.direction.nbytes
+
+    @property
+    def fault(self) -> Exception | None:
+        return number_fault(bool(np.isfinite(self.direction).all()))
 
 
 class MeanCosine:

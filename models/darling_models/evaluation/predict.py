@@ -19,6 +19,8 @@ from darling_models.protocol import (
     Plan,
     Unit,
     all_pairs,
+    probabilities_of,
+    run_units,
 )
 
 BATCH_TOKENS = 16384
@@ -39,9 +41,12 @@ class Question:
 def answers(
     classifier: EquivalenceClassifier, questions: Sequence[Question], name: str
 ) -> list[FloatArray]:
-    """P(equivalent) of each question's pairs; `name` labels the progress bar."""
+    """P(equivalent) of each question's pairs; `name` labels the progress bar.
+
+    Raises what the model raises, and `ModelError` if it answers with what is no probability.
+    """
     return [
-        classifier.probabilities(question.prompt, question.texts, question.pairs, results)
+        probabilities_of(classifier, question.prompt, question.texts, question.pairs, results)
         for question, results in _worked(classifier, questions, name)
     ]
 
@@ -104,8 +109,7 @@ def _worked(
     """Each question with the results of its units by key; the work is batched across them."""
     with progress(total=len(questions), desc=name) as bar:
         for batch in _batches(classifier, questions):
-            units = {unit.key: unit for _, plan in batch for unit in plan.units}
-            results = dict(zip(units, classifier.run(list(units.values())), strict=True))
+            results = run_units(classifier, (unit for _, plan in batch for unit in plan.units))
             for question, _ in batch:
                 yield question, results
             bar.update(len(batch))

@@ -18,7 +18,12 @@ from darling_models.labelled_data import read_pairs
 from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
 from darling_models.options import ModelOptions
 from darling_models.progress import progress
-from darling_models.protocol import ONE_PAIR, EquivalenceClassifier
+from darling_models.protocol import (
+    ONE_PAIR,
+    EquivalenceClassifier,
+    probabilities_of,
+    run_units,
+)
 from darling_models.registry import load
 
 BATCH = 16
@@ -103,16 +108,15 @@ def _ask(judge: EquivalenceClassifier, candidates: Sequence[Candidate], out: IO[
         for start in range(0, len(candidates), BATCH):
             batch = candidates[start : start + BATCH]
             plans = [judge.plan(c.prompt, (c.a, c.b), ONE_PAIR) for c in batch]
-            units = {unit.key: unit for plan in plans for unit in plan.units}
             try:
-                results = dict(zip(units, judge.run(list(units.values())), strict=True))
+                results = run_units(judge, (unit for plan in plans for unit in plan.units))
             except Exception as error:  # a judge may be anything, over any network
                 raise ModelError(
                     f"the judge failed: {error}; {start} labels are kept, run the same command to "
                     "go on"
                 ) from error
             for c in batch:
-                p = float(judge.probabilities(c.prompt, (c.a, c.b), ONE_PAIR, results)[0])
+                p = float(probabilities_of(judge, c.prompt, (c.a, c.b), ONE_PAIR, results)[0])
                 row = _row(c, p, judge)
                 similar += row["similar"]
                 out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")

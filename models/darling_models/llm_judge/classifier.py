@@ -3,8 +3,10 @@
 `logprobs` and `json` ask about one pair at a time; `group` asks once for the partition of a whole
 group, O(1) calls instead of O(n^2), at the price that a pair's answer then depends on its group.
 An answer that makes no sense is asked for again and ends in `ModelUnavailable`, never in a number.
+Each question fails by itself: what a rate limit let through is not asked for again.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from darling_models.errors import ModelError
+from darling_models.errors import InputRejected, ModelError, ModelUnavailable, ServerRefused
 from darling_models.keys import content_key
 from darling_models.llm_judge.prompts import messages
 from darling_models.llm_judge.verdicts import first_token_probability, json_classes, json_same
@@ -21,6 +23,7 @@ from darling_models.options import ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     EquivalenceClassifier,
+    Failed,
     FloatArray,
     IntArray,
     ModelInfo,
@@ -35,7 +38,10 @@ REQUESTS_PER_HOST = 16
 TOP_LOGPROBS = 20
 """Log-probabilities asked for: the most that OpenAI gives, and vLLM by default."""
 ANSWER_TOKENS = 1024
-"""Tokens a judge may write: room for a JSON answer, with some talk around it."""
+"""Tokens a judge may write: room for a JSON answer, with some talk around it. A judge that reasons
+first needs more; `judge_parameters` gives it."""
+MAX_COUNT = 2**31 - 1
+"""Largest number of tokens that a server is believed."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> EquivalenceClassifier:
@@ -55,16 +61,15 @@ class Judge:
         model, _, urls = target.partition("@")
         if not model or not urls or "://" in model:
             raise ModelError(f"{target!r} is no judge; write judge:MODEL@http://host:8000/v1")
-        key = options.judge_api_key
-        headers = {"authorization": f"Bearer {key}"} if key else None
-        self._hosts = Hosts(urls.split(","), REQUESTS_PER_HOST, headers)
+        self._hosts = Hosts(urls.split(","), REQUESTS_PER_HOST, _headers(options.judge_api_key))
         self._threads = ThreadPoolExecutor(
             REQUESTS_PER_HOST * len(self._hosts), thread_name_prefix="judge"
         )
         self._model = model
         self.domain = options.judge_domain
         self.verdict = options.judge_verdict
-        question = str((model, messages(self.domain, self.verdict, "", ["", ""])))
+        self._parameters = self._own_parameters() | _parameters(options.judge_parameters)
+        question = str(self._body("", ["", ""]))
         self.info = options.apply(
             ModelInfo(
                 id=f"judge:{target}",
@@ -76,27 +81,69 @@ class Judge:
         )
 
     def ask(self, units: Sequence[Unit], read: Reader) -> list[Any]:
-        """What `read` makes of the first choice for each unit (prompt last in its inputs)."""
+        """What `read` makes of the first choice for each unit (prompt last in its inputs).
+
+        A unit whose question fails has `Failed` instead.
+        """
         return list(self._threads.map(lambda unit: self._ask(unit, read), units))
 
     def _ask(self, unit: Unit, read: Reader) -> Any:
         *texts, prompt = unit.inputs
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": messages(self.domain, self.verdict, prompt, texts),
-            "temperature": 0,
-        }
-        if self.verdict == "logprobs":
-            body |= {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        else:
-            body |= {"max_tokens": ANSWER_TOKENS, "response_format": {"type": "json_object"}}
 
         def understand(answer: Any) -> Any:
             spent = (answer.get("usage") or {}).get("total_tokens")
-            tokens = spent if isinstance(spent, int) else unit.tokens
-            return read(answer["choices"][0], unit, tokens)
+            if not (isinstance(spent, int) and 0 <= spent <= MAX_COUNT):
+                spent = unit.tokens
+            return read(answer["choices"][0], unit, spent)
 
-        return self._hosts.post("/chat/completions", body, understand)
+        try:
+            return self._hosts.post("/chat/completions", self._body(prompt, texts), understand)
+        except (ModelUnavailable, ServerRefused, InputRejected) as fault:
+            return Failed(fault)
+
+    def _body(self, prompt: str, texts: Sequence[str]) -> dict[str, Any]:
+        body = {
+            "model": self._model,
+            "messages": messages(self.domain, self.verdict, prompt, texts),
+            **self._parameters,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def _own_parameters(self) -> dict[str, Any]:
+        asked: dict[str, Any]
+        if self.verdict == "logprobs":
+            asked = {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        else:
+            asked = {"max_tokens": ANSWER_TOKENS, "response_format": {"type": "json_object"}}
+        return {"temperature": 0, **asked}
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    """The header that shows the key, without the line break that a file of secrets ends with.
+
+    Raises `ModelError` for a key that no header can hold.
+    """
+    if key is None or not key.strip():
+        return {}
+    if not (key.strip().isascii() and key.strip().isprintable()):
+        raise ModelError("judge_api_key holds characters that an HTTP header cannot; copy it anew")
+    return {"authorization": f"Bearer {key.strip()}"}
+
+
+def _parameters(written: str | None) -> dict[str, Any]:
+    """The setting `judge_parameters`. Raises `ModelError` unless it is a JSON object."""
+    try:
+        parameters = json.loads(written or "{}")
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"judge_parameters is not valid JSON ({error})") from None
+    if not isinstance(parameters, dict):
+        raise ModelError(
+            'judge_parameters is no JSON object; write it as {"max_completion_tokens": 4096, '
+            '"max_tokens": null}'
+        )
+    if fixed := {"model", "messages"} & parameters.keys():
+        raise ModelError(f"judge_parameters may not hold {sorted(fixed)[0]}; the service writes it")
+    return parameters
 
 
 class PairJudge(Pairwise):
@@ -108,8 +155,8 @@ class PairJudge(Pairwise):
         self._judge = judge
         self.info = judge.info
 
-    def run(self, units: Sequence[Unit]) -> list[PairResult]:
-        """Raises `ModelUnavailable` if the judge does not answer, or makes no sense."""
+    def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
+        """A result for each pair, or why the judge has given none."""
         parse = first_token_probability if self._judge.verdict == "logprobs" else json_same
 
         def read(choice: Any, unit: Unit, tokens: int) -> PairResult:
@@ -129,6 +176,10 @@ class Classes:
     def nbytes(self) -> int:
         return 64 + 8 * len(self.labels)
 
+    @property
+    def fault(self) -> None:
+        return None  # labels were read as a partition
+
 
 class GroupJudge:
     """One question per group: its distinct texts, in sorted order, are one unit."""
@@ -142,8 +193,8 @@ class GroupJudge:
             return Plan([], np.empty((0, 1), dtype=np.int64))
         return Plan([_group_unit(prompt, texts, pairs)], np.zeros((len(pairs), 1), dtype=np.int64))
 
-    def run(self, units: Sequence[Unit]) -> list[Classes]:
-        """Raises `ModelUnavailable` if the judge does not answer, or gives no partition."""
+    def run(self, units: Sequence[Unit]) -> list[Classes | Failed]:
+        """The classes of each group, or why the judge has given none."""
 
         def read(choice: Any, unit: Unit, tokens: int) -> Classes:
             return Classes(json_classes(choice, len(unit.inputs) - 1), tokens)

@@ -3,8 +3,8 @@
     {"model": NAME, "input": [TEXT, ...]} -> {"data": [{"index": 0, "probs": [..., p]}, ...]}
 
 Each input is written by the pair template, special tokens included, so the server is told to add
-none. Requests are spread over the hosts (`hosts`); if none of them answers, `ModelUnavailable` is
-raised, and no number is made up.
+none. Requests are spread over the hosts (`hosts`); if none of them answers, the pairs have failed,
+and no number is made up.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from hashlib import blake2b
 from typing import Any
 
 from darling_models.cross_encoder.presets import BERT_PAIR
-from darling_models.errors import ModelError
+from darling_models.errors import InputRejected, ModelError, ModelUnavailable, ServerRefused
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
-from darling_models.protocol import ModelInfo, Unit
-from darling_models.remote.hosts import Hosts
+from darling_models.protocol import Failed, ModelInfo, Unit
+from darling_models.remote.hosts import Hosts, json_number
 
 PAIRS_PER_REQUEST = 16
 """Pairs in one request, so that a batch is spread over hosts."""
@@ -58,11 +58,21 @@ class RemotePool(Pairwise):
             )
         )
 
-    def run(self, units: Sequence[Unit]) -> list[PairResult]:
-        """Raises `ModelUnavailable` if no host gives a readable answer."""
+    def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
+        """A result for each pair, or why no host has given one."""
         starts = range(0, len(units), PAIRS_PER_REQUEST)
         parts = [units[start : start + PAIRS_PER_REQUEST] for start in starts]
-        return [result for part in self._threads.map(self._classify, parts) for result in part]
+        return [outcome for part in self._threads.map(self._outcomes, parts) for outcome in part]
+
+    def _outcomes(self, units: Sequence[Unit]) -> Sequence[PairResult | Failed]:
+        try:
+            return self._classify(units)
+        except InputRejected as fault:
+            if len(units) == 1:
+                return [Failed(fault)]
+            return [outcome for unit in units for outcome in self._outcomes([unit])]
+        except (ModelUnavailable, ServerRefused) as fault:
+            return [Failed(fault)] * len(units)
 
     def _classify(self, units: Sequence[Unit]) -> list[PairResult]:
         body: dict[str, Any] = {
@@ -83,7 +93,7 @@ class RemotePool(Pairwise):
         rows = sorted(answer["data"], key=lambda row: row["index"])
         if [row["index"] for row in rows] != list(range(len(units))):
             raise ValueError(f"{len(rows)} answers for {len(units)} inputs")
-        probabilities = [float(row["probs"][self._label]) for row in rows]
+        probabilities = [json_number(row["probs"][self._label]) for row in rows]
         if not all(0.0 <= p <= 1.0 for p in probabilities):
             raise ValueError(f"probabilities outside [0, 1]: {probabilities}")
         return [

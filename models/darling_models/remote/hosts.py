@@ -1,19 +1,29 @@
 """A pool of HTTP servers that answer alike.
 
 Each request goes to the host with the fewest in flight. A host that fails is left alone for a while
-and its work goes to the others.
+and its work goes to the others. A host that asks for a pause gets it. What a host refuses for good
+is not asked again.
 """
 
+import math
+import re
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
 
-from darling_models.errors import InputRejected, ModelError, ModelUnavailable
+from darling_models.errors import (
+    InputRejected,
+    ModelBusy,
+    ModelError,
+    ModelUnavailable,
+    ServerRefused,
+)
 
 ROUNDS = 3
 """Times that every host is tried before a request fails."""
@@ -24,7 +34,23 @@ REST_S = 5.0
 TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 REJECTED = frozenset({400, 413, 422})
 """Statuses by which a host blames the input; another host would say the same."""
-MISREAD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+TRANSIENT = frozenset({408, 409, 425, 429})
+"""Statuses from 300 to 499 that may be others soon; any other one blames the key, model or path."""
+BUSY = 429
+PAUSE_DEFAULT_S = 5.0
+"""Seconds of the pause of a host that asks for one without saying how long."""
+MAX_PAUSE_S = 300.0
+"""Seconds of the longest pause that a host gets, whatever it asks for."""
+MAX_WAIT_S = 2.0
+"""Seconds that a request itself waits for a pause to end. A longer one is left to its caller, so
+that the service goes on with other work."""
+MAX_PORT = 65_535
+QUOTED_CHARS = 400
+"""Characters of a host's answer that an error quotes."""
+MISREAD = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    RecursionError,
+)
 """What reading an answer of another shape than expected raises."""
 
 T = TypeVar("T")
@@ -35,6 +61,13 @@ class _Host:
     url: str
     in_flight: int = 0
     resting_until: float = 0.0
+    pausing: bool = False
+    """Whether it rests because it has asked for that."""
+
+    def recovered(self) -> None:
+        """Ends its rest after a failure. A pause goes on: the answer may be older than it."""
+        if not self.pausing:
+            self.resting_until = 0.0
 
 
 class Hosts:
@@ -49,12 +82,8 @@ class Hosts:
         """Raises `ModelError` unless every URL is an HTTP one, without credentials."""
         self._hosts = [_Host(url.strip().rstrip("/")) for url in urls]
         for host in self._hosts:
-            if not host.url.startswith(("http://", "https://")):
-                raise ModelError(
-                    f"{host.url!r} is not a URL of a host; write it like http://host:8000"
-                )
             # A model's name is shown to every caller of the service.
-            if httpx.URL(host.url).userinfo:
+            if _url(host.url).userinfo:
                 raise ModelError("leave user and password out of the model's URL")
         connections = requests_per_host * len(self._hosts)
         limits = httpx.Limits(
@@ -71,44 +100,104 @@ class Hosts:
         """The result of `read` on the answer of the first host that gives a readable one.
 
         An answer over which `read` raises one of `MISREAD` counts as a failure of the host. Raises
-        `InputRejected` if a host blames the input, `ModelUnavailable` if none answers.
+        `InputRejected` if a host blames the input, `ServerRefused` if all of them blame the key,
+        model or path, `ModelBusy` if all ask for a pause, `ModelUnavailable` if none answers.
         """
         trouble = ""
+        refusals: set[int] = set()
         for attempt in range(ROUNDS * len(self._hosts)):
             rounds, place = divmod(attempt, len(self._hosts))
             if rounds and place == 0:
                 time.sleep(PAUSE_S * 2 ** (rounds - 1))
+            if all(pauses := self._pauses()):
+                self._sit_out(min(pauses))
             host = self._borrow()
+            rest_s = REST_S
             try:
                 answer = self._http.post(f"{host.url}{path}", json=body)
-                reply = f"{host.url} answered {answer.status_code}: {answer.text[:200]}"
-                if answer.status_code in REJECTED:
-                    raise InputRejected(reply)
-                if answer.status_code == 200:
+                status = answer.status_code
+                if status == 200:
                     result = read(answer.json())
-                    host.resting_until = 0.0
+                    host.recovered()
                     return result
-                trouble = reply
+                reply = f"{status}: {' '.join(answer.text[:QUOTED_CHARS].split())}"
+                trouble = f"{host.url} answered {reply}"
+                if status in REJECTED:
+                    raise InputRejected(reply)
+                if status == BUSY:
+                    rest_s, host.pausing = _pause(answer), True
+                elif 300 <= status < 500 and status not in TRANSIENT:
+                    refusals.add(id(host))
+                    if len(refusals) == len(self._hosts):
+                        raise ServerRefused(reply)
             except (httpx.HTTPError, *MISREAD) as error:
                 trouble = f"{host.url}: {error!r}"
             finally:
                 self._give_back(host)
-            host.resting_until = time.monotonic() + REST_S
+            host.resting_until = max(host.resting_until, time.monotonic() + rest_s)
+        if pauses := [pause for pause in self._pauses() if pause]:
+            raise ModelBusy(trouble, min(pauses))
         raise ModelUnavailable(f"no host of the model could answer; the last error: {trouble}")
+
+    def _pauses(self) -> list[float]:
+        """Seconds that are left of each host's pause, 0 for a host that has not asked for one."""
+        now = time.monotonic()
+        return [max(host.resting_until - now, 0.0) if host.pausing else 0.0 for host in self._hosts]
+
+    def _sit_out(self, pause_s: float) -> None:
+        """Waits for the end of a pause. Raises `ModelBusy` if it is a long one."""
+        if pause_s > MAX_WAIT_S:
+            raise ModelBusy("the model server has asked for a pause", pause_s)
+        time.sleep(pause_s)
 
     def _borrow(self) -> _Host:
         with self._lock:
             now = time.monotonic()
             awake = [host for host in self._hosts if host.resting_until <= now]
-            # With all of them resting, the one that failed longest ago goes first.
+            # With all of them resting, one that failed is asked before one that wants its pause,
+            # and the one that failed longest ago goes first.
             host = (
                 min(awake, key=lambda h: h.in_flight)
                 if awake
-                else min(self._hosts, key=lambda h: h.resting_until)
+                else min(self._hosts, key=lambda h: (h.pausing, h.resting_until))
             )
+            if awake:
+                host.pausing = False
             host.in_flight += 1
             return host
 
     def _give_back(self, host: _Host) -> None:
         with self._lock:
             host.in_flight -= 1
+
+
+def _url(written: str) -> httpx.URL:
+    """Raises `ModelError` unless it is an HTTP URL with a host."""
+    try:
+        url = httpx.URL(written)
+        named = re.fullmatch(r"[\w.:-]+", url.host)
+        if url.scheme in ("http", "https") and named and (url.port or 0) <= MAX_PORT:
+            return url
+    except (httpx.InvalidURL, ValueError):
+        pass
+    raise ModelError(f"{written!r} is not a URL of a host; write it like http://host:8000")
+
+
+def json_number(value: Any) -> float:
+    """A number in an answer. Raises `TypeError` for anything else, such as "0.5" or true."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+def _pause(answer: httpx.Response) -> float:
+    """Seconds that a busy host asks to be left alone: its Retry-After, as a number or a date."""
+    asked = answer.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(asked)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(asked).timestamp() - time.time()
+        except ValueError:
+            return PAUSE_DEFAULT_S
+    return min(max(seconds, 0.0), MAX_PAUSE_S) if math.isfinite(seconds) else PAUSE_DEFAULT_S

@@ -24,10 +24,14 @@ Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps (channels, rows, length) inputs and a (rows, length) mask, both int64, to (rows, ...)."""
 
 
-def bucket(length: int) -> int:
-    """The padded length for a sequence: multiples of 16 to 128, of 32 to 512, then of 128."""
+def bucket(length: int, longest: int | None = None) -> int:
+    """The padded length for a sequence: multiples of 16 to 128, of 32 to 512, then of 128.
+
+    It is at most `longest`, the number of positions that a model has learned.
+    """
     step = 16 if length <= 128 else 32 if length <= 512 else 128
-    return -(-length // step) * step
+    padded = -(-length // step) * step
+    return padded if longest is None else min(padded, longest)
 
 
 def tile_rows(length: int, device: str) -> int:
@@ -36,15 +40,20 @@ def tile_rows(length: int, device: str) -> int:
 
 
 def run_in_tiles(
-    forward: Forward, sequences: Sequence[IntArray], pad: int, device: str = "cpu"
+    forward: Forward,
+    sequences: Sequence[IntArray],
+    pad: int,
+    device: str = "cpu",
+    longest: int | None = None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yields (index, output row) for every sequence, shortest bucket first.
 
     A sequence has shape (channels, length): token ids, and segment ids where the model has them.
+    `longest` is the number of positions that the model has learned, if it has.
     """
     buckets: dict[int, list[int]] = defaultdict(list)
     for index, sequence in enumerate(sequences):
-        buckets[bucket(sequence.shape[1])].append(index)
+        buckets[bucket(sequence.shape[1], longest)].append(index)
     for length in sorted(buckets):
         rows = tile_rows(length, device)
         members = buckets[length]

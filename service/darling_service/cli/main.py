@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     """Runs the command; whatever keeps it from its work is one line on standard error."""
-    from darling_models.errors import InputRejected, ModelError, ModelUnavailable
+    from darling_models.errors import ModelFault
     from darling_models.extras import how_to_install
 
     try:
@@ -103,7 +103,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
             raise
         reason = f"{error}; {how_to_install(command.EXTRA)}"
         status = FAILED
-    except (ModelError, ModelUnavailable, InputRejected, ValueError, OSError) as error:
+    except (ModelFault, ValueError, OSError) as error:
         reason, status = str(error), FAILED
     print(f"darling-reward {command.NAME}: {reason}", file=sys.stderr)
     return status

@@ -15,17 +15,27 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from darling_models.errors import ModelUnavailable
+from darling_models.errors import (
+    ModelBusy,
+    ModelError,
+    ModelFault,
+    ModelUnavailable,
+    ServerRefused,
+)
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     Embedder,
     EquivalenceClassifier,
+    Failed,
     FloatArray,
     IntArray,
     Result,
     Unit,
     all_pairs,
     classify,
+    cosines_by,
+    probabilities_of,
+    run_batch,
 )
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.job import Job, Verdict, Work
@@ -33,12 +43,10 @@ from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.telemetry import Telemetry
+from darling_service.upstream import PASSING, problem_of
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER_FAILURE_S = 5.0
-"""Seconds that a caller is told to wait after the model has failed: as long as a remote host that
-failed rests before it is asked again."""
 RETRY_AFTER_STOP_S = 1.0
 """Seconds that a caller is told to wait when this process stops; another replica answers sooner."""
 INITIAL_TOKENS_PER_SECOND = 5_000.0
@@ -92,18 +100,21 @@ class Engine:
         self._model.shutdown(wait=False)
         self._compare.shutdown(wait=False)
 
-    async def probe(self) -> bool:
-        """Asks the model a question outside the queue and the cache; sets and returns `healthy`."""
+    async def probe(self) -> Exception | None:
+        """Asks the model a question outside the queue and the cache, and sets `healthy`.
+
+        Returns what kept it from answering with a probability; None if nothing did.
+        """
         try:
             await asyncio.get_running_loop().run_in_executor(
                 self._model, classify, self.classifier, *PROBE
             )
-        except Exception:
-            log.exception("the model cannot answer")
-            self.healthy = False
-        else:
-            self.healthy = True
-        return self.healthy
+        except Exception as fault:
+            self.healthy = isinstance(fault, ModelBusy)
+            _log_fault(fault, 1)
+            return fault
+        self.healthy = True
+        return None
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
         """The job that `classify` takes for these pairs, shape (m, 2); no model runs."""
@@ -142,7 +153,7 @@ class Engine:
             self._reserve(-tokens)
 
     async def classify(self, job: Job, with_cosines: bool = False) -> Verdict:
-        """The job's verdict. Raises `Unavailable` if the model fails on one of its units.
+        """The job's verdict. Raises what `problem_of` makes of a fault of one of its units.
 
         `with_cosines` needs a classifier that is an `Embedder`.
         """
@@ -158,19 +169,25 @@ class Engine:
             for work in works:
                 work.waiters -= 1
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
-        probabilities, cosines = await asyncio.get_running_loop().run_in_executor(
-            self._compare, self._answers, job, results, with_cosines
-        )
+        try:
+            probabilities, cosines = await asyncio.get_running_loop().run_in_executor(
+                self._compare, self._answers, job, results, with_cosines
+            )
+        except ModelError as fault:
+            self.healthy = False
+            _log_fault(fault, 1)
+            raise problem_of(fault, "model") from None
         return Verdict(probabilities, cosines, fresh, len(shared))
 
     def _answers(
         self, job: Job, results: Mapping[bytes, Result], with_cosines: bool
     ) -> tuple[FloatArray, FloatArray | None]:
-        probabilities = self.classifier.probabilities(job.prompt, job.texts, job.pairs, results)
+        about = job.prompt, job.texts, job.pairs
+        probabilities = probabilities_of(self.classifier, *about, results)
         if not with_cosines:
             return probabilities, None
         assert isinstance(self.classifier, Embedder), "the rule was checked against the model"
-        return probabilities, self.classifier.cosines(job.texts, job.pairs, results)
+        return probabilities, cosines_by(self.classifier, job.texts, job.pairs, results)
 
     async def _from_shared_cache(self, job: Job) -> dict[bytes, Result]:
         """Results of the job's missing units that another replica has left in the shared cache."""
@@ -203,60 +220,62 @@ class Engine:
                 self._telemetry.dropped.inc()
                 self._forget(work)
             if batch.works:
-                await self._run(batch.works)
+                await self._run_safely(batch.works)
             else:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _run(self, batch: Sequence[Work]) -> None:
-        """Runs the model once; if it raises, on each unit alone, so that only the bad ones fail.
+    async def _run_safely(self, batch: Sequence[Work]) -> None:
+        """Runs the batch; whatever goes wrong fails it, and never the dispatcher."""
+        try:
+            await self._run(batch)
+        except Exception as fault:
+            log.exception("a model batch failed")
+            for work in batch:
+                self._fail(work, problem_of(fault, "model"))
 
-        `ModelUnavailable` does not depend on the units: it fails them all at once.
+    async def _run(self, batch: Sequence[Work]) -> None:
+        """Runs the model once, and gives each unit its result or its fault.
+
+        If the model raises, it is run on each unit alone, so that only the bad ones fail. What does
+        not depend on the units fails them all at once.
         """
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         units = [work.unit for work in batch]
+        results: Sequence[Result]
         try:
-            results = await loop.run_in_executor(self._model, self.classifier.run, units)
-        except ModelUnavailable as error:
-            self._telemetry.model_failures.inc()
-            log.warning("the model is unavailable: %s", error)
-            self.healthy = False
-            problem = Unavailable(
-                "the model server is unreachable or returned an unreadable answer; send the "
-                "request again later (the service's log has the cause)",
-                retry_after_s=RETRY_AFTER_FAILURE_S,
-            )
-            for work in batch:
-                self._fail(work, problem)
-            return
-        except Exception as error:
-            self._telemetry.model_failures.inc()
+            results = await loop.run_in_executor(self._model, run_batch, self.classifier, units)
+        except (ModelUnavailable, ServerRefused) as fault:
+            results = [Failed(fault)] * len(batch)
+        except Exception as fault:
             if len(batch) > 1:
-                log.warning("a model batch failed (%s); running its units one by one", error)
+                log.warning("a model batch failed (%s); running its units one by one", fault)
                 for work in batch:
                     await self._run([work])
                 return
-            log.exception("the model failed on one unit of %d tokens", units[0].tokens)
-            self.healthy = False
-            self._fail(
-                batch[0],
-                Unavailable(
-                    "the model failed on this request; send it again later (the service's log has "
-                    "the cause)",
-                    retry_after_s=RETRY_AFTER_FAILURE_S,
-                ),
-            )
-            return
-        self.healthy = True
+            results = [Failed(fault)]
+        faults = [result.fault for result in results if result.fault is not None]
+        self.healthy = all(isinstance(fault, PASSING) for fault in faults)
+        if faults:
+            self._telemetry.model_failures.inc()
+            _log_fault(faults[0], len(faults))
         self._observe(sum(r.tokens for r in results), time.perf_counter() - started)
         for work, result in zip(batch, results, strict=True):
-            self._cache.put(self._fingerprint + work.unit.key, result)
-            if self._shared is not None and isinstance(result, PairResult):
-                self._shared.put(self._fingerprint + work.unit.key, result)
-            self._forget(work)
-            if not work.done.done():
-                work.done.set_result(result)
+            if result.fault is None:
+                self._keep(work, result)
+            else:
+                self._fail(work, problem_of(result.fault, "model"))
+
+    def _keep(self, work: Work, result: Result) -> None:
+        """Caches the result and gives it to those who wait for it."""
+        key = self._fingerprint + work.unit.key
+        self._cache.put(key, result)
+        if self._shared is not None and isinstance(result, PairResult):
+            self._shared.put(key, result)
+        self._forget(work)
+        if not work.done.done():
+            work.done.set_result(result)
 
     def _fail(self, work: Work, error: Exception) -> None:
         self._forget(work)
@@ -272,3 +291,9 @@ class Engine:
         self._telemetry.batch_seconds.observe(seconds)
         speed = tokens / max(seconds, 1e-6)
         self._tokens_per_second += SPEED_SMOOTHING * (speed - self._tokens_per_second)
+
+
+def _log_fault(fault: Exception, count: int) -> None:
+    """Logs the first of `count` faults; only one that no message explains, with its traceback."""
+    cause = None if isinstance(fault, ModelFault) else fault
+    log.warning("the model has failed (units of work: %d): %s", count, fault, exc_info=cause)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from darling_models.errors import ModelError
+from darling_models.errors import InputRejected, ModelBusy, ModelError, ServerRefused
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load, settings_read
@@ -51,10 +51,10 @@ class Engines:
             )
             await engine.start()
             self._engines[name] = engine
-        if not await self._engines[default].probe():
+        fault = await self._engines[default].probe()
+        if fault is not None and not isinstance(fault, ModelBusy):
             raise ModelError(
-                f"the model {default!r} has been loaded but does not answer; the log above has the "
-                "cause"
+                f"the model {default!r} does not answer a first question: {fault}{_cure(fault)}"
             )
         self._warm = True
         info = self._engines[default].classifier.info
@@ -73,7 +73,9 @@ class Engines:
         if not self._warm:
             return False
         engine = self._engines[self._settings.model]
-        return engine.healthy or await engine.probe()
+        if not engine.healthy:
+            await engine.probe()
+        return engine.healthy
 
     async def stop(self) -> None:
         """Ends the engines; work still waiting fails with `Unavailable`."""
@@ -101,3 +103,12 @@ class Engines:
     def _require_warm(self) -> None:
         if not self._warm:
             raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)
+
+
+def _cure(fault: Exception) -> str:
+    """What to do where a server has refused the first question; empty for any other fault."""
+    if isinstance(fault, ServerRefused):
+        return "; check its URL, the name of the model and the key"
+    if isinstance(fault, InputRejected):
+        return "; if it names a parameter, judge_parameters changes it or leaves it out"
+    return ""

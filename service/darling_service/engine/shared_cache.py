@@ -1,9 +1,10 @@
 """The second level of the cache: results of pairs, which replicas share through Redis.
 
 Only results of pairs are shared: they are expensive (a cross-encoder, a remote model, an LLM judge)
-and take thirteen bytes each. The service never depends on Redis: a look-up takes `READ_S` at most,
-after a failure Redis is left alone for `REST_S`, and results are written in the background or
-dropped. Values are checked for their form, but whoever can write to that Redis can change rewards.
+and take 29 bytes each. The service never depends on Redis: a look-up takes `READ_S` at most, after
+any failure Redis is left alone for `REST_S`, and results are written in the background or dropped.
+A value names the key that it belongs to, so that what was answered to another question, or is
+anything but a result, is not believed; but whoever can write to that Redis can change rewards.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import logging
 import struct
 import time
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 from darling_models.errors import ModelError
@@ -31,8 +33,10 @@ MAX_WAITING = 20_000
 """Results that may wait to be written; more are dropped."""
 PREFIX = b"darling:"
 """Start of our keys, so that the Redis may hold other things."""
-PACKED = struct.Struct("<dI?")
-"""A result in thirteen bytes: probability, tokens, truncated."""
+PACKED = struct.Struct("<16sdI?")
+"""A result in 29 bytes: a digest of its key, probability, tokens, truncated."""
+MAX_TOKENS = 2**32 - 1
+"""Largest number of tokens that is stored; a greater one is not."""
 
 
 class SharedCache:
@@ -45,7 +49,7 @@ class SharedCache:
 
         try:
             self._redis: Any = Redis.from_url(url, socket_connect_timeout=READ_S)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ModelError(
                 f"cache_url is not a Redis URL ({error}); write it as redis://HOST:PORT/DB"
             ) from error
@@ -60,18 +64,17 @@ class SharedCache:
         try:
             async with asyncio.timeout(READ_S):
                 values = await self._redis.mget([PREFIX + key for key in keys])
-        except Exception as error:
+            results = {key: _unpack(key, value) for key, value in zip(keys, values, strict=True)}
+        except Exception as error:  # also an answer with too few values, or with none
             self._rest(error)
             return {}
-        results = {key: _read(value) for key, value in zip(keys, values, strict=True)}
         return {key: result for key, result in results.items() if result is not None}
 
     def put(self, key: bytes, result: PairResult) -> None:
         """Writes the result soon, or drops it."""
-        if self._resting() or len(self._waiting) >= MAX_WAITING:
+        if self._resting() or len(self._waiting) >= MAX_WAITING or result.tokens > MAX_TOKENS:
             return
-        packed = PACKED.pack(result.probability, result.tokens, result.truncated)
-        self._waiting[PREFIX + key] = packed
+        self._waiting[PREFIX + key] = _pack(key, result)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
 
@@ -79,7 +82,11 @@ class SharedCache:
         """Closes the connection once the waiting results are written or dropped."""
         if self._writing is not None:
             await self._writing
-        await self._redis.aclose()
+        try:
+            async with asyncio.timeout(WRITE_S):
+                await self._redis.aclose()
+        except Exception as error:
+            log.warning("the connection to the shared cache did not close: %r", error)
 
     async def _write(self) -> None:
         while self._waiting:
@@ -102,8 +109,18 @@ class SharedCache:
         self._resting_until = time.monotonic() + REST_S
 
 
-def _read(value: bytes | None) -> PairResult | None:
-    if value is None or len(value) != PACKED.size:
+def _pack(key: bytes, result: PairResult) -> bytes:
+    return PACKED.pack(_digest(key), result.probability, result.tokens, result.truncated)
+
+
+def _unpack(key: bytes, value: object) -> PairResult | None:
+    """The result of this key in a value; None if the value is nothing, or anything else."""
+    if not isinstance(value, bytes) or len(value) != PACKED.size:
         return None
-    probability, tokens, truncated = PACKED.unpack(value)
-    return PairResult(probability, tokens, truncated) if 0.0 <= probability <= 1.0 else None
+    digest, probability, tokens, truncated = PACKED.unpack(value)
+    result = PairResult(probability, tokens, truncated)
+    return result if digest == _digest(key) and result.fault is None else None
+
+
+def _digest(key: bytes) -> bytes:
+    return blake2b(key, digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""What surrounds every request: the API key, and the request metrics."""
+"""What surrounds every request: HEAD, the API key, and the request metrics."""
 
 import time
 
@@ -26,6 +26,25 @@ class RequireKey:
                 await problem_response(problem)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+class AnswerHead:
+    """Answers HEAD as GET without the body, as health checks and link checkers expect."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
 class RequestMetrics:

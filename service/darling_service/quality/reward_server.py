@@ -1,17 +1,16 @@
 """The source `http`: another reward server, asked in OpenRLHF's wire format."""
 
 import asyncio
-import json
 import logging
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from darling_models.errors import InputRejected, ModelUnavailable
-from darling_models.remote.hosts import Hosts
-from darling_service.errors import Unavailable
-from darling_service.quality.sample import RETRY_AFTER_S, Sample
+from darling_models.errors import InputRejected, ModelUnavailable, ServerRefused
+from darling_models.remote.hosts import Hosts, json_number
+from darling_service.quality.sample import Sample
+from darling_service.upstream import problem_of
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +33,9 @@ class RewardServer:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._hosts.post, "", _body(sample), _reward
             )
-        except (ModelUnavailable, InputRejected) as error:
-            log.warning("the reward server gave no reward: %s", error)
-            raise Unavailable(
-                "the reward server behind this service is unreachable or returned an unreadable "
-                "answer; send this rollout again later (the service's log has the cause)",
-                retry_after_s=RETRY_AFTER_S,
-            ) from None
+        except (ModelUnavailable, ServerRefused, InputRejected) as fault:
+            log.warning("the reward server gave no reward: %s", fault)
+            raise problem_of(fault, "reward") from None
 
 
 def _body(sample: Sample) -> dict[str, Any]:
@@ -55,8 +50,7 @@ def _reward(answer: Any) -> float:
     reward = answer["rewards"]
     while isinstance(reward, list):
         (reward,) = reward
-    if isinstance(reward, bool) or not isinstance(reward, int | float):
-        raise TypeError(f"not a reward: {json.dumps(reward)}")
-    if not math.isfinite(reward):
-        raise ValueError(f"not a finite reward: {reward}")
-    return float(reward)
+    score = json_number(reward)
+    if not math.isfinite(score):
+        raise ValueError(f"not a finite reward: {score}")
+    return score

@@ -37,6 +37,9 @@ else:
     AdvantageName = Literal[tuple(ADVANTAGES)]
     ExplorationName = Literal[("none", *EXPLORATIONS)]
 
+MAX_OUTCOMES = 10**9
+"""Largest number of valid outcomes: beside more of them, the share of one is rounding noise."""
+
 
 class Weights(Strict):
     quality: Number = Field(1.0, ge=-1e6, le=1e6, description="Factor of the quality.")
@@ -82,7 +85,10 @@ class RewardOptions(Strict):
         "missing ones are one), or one class of the partition.",
     )
     support: int | None = Field(
-        None, ge=1, description="Number of valid outcomes that the prompt has, for gapo."
+        None,
+        ge=1,
+        le=MAX_OUTCOMES,
+        description="Number of valid outcomes that the prompt has, for gapo.",
     )
     rank_weight: float = Field(
         UNLIKELINESS, ge=0, le=1, description="Weight of the rank by likelihood, for unlikeliness."

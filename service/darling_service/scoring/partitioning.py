@@ -21,7 +21,7 @@ from darling_models.partitions.single_linkage import Components
 from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
 from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
-from darling_service.errors import Unavailable
+from darling_service.errors import Problem
 from darling_service.rewards.exact import BoolArray
 from darling_service.schemas.responses import Usage
 from darling_service.scoring.texts import GroupTexts
@@ -123,7 +123,7 @@ async def classify_groups(
     """Classifies the groups' texts, all in the queue at once; also returns what that cost.
 
     `parts`: the rollouts of each group, shapes (n,), that will be partitioned `alone` too.
-    Raises `Overloaded` before any model runs, `Unavailable` if the model fails.
+    Raises `Overloaded` before any model runs, and what `upstream.problem_of` makes of a failure.
     """
     distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
@@ -152,7 +152,7 @@ async def classify_pairs(
 ) -> tuple[FloatArray, Usage]:
     """P(equivalent) of (prompt, a, b) pairs, shape (m,), 1 for identical texts; and what it cost.
 
-    Raises `Overloaded` before any model runs, `Unavailable` if the model fails.
+    Raises `Overloaded` before any model runs, and what `upstream.problem_of` makes of a failure.
     """
     places: dict[str, list[int]] = {}
     values = np.ones(len(pairs), dtype=np.float64)
@@ -179,9 +179,14 @@ async def _run(engine: Engine, jobs: Sequence[Job], asks: Iterable[Ask]) -> list
                 running = [
                     tasks.create_task(ask(engine, job)) for ask, job in zip(asks, jobs, strict=True)
                 ]
-        except* Unavailable as failures:
-            raise failures.exceptions[0] from None
+        except* Problem as failures:
+            # What no retry can mend is said first: 422 and 424 before 429 and 503.
+            raise min(failures.exceptions, key=_status) from None
     return [task.result() for task in running]
+
+
+def _status(problem: BaseException) -> int:
+    return problem.status if isinstance(problem, Problem) else 500
 
 
 def _usage(pairs: int, answers: Sequence[_Answers]) -> Usage:

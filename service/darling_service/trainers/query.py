@@ -61,5 +61,5 @@ def read_query(request: Request, schema: type[QueryModel]) -> QueryModel:
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

@@ -16,12 +16,12 @@ import torch
 from torch.nn import functional
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     EarlyStoppingCallback,
     Trainer,
 )
 
-from darling_models.cross_encoder.classifier import CrossEncoder, longest_input, reads_segments
+from darling_models.checkpoints import locate
+from darling_models.cross_encoder.classifier import CrossEncoder, load_tokenizer, reads_segments
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.figures.metrics import pair_metrics
@@ -35,6 +35,7 @@ from darling_models.labelled_data import (
     read_pairs,
 )
 from darling_models.protocol import all_pairs, classify
+from darling_models.runtime.window import longest_input
 from darling_models.training.cross_encoder.pair_examples import (
     Example,
     PairCollator,
@@ -134,19 +135,28 @@ def train_cross_encoder(
 
 def _begin(base: str, recipe: CrossEncoderRecipe, seed: int) -> tuple[Any, Any, PairEncoder]:
     """The checkpoint with a fresh head of one label, its tokenizer, and how it is given pairs."""
-    path = base or str(wheel_weights())
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    checkpoint = locate(base or str(wheel_weights()))
+    tokenizer = load_tokenizer(checkpoint.source)
     torch.manual_seed(seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        path, num_labels=1, ignore_mismatched_sizes=True, dtype=torch.float32
-    )
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint.source,
+            num_labels=1,
+            ignore_mismatched_sizes=True,
+            dtype=torch.float32,
+            local_files_only=checkpoint.cached_only,
+        )
+    except Exception as error:
+        raise checkpoint.failure("a checkpoint", error) from error
     if model.config.pad_token_id is None:
         # A decoder classifies the last token that is not padding, so any other one will do.
         spare = tokenizer.pad_token_id, tokenizer.eos_token_id
         model.config.pad_token_id = next((token for token in spare if token is not None), None)
     if model.config.pad_token_id is None:
-        raise ValueError(f"{path} names no padding token; set pad_token_id in its config.json")
-    longest = min(2 * recipe.max_tokens_per_text + SPECIAL, longest_input(tokenizer, model.config))
+        raise ValueError(
+            f"{checkpoint.source} names no padding token; set pad_token_id in its config.json"
+        )
+    longest = min(2 * recipe.max_tokens_per_text + SPECIAL, longest_input(tokenizer, model))
     return (
         model,
         tokenizer,
