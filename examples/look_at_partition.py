@@ -1,7 +1,7 @@
 """Shows which rollouts share a class, and how sure the classifier is of each pair.
 
     make serve                                    # in another terminal
-    python examples/look_at_partition.py examples/groups.jsonl [http://127.0.0.1:8000]
+    python examples/look_at_partition.py examples/groups.jsonl [URL]
 
 Look at some of your own groups like this before you train with them: if the classes are not the
 ones that you would make, another threshold, linkage or classifier will suit you better.
@@ -14,10 +14,12 @@ from pathlib import Path
 from darling_client import Client, Group
 
 
-def main(path: str, url: str = "http://127.0.0.1:8000") -> None:
+def main(path: str, url: str | None = None) -> None:
+    """`url`: by default that of the environment's `DARLING_URL`, else http://127.0.0.1:8000."""
     records = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
     groups = [Group(record["prompt"], record["rollouts"]) for record in records]
-    with Client(url) as client:
+    # A training run waits out a restart of the service; a person wants to hear that none is there.
+    with Client(url, patience_s=20) as client:
         answers = client.partitions(groups, return_probabilities=True)
     for group, answer in zip(groups, answers, strict=True):
         assert answer.probabilities is not None, "they were asked for"

@@ -1,7 +1,7 @@
 """Scores a JSONL file of groups and prints each rollout's reward beside its quality.
 
     make serve                                    # in another terminal
-    python examples/score_file.py examples/groups.jsonl [http://127.0.0.1:8000]
+    python examples/score_file.py examples/groups.jsonl [URL]
 
 A line holds a prompt, its rollouts and their quality. For big files `darling-reward score` does the
 same without a service, and picks up where it was interrupted.
@@ -21,9 +21,11 @@ def read_groups(path: str) -> list[Group]:
     return [Group(r["prompt"], r["rollouts"], quality=r.get("quality")) for r in records]
 
 
-def main(path: str, url: str = "http://127.0.0.1:8000") -> None:
+def main(path: str, url: str | None = None) -> None:
+    """`url`: by default that of the environment's `DARLING_URL`, else http://127.0.0.1:8000."""
     groups = read_groups(path)
-    with Client(url) as client:
+    # A training run waits out a restart of the service; a person wants to hear that none is there.
+    with Client(url, patience_s=20) as client:
         answers = client.rewards(groups)
     for group, answer in zip(groups, answers, strict=True):
         assert answer.quality is not None, "every line of the file has it"

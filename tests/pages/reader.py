@@ -55,6 +55,7 @@ class Reader:
                 **kept,
                 "PATH": f"{self.folder}/.venv/bin:{kept['PATH']}",
                 "PYTHONPATH": os.pathsep.join(paths),
+                "DARLING_URL": self.url,
                 "no_proxy": "127.0.0.1",
             },
             capture_output=True,
