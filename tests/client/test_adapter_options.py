@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from darling_client import Client
+from darling_client import AsyncClient, Client
 from darling_client.trainers import areal, slime, verifiers
 from darling_client.trainers._request import Request
 from darling_client.trainers.skyrl import DarlingGenerator
@@ -39,7 +39,8 @@ def made_openrlhf(**params: Any) -> Any:
 
 
 def made_skyrl(**params: Any) -> Any:
-    return type("Generator", (DarlingGenerator, object), {"darling_params": params})()
+    fields = {"darling_client": params.pop("darling_client", None), "darling_params": params}
+    return type("Generator", (DarlingGenerator, object), fields)()
 
 
 def made_verl(**params: Any) -> Any:
@@ -122,6 +123,40 @@ def test_right_options_are_taken_without_a_service(adapter: str) -> None:
             run="exp",
             model="unigram",
         )
+
+
+@pytest.mark.parametrize("adapter", sorted(set(MADE) - {"verl"}))  # which makes its own
+def test_a_client_of_the_wrong_kind(adapter: str) -> None:
+    blocking = adapter in ("trl", "swift", "nemo_rl")
+    wrong = AsyncClient() if blocking else Client()
+    name = {"skyrl": "darling_client"}.get(adapter, "client")
+    for client in (wrong, "http://reward:8000"):
+        with stand_ins(), pytest.raises(TypeError, match=rf"{name} is .*Client"):
+            MADE[adapter](**{name: client})
+
+
+@pytest.mark.parametrize("quality", [None, 8, "quality"])
+def test_a_quality_that_is_no_function(quality: Any) -> None:
+    from darling_client.trainers.nemo_rl import environment
+    from darling_client.trainers.openrlhf import agent_executor
+    from darling_client.trainers.swift import darling_orm
+
+    groups = (slime.group_reward, areal.group_reward, verifiers.group_reward)
+    for make in (*groups, darling_orm, environment):
+        with stand_ins(), pytest.raises(TypeError, match=r"quality is .*; give a function"):
+            make(quality)
+    with pytest.raises(TypeError, match=r"quality is .*; give a function"):
+        DarlingReward(quality, 4)
+    with stand_ins(), pytest.raises((TypeError, ValueError), match="quality"):
+        agent_executor(quality)
+
+
+@pytest.mark.parametrize("size", ["4", 0, -1, 2.5, True])
+def test_a_size_that_is_none(size: Any) -> None:
+    with pytest.raises(ValueError, match=r"num_generations is .*; give a whole number"):
+        DarlingReward(print, size)
+    with pytest.raises(ValueError, match=r"num_generations_eval is .*; give a whole number"):
+        DarlingReward(print, 4, num_generations_eval=size or -1)
 
 
 def test_the_clients_schema_is_the_services() -> None:

@@ -331,7 +331,7 @@ def test_a_partial_group_of_nemo_gym_says_so(shims: Service) -> None:
     pair = ok(posted(shims.url, path, *(nemo(t, _ng_task_index="pair") for t in ("Oslo", "Bern"))))
     for answer in pair:
         assert answer["mask_sample"] is False, "degraded, but a score of two"
-        assert "2 of its rollouts" in answer["failure_reason"]
+        assert "2 of its 3 rollouts" in answer["failure_reason"]
         assert "instance_config" not in answer
 
 

@@ -119,8 +119,9 @@ async def verify(request: Request) -> Response:
     check_length(service.settings, input=words[0], output=words[1], label=_label(body))
     rollout = await in_thread_if_long(lambda: _rollout(body, query.n), words)
     answer = await while_connected(request, reward(service, rollout, query))
+    size = query.n or service.settings.cohort_size
     return Response(
-        _with_fields(raw, {"reward": answer["reward"], **_failure(answer, body)}),
+        _with_fields(raw, {"reward": answer["reward"], **_failure(answer, body, size)}),
         media_type="application/json",
         headers=flags(answer),
     )
@@ -168,22 +169,23 @@ def _label(body: NemoGymRequest) -> str | None:
     return text_of(body.label if body.expected_answer is None else body.expected_answer)
 
 
-def _failure(answer: RolloutResponse, body: NemoGymRequest) -> dict[str, Any]:
-    """What NeMo-Gym 0.7 is told of a group whose siblings were missing; nothing of a complete one.
+def _failure(answer: RolloutResponse, body: NemoGymRequest, size: int | None) -> dict[str, Any]:
+    """What NeMo-Gym 0.7 is told of a group whose siblings were missing; nothing of a complete one,
+    nor where its `size` is not known.
 
     The reward of several rollouts is a degraded but valid score. A rollout that was alone has
     nothing to be distinct from: its reward is the quality, above that of its siblings elsewhere,
     and is masked.
     """
-    if answer["group_complete"]:
+    if answer["group_complete"] or size is None:
         return {}
-    size = answer["group_size"]
-    alone = size == 1
+    present = answer["group_size"]
+    alone = present == 1
     fields: dict[str, Any] = {
         "mask_sample": alone,
         "failure_kind": "darling.partial_group",
-        "failure_reason": f"the group was scored with {size} of its rollouts, as others did not "
-        "arrive before the deadline",
+        "failure_reason": f"the group was scored with {present} of its {size} rollouts, as the "
+        "others did not arrive before the deadline",
     }
     if alone:
         # NeMo-RL looks for the mask here.

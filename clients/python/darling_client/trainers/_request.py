@@ -6,7 +6,9 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from darling_client._asynchronous import AsyncClient
 from darling_client._outages import log
+from darling_client._synchronous import Client
 from darling_client._types import GroupRewards, RolloutReward, Run
 from darling_client.trainers._option_check import checked_options, unknown_name
 
@@ -58,10 +60,11 @@ class Request:
         for name in params:
             if name not in AdapterParams.__annotations__:
                 raise TypeError(unknown_name(name, AdapterParams.__annotations__))
-        self.send: str = params.get("send") or "reward"
+        self.send = params.get("send", "reward")
         if self.send not in SENDS:
             raise ValueError(f"send is {self.send!r}; give one of {', '.join(SENDS)}")
-        reward = checked_options("reward", params.get("reward") or {})
+        reward = params.get("reward")
+        reward = checked_options("reward", {} if reward is None else reward)
         if self.send == "reward":
             _refuse_advantage(reward)
         else:
@@ -176,3 +179,19 @@ def _step(step: Any) -> int | None:
     except (TypeError, ValueError, RuntimeError):
         return None
     return number if 0 <= number < 2**63 else None
+
+
+def check_parts(
+    quality: Any, client: Any, kind: type[Client | AsyncClient], name: str = "client"
+) -> None:
+    """Raises `TypeError` where `quality` cannot be called or the client is of another kind."""
+    if not callable(quality):
+        raise TypeError(f"quality is {quality!r:.80}; give a function")
+    if client is not None and isinstance(client, Client | AsyncClient):
+        if not isinstance(client, kind):
+            raise TypeError(
+                f"{name} is a {type(client).__name__}; this trainer's adapter needs "
+                f"{'an AsyncClient' if kind is AsyncClient else 'a Client'}"
+            )
+    elif client is not None and isinstance(client, str | bytes | int | float):
+        raise TypeError(f"{name} is {client!r:.80}; give {kind.__name__}(url)")

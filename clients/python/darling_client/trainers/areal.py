@@ -22,7 +22,7 @@ from darling_client._outages import log
 from darling_client._types import Prompt
 from darling_client.trainers._batch import Batch, Row, whole
 from darling_client.trainers._quality import judgements_of
-from darling_client.trainers._request import Request
+from darling_client.trainers._request import Request, check_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -50,6 +50,7 @@ def group_reward(
     see `AdapterParams`; `send="uncentered_advantage"` is for `reward_norm` and `adv_norm`
     without means.
     """
+    check_parts(quality, client, AsyncClient)
     request = Request(params, may_be_uncentered=True)
     client = client or AsyncClient()
 

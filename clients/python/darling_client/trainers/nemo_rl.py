@@ -22,7 +22,7 @@ from darling_client._grouping import Grouping, consecutive, regroup
 from darling_client._messages import messages_body
 from darling_client.trainers._batch import Batch, Row
 from darling_client.trainers._quality import judgements
-from darling_client.trainers._request import Request
+from darling_client.trainers._request import Request, check_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -57,6 +57,7 @@ def environment(
     Its `step` raises `DarlingError` when there is no answer within `patience_s`, and `ValueError`
     for a group of one, which has no diversity: asynchronous rollouts step each rollout alone.
     """
+    check_parts(quality, client, Client)
     request = Request(params)
     if num_generations is not None and num_generations < 2:
         raise ValueError(f"num_generations is {num_generations}; give at least 2")

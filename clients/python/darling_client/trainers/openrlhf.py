@@ -17,7 +17,7 @@ from darling_client import AsyncClient
 from darling_client.trainers._batch import Batch, Row, Score, whole
 from darling_client.trainers._cohort import Cohorts
 from darling_client.trainers._quality import judgement, judgements_of
-from darling_client.trainers._request import Request
+from darling_client.trainers._request import Request, check_parts
 from darling_client.trainers._tokens import response
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def agent_executor(
     explains less.
     """
     request = Request(params)
+    check_parts(quality or print, client, AsyncClient)
     if (quality is None) == (remote_rm_url is None):
         raise ValueError("agent_executor needs one source of quality: quality or remote_rm_url")
     client = client or AsyncClient()

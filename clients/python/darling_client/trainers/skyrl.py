@@ -19,7 +19,7 @@ from darling_client._grouping import regroup
 from darling_client._types import Response
 from darling_client.trainers._batch import Batch, Row
 from darling_client.trainers._quality import judgements_of
-from darling_client.trainers._request import AdapterParams, Request
+from darling_client.trainers._request import AdapterParams, Request, check_parts
 from darling_client.trainers._tokens import response
 
 
@@ -33,6 +33,7 @@ class DarlingGenerator:
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        check_parts(print, self.darling_client, AsyncClient, "darling_client")
         Request(self.darling_params or {})
 
     def darling_quality(self, reward: float, response: Response, extras: Any) -> Any:

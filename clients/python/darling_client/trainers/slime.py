@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from darling_client import AsyncClient
 from darling_client.trainers._batch import Batch, Row, whole
 from darling_client.trainers._quality import judgements_of
-from darling_client.trainers._request import Request
+from darling_client.trainers._request import Request, check_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -42,6 +42,7 @@ def group_reward(
     awaitable of either. `client`: by default one for the environment's `DARLING_URL`. `params`: see
     `AdapterParams`; `send="uncentered_advantage"` is for `--disable-rewards-normalization`.
     """
+    check_parts(quality, client, AsyncClient)
     request = Request(params, may_be_uncentered=True)
     client = client or AsyncClient()
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import Client
-from darling_client.trainers._request import Request
+from darling_client.trainers._request import Request, check_parts
 from darling_client.trainers.trl import DarlingReward
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def darling_orm(
     `num_generations_eval` always comes from. `client`, `gather` and `params`: see `DarlingReward`,
     which says what the ORM returns and raises.
     """
+    check_parts(quality, client, Client)
     Request(params)
     from swift.rewards import ORM
 

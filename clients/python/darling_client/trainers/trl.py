@@ -22,7 +22,7 @@ from darling_client._types import Prompt, Response
 from darling_client.trainers._batch import Batch, Row, Score
 from darling_client.trainers._quality import judgements
 from darling_client.trainers._ranks import together
-from darling_client.trainers._request import Request
+from darling_client.trainers._request import Request, check_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -66,11 +66,14 @@ class DarlingReward:
 
         Raises `ValueError` and `TypeError` that name the wrong argument.
         """
+        check_parts(quality, client, Client)
         self.request = Request(params)
         self.quality = quality
         self.gather = gather
-        size = num_generations or getattr(args, "num_generations", None)
-        if not size:
+        size = (
+            getattr(args, "num_generations", None) if num_generations is None else num_generations
+        )
+        if size is None:
             raise ValueError(
                 "num_generations is missing; give the number, or args=GRPOConfig(...), as TRL does "
                 "not pass it to reward functions"
@@ -78,6 +81,10 @@ class DarlingReward:
         self.sizes = Sizes(
             size, num_generations_eval or getattr(args, "num_generations_eval", None)
         )
+        for name, value in vars(self.sizes).items():
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and not (whole and value > 0):
+                raise ValueError(f"{name} is {value!r:.80}; give a whole number of at least 1")
         self._check(args)
         self.client = client or Client()
 

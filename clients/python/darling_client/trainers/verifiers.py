@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from darling_client import AsyncClient
 from darling_client.trainers._batch import Batch, Row, whole
 from darling_client.trainers._quality import judgements_of
-from darling_client.trainers._request import Request
+from darling_client.trainers._request import Request, check_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -42,6 +42,7 @@ def group_reward(
     what other functions return. `client`: by default one for the environment's `DARLING_URL`.
     `params`: see `AdapterParams`.
     """
+    check_parts(quality, client, AsyncClient)
     request = Request(params)
     client = client or AsyncClient()
     parameters = inspect.signature(quality).parameters
