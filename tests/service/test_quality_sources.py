@@ -123,7 +123,7 @@ def test_reward_models_score_as_the_checkpoint_does(tmp_path: Path, labels: int)
 
 @pytest.mark.parametrize(
     ("quality", "words"),
-    [("reward-model:/nowhere/at/all", "cannot load the checkpoint"), ("best", "unknown quality")],
+    [("reward-model:/nowhere/at/all", "there is no folder"), ("best", "unknown quality")],
 )
 def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: str) -> None:
     command = [
