@@ -1,18 +1,22 @@
-# CPU:  docker build --target cpu --build-arg TORCH_INDEX=<index of torch's CPU wheels> -t darling-reward .
+# CPU:  docker build --build-arg TORCH_INDEX=URL -t darling-reward .
 # CUDA: docker build --target cuda -t darling-reward:cuda .
-# Without TORCH_INDEX the default torch is installed, which carries CUDA: right, only larger.
+# docs/operations.md says where the URL is found. Without it the default torch is installed, which
+# carries CUDA: right, only larger.
 
-FROM python:3.11-slim AS build
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
 ARG TORCH_INDEX=""
+ARG EXTRAS="math,redis"
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE THIRD_PARTY_NOTICES.md ./
 COPY service ./service
 COPY models ./models
 RUN python -m venv /opt/darling
-RUN /opt/darling/bin/pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint constraints.txt torch .
+RUN /opt/darling/bin/pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint constraints.txt torch ".${EXTRAS:+[$EXTRAS]}"
 RUN /opt/darling/bin/pip uninstall --yes pip setuptools
 
-FROM python:3.11-slim AS runtime
+FROM ${PYTHON_IMAGE} AS runtime
 RUN pip uninstall --yes pip setuptools wheel && useradd --create-home --uid 10001 darling
 COPY --from=build /opt/darling /opt/darling
 ENV PATH=/opt/darling/bin:$PATH PYTHONUNBUFFERED=1 DARLING_HOST=0.0.0.0 DARLING_PORT=8000

@@ -1,8 +1,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
+# What serving needs is installed, and what everything else needs too.
+SERVING := $(VENV)/.serving
 STAMP := $(VENV)/.installed
-# The interpreter that makes the environment: Python 3.11, 3.12 or 3.13.
-PYTHON ?= python3
+# The interpreter that makes the environment: the first of these that is Python 3.11, 3.12 or 3.13.
+PYTHON ?= $(or $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$\
+	$(shell $(name) .ci/check_python.py >/dev/null 2>&1 && echo $(name)))),python3)
 # Processes that run tests side by side, each with a service of its own (about 1 GB); 0: just one.
 WORKERS ?= 2
 # More for pytest, such as ARGS='-k name'. With them `make test` skips the linters.
@@ -13,16 +16,19 @@ PROCESSORS ?=
 COVERAGE ?=
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
+# The images that Dockerfile and Compose name, by the variables that replace them.
+IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compose.yaml)
+
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-slow test-processors coverage test-image \
-	test-trainers bench bench-full headline headline-full
+	pin-images test-trainers bench bench-full headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## make .venv and install what is missing
+install: $(STAMP) ## make .venv with everything: serving, evaluating, training, tests and documentation
 
-serve: $(STAMP) ## install what is missing and serve the embedded model on port 8000
+serve: $(SERVING) ## install what serving needs and serve the embedded model on port 8000
 	$(BIN)/darling-reward serve
 
 format: $(STAMP) ## let ruff fix and format the code
@@ -62,6 +68,12 @@ test-trainers: $(STAMP) ## the trainers' own packages, in environments of their 
 test-image: ## the Dockerfile's own lines in a clean folder, without Docker
 	$(PYTHON) docker/rehearse.py
 
+pin-images: ## print the images' names with the digests that a registry has now; needs Docker
+	@for pair in $(IMAGES); do \
+		digest=$$(docker buildx imagetools inspect "$${pair#*=}" --format '{{.Manifest.Digest}}') || exit 1; \
+		echo "$$pair@$$digest"; \
+	done
+
 bench: $(STAMP) ## ours beside the peers and the service over HTTP, in minutes; into bench/
 	$(BIN)/python -m benchmarks
 
@@ -74,14 +86,31 @@ headline: $(STAMP) ## GRPO with DARLING and without, a small version in under ha
 headline-full: $(STAMP) ## the version that docs/headline.md reports; some two hours on two cores
 	$(BIN)/python -m benchmarks.headline --full --out headline/full
 
-# torch goes in together with the rest, pinned: a later one would bring gigabytes of CUDA.
-$(STAMP): pyproject.toml constraints.txt clients/python/pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt torch \
-		--editable '.[dev,math]' --editable clients/python
-	touch $@
+# No --quiet: pip's words, reduced to what is being fetched, show that it goes on. No bytecode: Python
+# compiles what it imports, a small part of all that is installed. torch goes in together with the
+# rest, pinned: a later one would bring gigabytes of CUDA.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-compile --constraint constraints.txt
+PLAIN = sed -nu -e '/\.metadata/d' -e 's/^ *Downloading \([^ ]*\)/  fetching \1/p' \
+	-e 's/^Processing .*\/\([^ ]*\.whl\).*/  fetching \1/p' \
+	-e 's/^Installing collected packages.*/  unpacking them, which takes up to a minute/p'
+
+$(SERVING) $(STAMP): SHELL := bash
+$(SERVING) $(STAMP): .SHELLFLAGS := -o pipefail -c
+
+$(SERVING): pyproject.toml constraints.txt clients/python/pyproject.toml | $(BIN)/python
+	@echo "Installing what serving needs into $(VENV), once: a minute or more, as the network is."
+	@$(PIP) torch --editable '.[math]' --editable clients/python | $(PLAIN)
+	@touch $@
+
+$(STAMP): $(SERVING)
+	@echo "Installing what evaluating, training, the tests and the documentation need into $(VENV)."
+	@$(PIP) torch --editable '.[dev,math]' --editable clients/python | $(PLAIN)
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) .ci/check_python.py || { echo "make: no usable '$(PYTHON)'. Install Python 3.11, 3.12 or 3.13" \
 		"and name it: make PYTHON=python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV) with $(PYTHON)."
+	@$(PYTHON) -m venv $(VENV)
+
+.DELETE_ON_ERROR: # half an environment is none

@@ -3,9 +3,10 @@
     python docker/rehearse.py        # some minutes: it installs everything anew
 
 The COPY and RUN lines of the build stage are carried out as written, with the image's paths mapped
-into the folder; then the CMD is started with the ENV of the image, the HEALTHCHECK is awaited, a
-request is answered and the STOPSIGNAL ends it. What this cannot show: the base image, the user, and
-the copy between stages.
+into the folder; then the CMD is started with the ENV of the image, a mounted classifier and an API
+key in a file, as Compose mounts them. The HEALTHCHECK is awaited, a request is answered, the
+metrics are read with the key where Prometheus finds it, and the STOPSIGNAL ends it. What this
+cannot show: the base image, the user, and the copy between stages.
 """
 
 import json
@@ -29,6 +30,9 @@ REQUEST = {
     ]
 }
 READY_S = 120
+KEY = "rehearsal"
+CLASSIFIER = ROOT / "models/darling_models/embedded/artefact"
+"""Stands for the folder of a classifier that a user mounts."""
 
 
 @dataclass
@@ -72,13 +76,20 @@ def environment(stage: Stage, paths: dict[str, str]) -> dict[str, str]:
     return variables
 
 
+def arguments(stage: Stage) -> dict[str, str]:
+    """The build arguments of a stage with their defaults."""
+    assignments = (line.partition("=") for line in stage.all("ARG"))
+    return {name: "".join(shlex.split(value)) for name, _, value in assignments}
+
+
 def build(stage: Stage, folder: Path, paths: dict[str, str]) -> None:
     """COPY and RUN of the build stage."""
     source = folder / "src"
     source.mkdir()
-    for name, arguments in stage.lines:
+    variables = {**os.environ, **arguments(stage)}
+    for name, line in stage.lines:
         if name == "COPY":
-            *files, target = arguments.split()
+            *files, target = line.split()
             for file in files:
                 origin, place = ROOT / file, source / target
                 if origin.is_dir():
@@ -88,19 +99,29 @@ def build(stage: Stage, folder: Path, paths: dict[str, str]) -> None:
                 else:
                     shutil.copy(origin, place)
         elif name == "RUN":
-            command = arguments
+            command = line
             for image_path, real in paths.items():
                 command = command.replace(image_path, real)
             print(f"RUN {command}", flush=True)
-            subprocess.run(["sh", "-ec", command], cwd=source, check=True)
+            subprocess.run(["sh", "-ec", command], cwd=source, env=variables, check=True)
+
+
+def mount(folder: Path) -> dict[str, str]:
+    """A classifier and a key, laid where Compose mounts them; the settings that name them."""
+    classifier, key = folder / "classifiers/mine", folder / "secrets/api-key"
+    shutil.copytree(CLASSIFIER, classifier)
+    key.parent.mkdir()
+    key.write_text(f"{KEY}\n")
+    return {"DARLING_MODEL": f"embedded:{classifier}", "DARLING_API_KEY_FILE": str(key)}
 
 
 def serve(stage: Stage, folder: Path, paths: dict[str, str]) -> None:
-    """ENV, CMD, HEALTHCHECK, a request, STOPSIGNAL."""
+    """ENV, CMD, HEALTHCHECK, a request, the metrics, STOPSIGNAL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     variables = environment(stage, paths) | {"HOME": str(folder), "DARLING_PORT": port}
+    variables |= mount(folder)
     print(f"CMD {stage.all('CMD')[-1]}", flush=True)
     command = json.loads(stage.all("CMD")[-1])
     process = subprocess.Popen(
@@ -114,17 +135,29 @@ def serve(stage: Stage, folder: Path, paths: dict[str, str]) -> None:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/v1/rewards",
             data=json.dumps(REQUEST).encode(),
-            headers={"content-type": "application/json"},
+            headers={"content-type": "application/json", "authorization": f"Bearer {KEY}"},
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.load(response)
         print(json.dumps(answer), flush=True)
+        _scrape(port, folder)
         if len(answer["groups"][0]["rewards"]) != 3:
             raise SystemExit("the service did not answer the group")
     finally:
         process.send_signal(getattr(signal, stage.all("STOPSIGNAL")[-1]))
     if (status := process.wait(timeout=10)) != 0:
         raise SystemExit(f"the service ended with status {status}")
+
+
+def _scrape(port: str, folder: Path) -> None:
+    """Reads the metrics with the key of the file that Prometheus's configuration names."""
+    configuration = (ROOT / "docker/prometheus/prometheus.key.yaml").read_text()
+    (file,) = re.findall(r"credentials_file: /run/(\S+)", configuration)
+    headers = {"authorization": f"Bearer {(folder / file).read_text().strip()}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as response:
+        if b"darling_groups_total 1" not in response.read():
+            raise SystemExit("the metrics do not count the group")
 
 
 def _await_health(
@@ -146,6 +179,11 @@ def main() -> None:
         folder = Path(place)
         paths = {"/opt/darling": str(folder / "darling")}
         build(stages["build"], folder, paths)
+        extras = arguments(stages["build"])["EXTRAS"]
+        print(f"the image has the extras {extras}", flush=True)
+        subprocess.run(
+            [folder / "darling/bin/python", "-c", "import math_verify, redis"], check=True
+        )
         serve(stages["runtime"], folder, paths)
     print("the Dockerfile's lines install, start, answer and stop")
 

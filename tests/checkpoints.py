@@ -1,5 +1,6 @@
 """Small random checkpoints of the published architectures, saved as real ones are."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
     DebertaV2Config,
     DebertaV2ForSequenceClassification,
     GPT2Config,
@@ -51,6 +54,31 @@ def bert_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return byte_tokenizer(
         folder, BERT, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
+
+
+def bert(folder: Path, **config: Any) -> Any:
+    """An encoder whose tokenizer writes [CLS] and [SEP], and which reads segment ids."""
+    torch.manual_seed(7)
+    tokenizer = bert_tokenizer(folder)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(name, BERT.index(name)) for name in ("[CLS]", "[SEP]")],
+    )
+    tokenizer.save_pretrained(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    make: Any = BertForSequenceClassification
+    model = make(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            max_position_embeddings=512,
+            **SIZE | {"initializer_range": 0.2} | config,
+        )
+    )
+    model.save_pretrained(folder)
+    return model.eval()
 
 
 def deberta(folder: Path, **config: Any) -> Any:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tomllib
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -24,6 +25,7 @@ sys.modules["rehearse"] = rehearse
 SPEC.loader.exec_module(rehearse)
 STAGES = rehearse.read_dockerfile(ROOT / "Dockerfile")
 COMPOSE = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
+KEYED = yaml.safe_load((ROOT / "docker/compose.key.yaml").read_text())
 
 
 def test_stages_and_targets() -> None:
@@ -54,7 +56,8 @@ def test_every_darling_variable_is_a_setting() -> None:
     given = {
         n for stage in STAGES.values() for n in rehearse.environment(stage, {}) if "DARLING" in n
     }
-    given |= set(COMPOSE["services"]["service"]["environment"])
+    for compose in (COMPOSE, KEYED):
+        given |= set(compose["services"]["service"]["environment"])
     assert given <= known
 
 
@@ -80,6 +83,77 @@ def test_compose_wires_service_prometheus_and_grafana() -> None:
     scraped = yaml.safe_load((ROOT / "docker/prometheus/prometheus.yaml").read_text())
     targets = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
     assert targets == ["service:8000"]
+
+
+def test_with_a_key_the_service_and_prometheus_read_one_file() -> None:
+    services = KEYED["services"]
+    assert set(services) == {"service", "prometheus"}
+    (secret,) = KEYED["secrets"]
+    assert all(service["secrets"] == [secret] for service in services.values())
+    inside = f"/run/secrets/{secret}"
+    assert services["service"]["environment"] == {"DARLING_API_KEY_FILE": inside}
+    (mounted,) = services["prometheus"]["volumes"]
+    source, target, _ = mounted.split(":")
+    assert target in [v.split(":")[1] for v in COMPOSE["services"]["prometheus"]["volumes"]]
+    scraped = yaml.safe_load((ROOT / "docker" / source).read_text())
+    (job,) = scraped["scrape_configs"]
+    assert job.pop("authorization") == {"credentials_file": inside}
+    plain = yaml.safe_load((ROOT / "docker/prometheus/prometheus.yaml").read_text())
+    assert scraped == plain, "with a key nothing else is scraped"
+
+
+def test_a_key_in_a_file_is_the_key(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("s3cret\n")
+    assert Settings(api_key_file=file).key() == "s3cret"
+    assert Settings(api_key="s3cret").key() == "s3cret"
+    assert Settings().key() is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read"), (b"", "empty"), (b" \n", "empty"), (b"\xff", "cannot be read")],
+)
+def test_a_file_without_a_key_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, message: str
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    assert main(["serve", "--api-key-file", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert f"--api-key-file (DARLING_API_KEY_FILE) is {str(file)!r}: the file" in said
+    assert message in said
+
+
+def test_a_key_and_a_file_of_one_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a")
+    with pytest.raises(ValueError, match="api_key is set too"):
+        Settings(api_key="a", api_key_file=tmp_path / "key")
+
+
+def test_images_have_a_version_and_can_be_replaced_by_a_digest() -> None:
+    assert STAGES["build"].base == STAGES["runtime"].base == "${PYTHON_IMAGE}"
+    default = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert default is not None
+    text = (ROOT / "docker/compose.yaml").read_text()
+    images = dict(re.findall(r"\$\{(\w+_IMAGE):-(\S+)\}", text))
+    assert set(images) == {"PYTHON_IMAGE", "PROMETHEUS_IMAGE", "GRAFANA_IMAGE"}
+    assert images["PYTHON_IMAGE"] == default[1], "both name the same base"
+    for image in images.values():
+        assert re.fullmatch(r"[\w/]+:v?\d[\w.-]*", image), image
+
+
+def test_build_arguments_of_compose_are_those_of_the_dockerfile() -> None:
+    declared = re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.M)
+    assert set(COMPOSE["services"]["service"]["build"]["args"]) == set(declared)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = rehearse.arguments(STAGES["build"])["EXTRAS"].split(",")
+    assert set(extras) <= set(project["optional-dependencies"])
+    assert (
+        f"${{EXTRAS:-{','.join(extras)}}}"
+        == COMPOSE["services"]["service"]["build"]["args"]["EXTRAS"]
+    )
 
 
 def test_grafana_is_provisioned_and_asks_for_metrics_that_exist() -> None:

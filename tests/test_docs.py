@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -46,23 +45,6 @@ def test_the_readmes_curl_prints_what_it_says(service: Service) -> None:
         printed = re.search(rf"{name} `(\[.*?\])`", README)
         assert printed is not None
         assert group[name] == pytest.approx(json.loads(printed.group(1)))
-
-
-def test_the_readmes_commands_exist() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`?make ([\w-]+)", README + OPERATIONS):
-        assert re.search(rf"^{target}:", makefile, re.M), target
-    for subcommand in re.findall(r"darling-reward (\w+)", README):
-        run = subprocess.run([sys.executable, "-m", "darling_service.cli", subcommand, "--help"])
-        assert run.returncode == 0
-
-
-@pytest.mark.processor
-def test_the_plain_example_runs(service: Service) -> None:
-    script = ROOT / "clients/examples/plain.py"
-    command = [sys.executable, str(script), service.url]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert len(json.loads(run.stdout)) == 3
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

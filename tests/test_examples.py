@@ -6,6 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from darling_models.labelled_data import read_pairs
+from darling_models.labelling.candidates import read_questions
+from darling_service.cli.main import main
+from darling_service.evaluation.records import read as read_records
 from tests.conftest import Service
 
 ROOT = Path(__file__).parent.parent
@@ -61,3 +67,66 @@ def test_the_readme_names_every_example() -> None:
     for script in EXAMPLES.glob("*.py"):
         assert f"[`{script.name}`]({script.name})" in readme
         assert f"python examples/{script.name} examples/" in readme
+
+
+def shown_line(capsys: pytest.CaptureFixture[str], command: str) -> str:
+    """The line of a file that `darling-reward COMMAND --help` shows, as one line."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = re.search(r"^  (\{\"prompt\".*\})$", capsys.readouterr().out, re.M | re.S)
+    assert shown is not None
+    return json.dumps(json.loads(shown[1])) + "\n"
+
+
+def test_score_takes_the_line_that_its_help_shows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text(shown_line(capsys, "score"))
+    assert main(["score", "--model", "exact", str(file), str(tmp_path / "out.jsonl")]) == 0
+    assert json.loads((tmp_path / "out.jsonl").read_text())["rewards"] == [0.9, 0.7]
+
+
+@pytest.mark.parametrize("command", ["train", "train-cross-encoder", "evaluate-classifier"])
+def test_labelled_pairs_are_lines_as_the_help_shows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(shown_line(capsys, command))
+    (pair,) = read_pairs(file)
+    assert (pair.similar, pair.labeler) == (False, "Ann")
+
+
+def test_label_and_evaluate_take_the_lines_that_their_help_shows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "rollouts.jsonl"
+    file.write_text(shown_line(capsys, "label"))
+    (question,) = read_questions(file, "prompt", "rollouts")
+    assert list(question.texts) == ["Lisbon", "Kyoto", "Lisbon, Portugal"]
+    file.write_text(shown_line(capsys, "evaluate"))
+    (record,) = read_records(file)
+    assert list(record.correct or ()) == [True, False]
+
+
+def test_the_files_are_whole_and_varied() -> None:
+    """Each has about 20 prompts; the two runs have the same ones, the held-out pairs others."""
+    prompts = {
+        path.name: [json.loads(line)["prompt"] for line in path.read_text().splitlines()]
+        for path in EXAMPLES.glob("*.jsonl")
+        if path.name != "solutions.jsonl"
+    }
+    assert set(prompts) == {*RUNS, "groups.jsonl", "pairs.jsonl", "pairs_held_out.jsonl"}
+    assert all(len(set(lines)) >= 15 for lines in prompts.values())
+    assert prompts["before.jsonl"] == prompts["after.jsonl"]
+    assert set(prompts["pairs.jsonl"]).isdisjoint(prompts["pairs_held_out.jsonl"])
+    for name in ("pairs.jsonl", "pairs_held_out.jsonl"):
+        labels = [pair.similar for pair in read_pairs(EXAMPLES / name)]
+        assert 0.4 <= sum(labels) / len(labels) <= 0.6
+    for name in RUNS:
+        for record in read_records(EXAMPLES / name):
+            assert record.correct is not None
+            assert len(record.texts) == 4
+
+
+RUNS = ("before.jsonl", "after.jsonl")

@@ -2,7 +2,8 @@
 
     python clients/examples/plain.py [http://127.0.0.1:8000]
 
-It prints one reward per rollout. The URL is that of a running service.
+It prints [0.45, 0.4, 0.7]: the two Lisbon answers share the credit of one idea, and Kyoto keeps its
+own. The URL is that of a running service.
 """
 
 import json
@@ -43,8 +44,12 @@ if __name__ == "__main__":
     print(
         rewards(
             sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000",
-            "Name a colour.",
-            ["Blue.", "I would say blue.", "Red."],
-            [1.0, 1.0, 1.0],
+            "Name a city worth a visit, and say why in one sentence.",
+            [
+                "Lisbon, for its warm light, its steep streets and its custard tarts.",
+                "I would visit Lisbon for its steep streets, sunshine and custard tarts.",
+                "Kyoto, because its temples and gardens are like nothing else.",
+            ],
+            [0.9, 0.8, 0.7],
         )
     )

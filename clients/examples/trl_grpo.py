@@ -1,11 +1,12 @@
 """A GRPO run of TRL on a CPU, with rewards from the service, at some seconds per step.
 
-    pip install torch trl clients/python
-    DARLING_URL=http://127.0.0.1:8000 python clients/examples/trl_grpo.py --steps 20
-    torchrun --nproc-per-node 2 clients/examples/trl_grpo.py   # groups straddle the two ranks
+    pip install trl ./clients/python
+    python clients/examples/trl_grpo.py --steps 20
+    torchrun --nproc-per-node 2 clients/examples/trl_grpo.py --per-device 6
 
-The policy is a new transformer of one layer, and `quality` rewards the names of colours. A run with
-a real model changes nothing about the reward.
+The environment variable `DARLING_URL` names another service than http://127.0.0.1:8000. The last
+line runs two ranks, with a group and a half on each. The policy is a new transformer of one layer,
+and `quality` rewards the names of colours. With a real model the reward is used in the same way.
 """
 
 import argparse
@@ -68,6 +69,7 @@ def train(reward: Callable[..., Any], output: str, steps: int, per_device: int, 
             num_generations=n,
             num_generations_eval=1,
             scale_rewards="none",  # DARLING's advantage: reward - group mean
+            loss_type="dapo",  # DARLING's loss: the mean over the tokens of a batch
             per_device_train_batch_size=per_device,
             per_device_eval_batch_size=2,
             gradient_accumulation_steps=1,
@@ -89,8 +91,13 @@ def train(reward: Callable[..., Any], output: str, steps: int, per_device: int, 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--per-device", type=int, default=6)
-    parser.add_argument("--num-generations", type=int, default=4)
+    parser.add_argument(
+        "--per-device",
+        type=int,
+        default=8,
+        help="completions of a step on each rank; those of all ranks together make whole groups",
+    )
+    parser.add_argument("--num-generations", type=int, default=4, help="completions of a group")
     parser.add_argument("--output", default="build/trl")
     arguments = parser.parse_args()
     n = arguments.num_generations

@@ -3,7 +3,8 @@
     pip install requests
     python clients/examples/with_requests.py [http://127.0.0.1:8000]
 
-It prints one reward per row. The URL is that of a running service.
+It prints [1.0, 0.0, 0.5, 0.0], one reward per row: the two colours differ and keep their quality,
+and the two equal cities have no diversity. The URL is that of a running service.
 """
 
 import sys

@@ -1,85 +1,116 @@
-"""JSON lines: files of one JSON object a line, plain or .gz.
+"""JSON lines: files of one JSON object a line in UTF-8, plain or compressed with gzip.
 
-Blank lines are skipped and counted. Errors name the file and the line.
+Blank lines are skipped and counted; a byte order mark is no part of a line. Errors name the file
+and the line.
 """
 
 import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 Row = TypeVar("Row")
 
+GZIP = b"\x1f\x8b"
+"""First bytes of a gzip file, whatever its name."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What Windows programs put at the start of a UTF-8 file, and `cat` then in the middle of one."""
 
-def read(path: Path, make: Callable[[dict[str, Any]], Row]) -> list[Row]:
+
+def read(
+    path: Path, make: Callable[[dict[str, Any]], Row], *, may_be_empty: bool = False
+) -> list[Row]:
     """What `make` makes of the object on each line.
 
-    Raises `OSError` if the file cannot be opened, and `ValueError` naming file and line if a line
-    is not a JSON object, or if `make` raises `KeyError` (the field is missing), `ValueError`,
-    `TypeError` or `AttributeError` over it.
+    Raises `OSError` if the file cannot be opened. Raises `ValueError` naming the file if it holds
+    no line, unless it `may_be_empty`; and naming file and line if a line is not a JSON object, or
+    if `make` raises `ValueError` over it.
     """
     rows = []
     with open_lines(path) as lines:
         for number, line in numbered(lines):
             try:
-                rows.append(make(_object(line)))
-            except KeyError as error:
-                raise ValueError(f"{path}, line {number}: no field {error}") from None
-            except (ValueError, TypeError, AttributeError) as error:
+                rows.append(make(parse(line)))
+            except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from None
+    if not rows and not may_be_empty:
+        raise ValueError(f"{path} is empty; write one JSON object a line")
     return rows
 
 
 def open_lines(path: Path) -> IO[bytes]:
-    """The file for reading, unpacked if its name ends in .gz. Raises `OSError`."""
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    """The file for `numbered`. Raises `OSError`."""
+    return path.open("rb")
 
 
 def numbered(lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line) of every line that is not blank.
+    """(number from 1, line) of every line that is not blank, without white space around it.
 
-    Raises `ValueError` if the lines come from a .gz file that is damaged or cut off.
+    A file, or standard input, is unpacked if its first bytes are those of gzip; they are read when
+    the first line is asked for. Raises `ValueError` if what is packed is damaged or cut off.
     """
+    if isinstance(lines, BufferedReader) and lines.peek(len(GZIP)).startswith(GZIP):
+        rows = cast(IO[bytes], gzip.GzipFile(fileobj=lines))
+    else:
+        rows = lines
     try:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield number, line
+        for number, line in enumerate(rows, start=1):
+            if content := line.removeprefix(BYTE_ORDER_MARK).strip():
+                yield number, content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{lines.name} cannot be unpacked: {error}") from None
+        raise ValueError(f"{lines.name} cannot be unpacked: {error}; copy it again") from None
 
 
-def cut_incomplete_line(path: Path) -> None:
-    """Cuts off what follows the last newline: the line that a killed run was writing."""
-    if not path.exists():
-        return
-    with path.open("r+b") as file:
-        complete = sum(len(line) for line in file if line.endswith(b"\n"))
-        file.truncate(complete)
-
-
-def text(row: dict[str, Any], field: str) -> str:
-    """A field that holds a text. Raises `KeyError` or `ValueError`."""
-    value = row[field]
-    if not isinstance(value, str):
-        raise ValueError(f"the field {field!r} is not a text")
-    return value
-
-
-def texts(row: dict[str, Any], field: str) -> tuple[str, ...]:
-    """A field that holds a list of texts. Raises `KeyError` or `ValueError`."""
-    value = row[field]
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"the field {field!r} is not a list of texts")
-    return tuple(value)
-
-
-def _object(line: bytes) -> dict[str, Any]:
+def parse(line: bytes) -> dict[str, Any]:
+    """The JSON object on a line. Raises `ValueError` if it holds none."""
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"not UTF-8: byte 0x{line[error.start]:02x} at position {error.start + 1}; save the "
+            "file as UTF-8"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not valid JSON: {error}") from None
     if not isinstance(row, dict):
-        raise ValueError("not a JSON object")
+        raise ValueError("not a JSON object; write one in {} on each line")
     return row
+
+
+def cut_incomplete_line(path: Path) -> None:
+    """Makes a file ready to be appended to: it is empty, or ends in a newline.
+
+    Cuts off the line that a killed run was writing, which begins as a JSON object and does not end.
+    A whole object gets its newline. Raises `ValueError`, and leaves the file as it is, if the file
+    is packed or ends in something else: then it is not one of ours.
+    """
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        if file.read(len(GZIP)) == GZIP:
+            raise ValueError(f"{path} is packed with gzip, so nothing can be added; unpack it")
+        file.seek(0)
+        complete, last = 0, b""
+        for line in file:
+            complete, last = (
+                (complete + len(line), b"") if line.endswith(b"\n") else (complete, line)
+            )
+        if not last.strip():
+            file.truncate(complete)
+        elif _is_object(last):
+            file.write(b"\n")
+        elif last.startswith(b"{"):
+            file.truncate(complete)
+        else:
+            raise ValueError(f"{path} ends in something other than a JSON object")
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        parse(line)
+    except ValueError:
+        return False
+    return True

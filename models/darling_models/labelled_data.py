@@ -7,11 +7,13 @@ Both are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `gene
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models import json_lines
+from darling_models import fields, json_lines
+from darling_models.fields import field
 from darling_models.protocol import IntArray
 
 MIN_PROMPTS = 10
@@ -35,29 +37,40 @@ class TeacherGroup:
     partition: IntArray
 
 
-def read_pairs(path: Path) -> list[HumanPair]:
+def read_pairs(path: Path, *, may_be_empty: bool = False) -> list[HumanPair]:
     """The pairs of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
-    return json_lines.read(
-        path,
-        lambda row: HumanPair(
-            json_lines.text(row, "prompt"),
-            json_lines.text(row, "generation_0"),
-            json_lines.text(row, "generation_1"),
-            bool(row["similar"]),
-            str(row.get("labeler", "unknown")),
-        ),
-    )
+    return json_lines.read(path, _pair, may_be_empty=may_be_empty)
 
 
 def read_groups(path: Path) -> list[TeacherGroup]:
     """The groups of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
-    return json_lines.read(
-        path,
-        lambda row: TeacherGroup(
-            json_lines.text(row, "prompt"),
-            json_lines.texts(row, "generations"),
-            np.asarray(row["partition"], dtype=np.int64),
-        ),
+    return json_lines.read(path, _group)
+
+
+def _pair(row: dict[str, Any]) -> HumanPair:
+    return HumanPair(
+        field(row, "prompt", fields.prompt),
+        field(row, "generation_0", fields.text),
+        field(row, "generation_1", fields.text),
+        field(row, "similar", fields.verdict),
+        field(row, "labeler", _labeler) if row.get("labeler") is not None else "unknown",
+    )
+
+
+def _labeler(value: Any) -> str:
+    """A name, or a number that stands for one."""
+    return str(value) if type(value) is int else fields.text(value)
+
+
+def _group(row: dict[str, Any]) -> TeacherGroup:
+    texts = field(row, "generations", fields.rollout_texts)
+    partition = field(row, "partition", fields.class_numbers)
+    if len(partition) != len(texts):
+        raise ValueError(
+            f"partition: {len(partition)} classes for {len(texts)} generations; give one each"
+        )
+    return TeacherGroup(
+        field(row, "prompt", fields.prompt), texts, np.asarray(partition, dtype=np.int64)
     )
 
 

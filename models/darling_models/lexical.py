@@ -8,7 +8,6 @@ The thresholds of `unigram` and `ngram` have the best balanced accuracy, in step
 1,000 human pairs that `darling-reward train` read for the embedded default; it is in-sample.
 """
 
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
@@ -25,6 +24,7 @@ from darling_models.protocol import (
     Result,
     Unit,
 )
+from darling_models.unicode_form import compatible
 
 MAX_SHORT_ANSWER_WORDS = 5
 """White-space words of the longest answer that the short-answer rule decides, as published."""
@@ -72,7 +72,9 @@ class Exact(LexicalClassifier[str]):
     )
 
     def features(self, text: str) -> str:
-        return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        # White space composes with nothing, so words can be normalised one by one.
+        normal = " ".join(map(compatible, text.split()))
+        return " ".join(normal.casefold().split())
 
     def similarity(self, a: str, b: str) -> float:
         return float(a == b)

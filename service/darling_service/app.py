@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from darling_models.errors import ModelError
 from darling_service import __version__
+from darling_service.http.auth import DOCS, DOCS_ASSETS
 from darling_service.http.middleware import AnswerHead, RequestMetrics, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
@@ -49,15 +51,21 @@ def create_app(
         starting.cancel()
         await service.drain()
 
-    app = FastAPI(
-        title="Darling Reward", version=__version__, description=DESCRIPTION, lifespan=lifespan
+    app = FastAPIOffline(
+        docs_url=DOCS,
+        redoc_url=None,
+        static_url=DOCS_ASSETS,
+        title="Darling Reward",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
     )
     app.state.service = service
     app.include_router(router)
     app.include_router(trainers)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
-    app.add_middleware(RequireKey, key=service.settings.api_key)
+    app.add_middleware(RequireKey, key=service.settings.key())
     app.add_middleware(RequestMetrics, telemetry=service.telemetry)
     app.add_middleware(AnswerHead)
     return app

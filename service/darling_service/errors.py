@@ -23,6 +23,13 @@ from typing import Any, ClassVar
 
 Loc = tuple[str | int, ...]
 
+MAX_ERRORS = 20
+"""Fields that one answer names. Who sent more wrong ones has made one mistake many times."""
+MAX_NAME_CHARS = 80
+"""Characters of a field's name that an answer repeats; the names of our fields have 20 at most."""
+MAX_MESSAGE_CHARS = 1000
+"""Characters of a message, which may repeat a name that the caller sent; ours have 300 at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -30,6 +37,13 @@ class FieldError:
     """Path of the field, such as ("groups", 0, "rollouts", 3, "quality")."""
     msg: str
     """What is wrong with the field, and what to do."""
+
+    def shown(self) -> "FieldError":
+        """The same, short enough for an answer whatever the caller sent."""
+        names = [
+            shown(part, MAX_NAME_CHARS) if isinstance(part, str) else part for part in self.loc
+        ]
+        return FieldError(tuple(names), shown(self.msg, MAX_MESSAGE_CHARS))
 
 
 class Problem(Exception):
@@ -39,8 +53,8 @@ class Problem(Exception):
     title: ClassVar[str]
 
     def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        self.detail = shown(detail, MAX_MESSAGE_CHARS)
+        super().__init__(self.detail)
         self.retry_after_s = retry_after_s
 
     def body(self) -> dict[str, Any]:
@@ -79,14 +93,17 @@ class Invalid(Problem):
     status, title = 422, "Invalid request"
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        """`errors` must not be empty; the first one becomes the detail."""
-        first = errors[0]
-        more = f" (and {len(errors) - 1} more, see errors)" if len(errors) > 1 else ""
-        super().__init__(f"{_path(first.loc)}: {first.msg}{more}")
+        """`errors` must not be empty; the first one becomes the detail, which counts the others."""
         self.errors = list(errors)
+        first, others = errors[0].shown(), len(errors) - 1
+        more = f" (and {others} more, see errors)" if others else ""
+        if len(errors) > MAX_ERRORS:
+            more = f" (and {others} more; errors lists the first {MAX_ERRORS})"
+        super().__init__(f"{path(first.loc)}: {first.msg}{more}")
 
     def body(self) -> dict[str, Any]:
-        listed = [{"loc": list(error.loc), "msg": error.msg} for error in self.errors]
+        errors = [error.shown() for error in self.errors[:MAX_ERRORS]]
+        listed = [{"loc": list(error.loc), "msg": error.msg} for error in errors]
         return {**super().body(), "errors": listed}
 
 
@@ -117,8 +134,15 @@ def problem_body(status: int, title: str, detail: str) -> dict[str, Any]:
     }
 
 
-def _path(loc: Sequence[str | int]) -> str:
-    path = ""
+def path(loc: Sequence[str | int]) -> str:
+    """A place as a caller writes it, such as groups[0].prompt."""
+    written = ""
     for part in loc:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path or "body"
+        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else part
+    return written or "body"
+
+
+def shown(text: str, most: int) -> str:
+    """A text of at most about `most` characters, with lone surrogates written out as \\ud800."""
+    cut = text if len(text) <= most else f"{text[:most]}…"
+    return cut.encode(errors="backslashreplace").decode()

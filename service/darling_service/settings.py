@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -37,9 +37,17 @@ def _number_or_name(value: object) -> object:
     return value
 
 
+def _key_in(file: Path) -> str:
+    """The file's text without white space around it. Raises `ValueError` if it cannot be read."""
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the file cannot be read: {error}") from None
+
+
 SERVER_ONLY = frozenset(
     {
-        *("host", "port", "api_key", "quality"),
+        *("host", "port", "api_key", "api_key_file", "quality"),
         *("max_body_bytes", "max_queue_tokens", "request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
         "cohort_bytes",
@@ -81,8 +89,13 @@ class Settings(BaseSettings):
     api_key: str | None = Field(
         None,
         min_length=1,
-        description="API key that every route but /health then requires; set it when others can "
-        "reach the port.",
+        description="API key that every route but /health and /docs then requires; set it when "
+        "others can reach the port.",
+    )
+    api_key_file: Path | None = Field(
+        None,
+        description="File that holds the API key, such as a secret mounted into a container; set "
+        "it instead of api_key.",
     )
 
     model: str = Field(
@@ -245,6 +258,20 @@ class Settings(BaseSettings):
         description="Seconds that requests in flight have to finish after a stop signal; those "
         "left get 503.",
     )
+
+    @field_validator("api_key_file")
+    @classmethod
+    def _holds_a_key(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None:
+            if info.data.get("api_key") is not None:
+                raise ValueError("api_key is set too; set one of the two")
+            if not _key_in(file):
+                raise ValueError("the file is empty; write the key into it")
+        return file
+
+    def key(self) -> str | None:
+        """The API key, from `api_key` or `api_key_file`; None if callers need none."""
+        return self.api_key if self.api_key_file is None else _key_in(self.api_key_file)
 
     def unbounded(self) -> Self:
         """These settings without limits of queue and time, for offline work."""

@@ -14,7 +14,9 @@ from darling_client import AsyncClient, BadRequest, Client, Unreachable
 from darling_client.trainers import areal, slime
 from darling_client.trainers._cohort import Cohorts
 from darling_client.trainers._ranks import together
+from darling_client.trainers.nemo_rl import environment, groups
 from darling_client.trainers.trl import DarlingReward, group_rows
+from tests.client.trainer_shapes import stand_ins
 from tests.conftest import running
 
 TEXTS = ["Blue sea", "Blue sea", "Red wine", "Old stone"]
@@ -71,10 +73,8 @@ def test_columns_reach_an_async_quality(url: str) -> None:
 def test_an_outage_gives_no_signal_and_a_refusal_raises(url: str) -> None:
     dead = Client("http://127.0.0.1:9", patience_s=0.3)
     assert DarlingReward(half, 2, client=dead)(["p"] * 4, TEXTS) == [None] * 4
-    with Client(url) as client, pytest.raises(BadRequest, match=r"reward\.objective"):
-        DarlingReward(half, 4, client=client, reward={"objective": "darlin"})(["p"] * 4, TEXTS)
-    with Client(url) as client, pytest.raises(ValueError, match="advantages of its own"):
-        DarlingReward(half, 4, client=client, reward={"advantage": "rloo"})(["p"] * 4, TEXTS)
+    with Client(url) as client, pytest.raises(BadRequest, match="elsewhere"):
+        DarlingReward(half, 4, client=client, model="elsewhere")(["p"] * 4, TEXTS)
 
 
 def test_training_and_evaluation_sizes_are_told_apart_by_position() -> None:
@@ -83,6 +83,32 @@ def test_training_and_evaluation_sizes_are_told_apart_by_position() -> None:
     assert group_rows(["a", "b", "c", "d"], [2, 1]).rows == [[0], [1], [2], [3]]
     with pytest.raises(ValueError, match="groups of 2 or 3 equal"):
         group_rows(["a", "b", "b", "a"], [2, 3])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_trainers_mode_tells_the_size(training: bool) -> None:
+    """Evaluation groups of 4 would divide into training groups of 2."""
+
+    class Trainer:
+        args = SimpleNamespace(num_generations_eval=4)
+        model = SimpleNamespace(training=training)
+
+        def log_metric(self, name: str, value: float) -> None: ...
+
+    sent: list[int] = []
+
+    class Recorder(Client):
+        def try_rewards(self, groups: Any, **params: Any) -> Any:
+            sent.extend(len(group.rollouts) for group in groups)
+            return [Unreachable("not sent")] * len(groups)
+
+    for reward in (
+        DarlingReward(half, 2, num_generations_eval=4, client=Recorder()),
+        DarlingReward(half, 2, client=Recorder()),
+    ):
+        sent.clear()
+        reward(["p"] * 8, ["a"] * 8, log_metric=Trainer().log_metric)
+        assert sent == ([2] * 4 if training else [4] * 2)
 
 
 def _rank(rank: int, store: str, fails: str, send: Any) -> None:
@@ -154,6 +180,53 @@ def test_siblings_meet_however_many_and_leave() -> None:
     assert first == [0, 10, 20, 30, 40, None, 60]
     assert second == [10, 20]
     assert scored == [[0, 1, 2, 3, 4, 6], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "metadata", "sizes"),
+    [
+        ("aaabbb", [{}] * 6, [3, 3]),
+        ("aaaaaabbb", [{}] * 9, [3, 3, 3]),  # two dataset rows with one prompt
+        ("aaaaaa", [{"answer": "1"}] * 3 + [{"answer": "2"}] * 3, [3, 3]),
+        ("aaaaaa", [{"idx": i // 3, "seed": i} for i in range(6)], [3, 3]),
+        ("abcdef", [{"idx": i // 3} for i in range(6)], [3, 3]),  # a path of each rollout
+        ("abcdef", [{"_ng_task_index": i // 2, "id": i} for i in range(6)], [2, 2, 2]),
+        ("aaabbb", [{"id": i} for i in range(6)], [3, 3]),  # an id of each rollout
+        ("aaabbb", [{"idx": 0}] * 6, [3, 3]),  # an id that is none
+        ("aaabbb", [None] * 6, [3, 3]),
+        ("aaabbb", [{"tensor": torch.ones(2)}] * 6, [3, 3]),
+        ("aaabb", [{}] * 5, [3, 2]),
+        ("ababab", [{}] * 6, [3, 3]),
+        ("aaaa", [{}] * 4, [4]),
+        ("abcd", [{}] * 4, None),
+        ("aab", [{}] * 3, None),
+        ("abcd", [{"idx": 0}] * 4, None),
+        ("a", [{}], None),
+    ],
+)
+def test_nemo_rl_finds_groups(prompts: str, metadata: list[Any], sizes: list[int] | None) -> None:
+    logs = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    if sizes is None:
+        with pytest.raises(ValueError, match="num_generations=n"):
+            groups(logs, metadata)
+    else:
+        assert [len(rows) for rows in groups(logs, metadata).rows] == sizes
+
+
+def test_nemo_rl_is_told_the_size(url: str) -> None:
+    """Prompts with a path of each rollout, and nothing in the metadata."""
+    with stand_ins(), Client(url) as client:
+        kind = environment(lambda log, about: 0.5, num_generations=4, client=client)
+        logs = [
+            [{"role": "user", "content": f"in {i}"}, {"role": "assistant", "content": text}]
+            for i, text in enumerate(TEXTS * 2)
+        ]
+        rewards = kind().step(logs, [{}] * 8).rewards.tolist()
+        assert rewards == pytest.approx([1 / 3, 1 / 3, 1 / 2, 1 / 2] * 2)
+        with pytest.raises(ValueError, match="6 rows, which do not divide into groups of size 4"):
+            kind().step(logs[:6], [{}] * 6)
+        with pytest.raises(ValueError, match="num_generations is 1"):
+            environment(lambda log, about: 0.5, num_generations=1)
 
 
 def samples() -> list[Any]:

@@ -498,6 +498,15 @@ def test_wrong_settings_are_named() -> None:
         Client(patience_s=-1)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [{"patience_s": "600"}, {"parallel": 2.5}, {"timeout_s": float("nan")}, {"rest_s": True}],
+)
+def test_settings_that_are_no_numbers(params: Any) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(params))} is .*; give "):
+        Client(**params)
+
+
 def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARLING_URL", "http://a:1/, http://b:2")
     monkeypatch.setenv("DARLING_API_KEY", "k")

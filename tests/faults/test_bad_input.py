@@ -64,18 +64,18 @@ INVALID: dict[str, tuple[dict[str, Any], list[Any], str]] = {
     "unknown objective": (
         {**with_group(), "reward": {"objective": "best"}},
         ["reward", "objective"],
-        "'darling'",
+        "choose one of darling, additive",
     ),
     "unknown model": ({**with_group(), "model": "gpt"}, ["model"], "embedded, exact"),
     "unknown linkage": (
         {**with_group(), "partition": {"linkage": "ward"}},
         ["partition", "linkage"],
-        "'single'",
+        "choose one of single",
     ),
     "threshold of no known name": (
         {**with_group(), "partition": {"threshold": "strict"}},
         ["partition", "threshold"],
-        "'balanced', 'precision' or 'recall'",
+        "choose one of balanced, precision, recall",
     ),
     "threshold out of range": (
         {**with_group(), "partition": {"threshold": 1.5}},
@@ -167,7 +167,7 @@ def test_all_errors_are_told_at_once(http: httpx.Client) -> None:
     assert [error["loc"][1] for error in answer["errors"]] == [0, 2]
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b'{"groups": [}', b"\xff\xfe", b"[" * 10_000])
+@pytest.mark.parametrize("raw", [b"", b"{", b'{"groups": [}', b"\xff\xfe"])
 def test_malformed_json(http: httpx.Client, raw: bytes) -> None:
     answer = problem(http.post("/v1/rewards", content=raw), 400)
     assert "not valid JSON" in answer["detail"]
@@ -194,6 +194,7 @@ def test_oversize_body_by_its_declared_and_by_its_real_length(http: httpx.Client
 def test_unknown_route_and_method(http: httpx.Client) -> None:
     assert "/docs" in problem(http.get("/v2/rewards"), 404)["detail"]
     problem(http.get("/v1/rewards"), 405)
+    assert len(http.get(f"/{'n' * 10_000}").content) < 500
 
 
 def test_strange_but_legal_rollouts(http: httpx.Client) -> None:

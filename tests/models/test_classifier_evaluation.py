@@ -176,7 +176,7 @@ def test_mistakes_are_told_in_a_line(files: Path, arguments: tuple[str, ...], me
 def test_a_file_without_the_fields_is_told(files: Path) -> None:
     run = evaluate("--pairs", files / "groups.jsonl", "--model", "exact")
     assert run.returncode == 2
-    assert "line 1: no field 'generation_0'" in run.stderr
+    assert "line 1: generation_0: missing; add it" in run.stderr
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -1,17 +1,21 @@
 """Metrics against cases worked by hand, and against scikit-learn."""
 
 import math
+import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from darling_models.figures.comparison import PERMUTATIONS, compare, p_value
 from darling_models.figures.intervals import (
     Interval,
     bootstrap,
-    compare,
     mean_interval,
     prompt_means,
+    quantiles,
 )
 from darling_models.figures.metrics import (
     agreement,
@@ -116,14 +120,32 @@ def test_an_interval_is_over_prompts_not_rows() -> None:
     assert str(mean_interval([math.nan], ["p"])) == "-"
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+@pytest.mark.parametrize(("prompts", "least"), [(40, 0.9), (10, 0.9), (6, 0.88), (5, 0.86)])
+def test_an_interval_covers_the_truth_about_as_often_as_it_says(prompts: int, least: float) -> None:
+    """A plain percentile interval of 5 or 6 prompts covers 0.84 or 0.87."""
     random = np.random.default_rng(1)
     covered = 0
-    for _ in range(100):
-        values = random.normal(size=40)
-        figure = mean_interval(values.tolist(), [str(k) for k in range(40)])
+    for _ in range(200):
+        values = random.normal(size=prompts)
+        figure = mean_interval(values.tolist(), [str(k) for k in range(prompts)])
         covered += figure.low < 0 < figure.high
-    assert 86 <= covered <= 100
+    assert least <= covered / 200 < 1
+
+
+def test_quantiles_are_those_of_a_normal_distribution_widened_for_few() -> None:
+    """Hesterberg: Phi(-sqrt(n / (n - 1)) t); of 5, t = 2.776 and Phi(-3.104) = 0.00095."""
+    assert quantiles(5)[0] == pytest.approx(0.00095, abs=1e-5)
+    assert quantiles(100_000) == pytest.approx((0.025, 0.975), abs=1e-5)
+    for clusters in range(2, 100):
+        low, high = quantiles(clusters)
+        assert 0 < low < quantiles(clusters + 1)[0] < 0.025
+        assert low + high == pytest.approx(1)
+
+
+def test_one_cluster_has_no_interval() -> None:
+    (alone,) = bootstrap(lambda of: [1.0], 1)
+    (together,) = bootstrap(lambda of: [1.0], 3, ["a"] * 3)
+    assert str(alone) == str(together) == "1.000"
 
 
 def test_a_paired_comparison_sees_what_means_alone_would_not() -> None:
@@ -143,3 +165,63 @@ def test_a_paired_comparison_sees_what_means_alone_would_not() -> None:
 
 def test_means_of_prompts_leave_out_what_was_not_measured() -> None:
     assert prompt_means([1.0, 3.0, math.nan], ["b", "b", "a"]) == {"b": 2.0}
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+def test_a_difference_of_rounding_is_none(scale: float) -> None:
+    first = {str(k): scale * (0.1 + k / 7) for k in range(20)}
+    assert compare(first, {p: v * (1 + 2**-50) for p, v in first.items()}).p_value == 1
+    apart = compare(first, {p: (v / scale + 0.1 + 0.2 - 0.3) * scale for p, v in first.items()})
+    assert apart.p_value == 1
+    assert apart.difference == Interval(0.0, 0.0, 0.0)
+    real = compare(first, {p: v + scale * 1e-3 for p, v in first.items()})
+    assert real.p_value < 0.001
+    assert real.difference.value == pytest.approx(scale * 1e-3)
+
+
+def test_values_beside_zero_differ_by_rounding_too() -> None:
+    """The mean cosine of copies is 1 to the last bit or one beside it."""
+    zero = {str(k): 0.0 for k in range(20)}
+    assert compare(zero, dict.fromkeys(zero, 5.6e-17)).p_value == 1
+
+
+@pytest.mark.parametrize(
+    "gains", [[1.0, 2.0, -0.5], [0.3] * 8, [1.0, -1.0], [2.0], [0.0, 1.0, 3.0]]
+)
+def test_few_prompts_have_the_exact_p_value(gains: list[float]) -> None:
+    """Against all signs, written out."""
+    totals = [abs(float(np.dot(signs, gains))) for signs in product((1, -1), repeat=len(gains))]
+    expected = np.mean(np.asarray(totals) >= abs(sum(gains)) - 1e-12)
+    assert p_value(np.asarray(gains)) == pytest.approx(expected)
+
+
+def test_many_prompts_have_nearly_the_p_value_of_a_normal_distribution() -> None:
+    random = np.random.default_rng(0)
+    for shift in (0.0, 0.05, 0.1):
+        gains = random.normal(size=1000) + shift
+        z = gains.sum() / math.sqrt((gains**2).sum())
+        assert p_value(gains) == pytest.approx(2 * stats.norm.sf(abs(z)), abs=0.02)
+    assert p_value(np.full(1000, 0.1)) == 1 / (PERMUTATIONS + 1)
+
+
+def test_a_comparison_of_many_prompts_takes_little_memory() -> None:
+    """All signs of 10,000 prompts at once would be 100 MB as bytes and 800 MB as numbers."""
+    gains = np.random.default_rng(0).normal(size=10_000).tolist()
+    after = {str(k): gain for k, gain in enumerate(gains)}
+    before = dict.fromkeys(after, 0.0)
+    tracemalloc.start()
+    compare(before, after)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6
+
+
+def test_prompts_are_told_apart_exactly() -> None:
+    names = ["p", "p\0", "p ", "P", "p\u200b", "é", "e\u0301"]
+    first = dict.fromkeys(names, 0.0)
+    comparison = compare(first, dict.fromkeys(names, 1.0))
+    assert (comparison.prompts, comparison.difference.value) == (7, 1.0)
+    assert prompt_means([float(k) for k in range(7)], names) == dict(
+        zip(names, map(float, range(7)), strict=True)
+    )
+    assert mean_interval([1.0, 3.0], ["p", "p\0"]).low < 2, "two prompts, not one"

@@ -186,8 +186,8 @@ def test_a_failing_judge_keeps_its_labels(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"rollouts": ["a", "b"]}, "line 1: no field 'prompt'"),
-        ({"prompt": "p", "rollouts": "a"}, "line 1: the field 'rollouts' is not a list of texts"),
+        ({"rollouts": ["a", "b"]}, "line 1: prompt: missing; add it"),
+        ({"prompt": "p", "rollouts": "a"}, 'line 1: rollouts: "a" is not a list'),
         ([], "line 1: not a JSON object"),
     ],
 )
@@ -207,7 +207,7 @@ def test_a_file_of_another_kind_is_not_added_to(
     groups = write_groups(tmp_path / "groups.jsonl", 2)
     arguments = ["label", str(groups), str(groups), "--judge", "exact", "--model", "exact"]
     assert main([*arguments, "--yes"]) == 2
-    assert "line 1: no field 'generation_0'; choose another OUT" in capsys.readouterr().err
+    assert "line 1: generation_0: missing; add it; choose another OUT" in capsys.readouterr().err
 
 
 def test_one_device_for_both_models_is_not_forced_on_a_judge_that_reads_none(

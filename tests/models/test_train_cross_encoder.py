@@ -140,4 +140,4 @@ def test_a_line_without_a_field_is_refused(
 ) -> None:
     files[0].write_text('{"prompt": "Name a colour."}\n')
     assert main(command(tmp_path, files, tmp_path / "out")) == 2
-    assert "line 1: no field 'generation_0'" in capsys.readouterr().err
+    assert "line 1: generation_0: missing; add it" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def test_the_ends_of_a_range_belong_to_it_or_not_as_stated() -> None:
     [
         (ValueError("the line is wrong"), 2, "darling-reward train: the line is wrong\n"),
         (FileNotFoundError(2, "No such file", "x.jsonl"), 2, "No such file: 'x.jsonl'\n"),
-        (ImportError("No module named 'peft'"), 2, "pip install 'darling-reward[train]'\n"),
+        (ImportError("No module named 'peft'"), 2, "type pip install '.[train]'\n"),
         (KeyboardInterrupt(), 130, "darling-reward train: interrupted\n"),
     ],
 )

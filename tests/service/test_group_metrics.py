@@ -1,6 +1,7 @@
 """Metrics of one group: hand-worked values, brute force, edges."""
 
 import math
+import time
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
 
 from darling_service.evaluation.metrics import classes, spectrum, success, wording
+from darling_service.evaluation.metrics.self_bleu import self_bleu
 
 partitions = st.lists(st.integers(0, 4), min_size=1, max_size=9)
 
@@ -40,6 +43,15 @@ def test_majority_by_hand() -> None:
     assert success.majority_at_k(answers, correct, 1) == pytest.approx(2 / 3)
     assert success.majority_at_k(answers, correct, 2) == pytest.approx((1 + 0.5 + 0.5) / 3)
     assert success.majority_at_k(answers, correct, 3) == 1
+
+
+def test_no_answer_is_no_vote_by_hand() -> None:
+    """Of 42, none, 41: each is a try; of the pairs, (42, none) is right, (42, 41) shared."""
+    answers, correct = ["42", None, "41"], [True, False, False]
+    assert success.majority_at_k(answers, correct, 1) == pytest.approx(1 / 3)
+    assert success.majority_at_k(answers, correct, 2) == pytest.approx((1 + 0.5 + 0) / 3)
+    assert success.majority_at_k(answers, correct, 3) == 0.5
+    assert success.majority_at_k([None, None], [True, False], 2) == 0, "nobody votes"
 
 
 def test_majority_of_many_is_drawn_and_repeats_itself() -> None:
@@ -83,12 +95,12 @@ def test_shares_of_classes_by_hand() -> None:
 
 
 def test_effective_semantic_diversity_by_hand() -> None:
-    """Valid: two of class 0, one of class 1. Of six pairs, two are valid and different."""
-    partition, valid = [0, 0, 1, 2], [True, True, True, False]
-    assert classes.effective_diversity_fixed(partition, valid) == pytest.approx(2 / 4)
-    assert classes.effective_diversity_pairwise(partition, valid) == pytest.approx(2 / 6)
-    assert classes.effective_diversity_fixed(partition, [False] * 4) == 0
-    assert math.isnan(classes.effective_diversity_pairwise([0], [True]))
+    """Of four, three are valid, of classes 0, 0, 1: of six pairs, two are valid and different."""
+    assert classes.effective_diversity_fixed([0, 0, 1], 4) == pytest.approx(2 / 4)
+    assert classes.effective_diversity_pairwise([0, 0, 1], 4) == pytest.approx(2 / 6)
+    assert classes.effective_diversity_fixed([], 4) == 0
+    assert classes.effective_diversity_pairwise([], 4) == 0
+    assert math.isnan(classes.effective_diversity_pairwise([0], 1))
 
 
 @given(partitions)
@@ -113,9 +125,73 @@ def test_wording_by_hand() -> None:
 
 def test_self_bleu_of_copies_is_one_and_of_strangers_small() -> None:
     text = "the quick brown fox jumps over the lazy dog"
-    assert wording.self_bleu([text, text]) == pytest.approx(1)
-    assert wording.self_bleu([text, "every good boy does fine in music class today"]) < 0.1
-    assert math.isnan(wording.self_bleu([text]))
+    assert self_bleu([text, text]) == pytest.approx(1)
+    assert self_bleu([text, "every good boy does fine in music class today"]) < 0.1
+    assert math.isnan(self_bleu([text]))
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "A", "3.5", "x-y", "...", "&quot;", "\n"]), max_size=9),
+        min_size=2,
+        max_size=5,
+    )
+)
+@settings(deadline=None)
+def test_self_bleu_is_that_of_sacrebleu(groups: list[list[str]]) -> None:
+    bleu = BLEU(effective_order=True)
+    texts = [" ".join(words) for words in groups]
+    scores = [
+        bleu.sentence_score(text, [*texts[:i], *texts[i + 1 :]]).score
+        for i, text in enumerate(texts)
+    ]
+    assert self_bleu(texts) == pytest.approx(sum(scores) / len(scores) / 100)
+
+
+SHAPES = (
+    *("word and other words ", "\n", "\r\n", "\u2028", ".", " ", "a", "\"'", "\u201c", "([{<"),
+    *(
+        "$",
+        "\\boxed{",
+        "- ",
+        "* ",
+        "1. ",
+        "1,",
+        "1-",
+        "\t \n",
+        "語",
+        "🐙",
+        "&quot;<skipped>",
+        "<s>",
+    ),
+)
+
+
+def wording_of(texts: Sequence[str]) -> None:
+    self_bleu(texts)
+    for size in (1, 2, 4):
+        wording.distinct_n(texts, size)
+    wording.expectation_adjusted_distinct(texts, 100)
+    wording.ngram_novelty(texts)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("shape", SHAPES)
+def test_figures_of_wording_take_time_linear_in_the_text(shape: str) -> None:
+    """CPU time, the least of three: ten times the characters take at most 15 times as long."""
+
+    def seconds(chars: int) -> float:
+        spent = []
+        for attempt in range(3):  # sacrebleu keeps the tokens of a text that it has seen
+            ends = (f"{attempt} x", f"{attempt} y z", f"{attempt} x")
+            texts = [(shape * chars)[:chars] + end for end in ends]
+            begun = time.process_time()
+            wording_of(texts)
+            spent.append(time.process_time() - begun)
+        return min(spent)
+
+    seconds(1_000)  # imports, and the tokenizer's tables
+    assert seconds(30_000) <= 15 * max(seconds(3_000), 0.001)
 
 
 @pytest.mark.parametrize("order", [0.5, 1.0, 2.0, math.inf])

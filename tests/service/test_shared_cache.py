@@ -22,7 +22,7 @@ from tests.models.test_cross_encoder import TEXTS, bert
 PROGRAM = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(
     PROGRAM is None or find_spec("redis") is None,
-    reason="needs a redis-server on the PATH and pip install 'darling-reward[redis]'",
+    reason="needs a redis-server on the PATH and pip install '.[redis]'",
 )
 GROUP = {"prompt": "", "rollouts": TEXTS, "quality": [1.0] * len(TEXTS)}
 REQUEST = RewardRequest.model_validate({"groups": [GROUP], "return_probabilities": True})

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darling_models.texts.special_tokens import without_special_tokens
-from darling_service.rewards.quality import from_label
 from darling_service.trainers.responses import response_of
 from tests.conftest import Service, running
 from tests.faults.test_bad_input import problem
@@ -217,10 +216,10 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def test_every_way_to_send_the_key_opens_everything_but_health(tmp_path: Path) -> None:
+def test_every_way_to_send_the_key_opens_what_needs_one(tmp_path: Path) -> None:
     arguments = ("--model", "exact", "--api-key", "s:é-ret")
     with running(tmp_path / "log", *arguments) as service, service.client() as http:
-        for path in ("/v1/models", "/metrics", "/docs", "/openapi.json"):
+        for path in ("/v1/models", "/metrics"):
             answers = [
                 http.get(path, headers=[(b"authorization", header.encode())])
                 for header in ("Bearer s:é-ret", basic("trainer", "s:é-ret"))
@@ -251,33 +250,125 @@ def test_every_way_to_send_the_key_opens_everything_but_health(tmp_path: Path) -
         assert http.get("/health/ready").status_code == 200
 
 
+ODD_JSON = [
+    str(10**30),
+    "-" + "9" * 400,
+    "1e400",
+    "-1e-400",
+    "-0.0",
+    "0.1000",
+    "1E+2",
+    "NaN",
+    "[Infinity, -Infinity]",
+    str(2**53),
+    '"\\u2028 \u00e9 \U0001f984 \\/"',
+    "[" * 100 + "]" * 100,
+    '{"a": 1, "a": 2}',
+    '{"": null}',
+    '{"reward": 3, "prompt_token_ids": [1, 2]}',
+]
+"""Values of fields that nobody reads, as JSON text."""
+
+
+@pytest.mark.parametrize("value", ODD_JSON)
+@pytest.mark.parametrize("place", ["top", "response", "input"])
+@pytest.mark.parametrize("path", ["/verify", "/trainers/nemo-gym/verify"])
+def test_fields_that_nobody_reads_stay_to_the_byte(
+    shims: Service, value: str, place: str, path: str
+) -> None:
+    mark = "the mark"
+    body = nemo("Oslo", _ng_task_index=f"{path} {place} {value[:40]}")
+    holder = {"top": body, "response": body["response"], "input": body["responses_create_params"]}
+    holder[place]["odd"] = mark
+    sent = json.dumps(body, indent=1).replace(json.dumps(mark), value) + " \n"
+    answer = httpx.post(
+        f"{shims.url}{path}?n=1",
+        content=sent.encode(),
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.text == sent.rstrip()[:-1].rstrip() + ',"reward": 1.0}'
+
+
 @pytest.mark.parametrize(
-    ("text", "label", "quality"),
+    ("odd", "named"),
     [
-        ("Paris", "paris ", 1),
-        ("I think.\nThe answer is **Paris**.", "Paris", 1),
-        ("The answer is Rome. No: the answer is Paris.\nSure.", "Rome", 0),
-        ("3 + 4 = 7\n#### 7", "7", 1),
-        (r"so \boxed{\frac{1}{2}}, that is", r"\frac{1}{2}", 1),
-        (r"\boxed{1} and \boxed{2}", "1", 0),
-        (r"\boxed{1", "1", 0),
-        ("17", "7", 0),
-        ("", "7", 0),
-        ("The answer is 5.", "5", 1),
-        ("The answer is 5", ".5", 0),
-        ("$.5$.", ".5", 1),
+        ({"_ng_group_id": "g", "_ng_rollout_index": 10**30}, None),
+        ({"_ng_group_id": 10**30, "_ng_rollout_index": "r"}, None),
+        ({"_ng_task_index": 10**30}, None),
+        ({"label": float("nan")}, None),
+        ({"label": 10**30}, None),
+        ({"reward": 5.0, "mask_sample": False}, None),
+        ({"_ng_group_attempt": 10**30}, "_ng_group_attempt"),
+        ({"_ng_group_attempt": -1}, "_ng_group_attempt"),
+        ({"_ng_task_index": [1]}, "_ng_task_index"),
+        ({"odd": "\ud800"}, "odd"),
+        ({"label": "\udfff"}, "label"),
     ],
 )
-def test_label_match(text: str, label: str, quality: int) -> None:
-    assert from_label(text, label) == quality
+def test_odd_values_of_fields_are_read_or_named(
+    shims: Service, odd: dict[str, Any], named: str | None
+) -> None:
+    content = json.dumps(nemo("Oslo") | odd)
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(f"{shims.url}/verify?n=1", content=content, headers=headers)
+    if named is None:
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["reward"] == 1.0
+    else:
+        assert named in str(problem(answer, 422)["errors"][0]["loc"])
 
 
-def test_json_stays_what_it_was(shims: Service) -> None:
-    """Echoed numbers and text survive, however odd."""
-    odd = {"big": 2**53, "text": "\u2028 é 🦄", "deep": [[{}]], "small": 1e-300}
-    body = nemo("Oslo", _ng_task_index="odd") | odd
-    (found,) = ok(posted(shims.url, "/trainers/nemo-gym/verify?n=1", body))
-    assert json.dumps({name: found[name] for name in odd}) == json.dumps(odd)
+def test_a_partial_group_of_nemo_gym_says_so(shims: Service) -> None:
+    path = "/verify?n=3&deadline_s=0.5"
+    config = {"seed": 1}
+    (alone,) = ok(
+        posted(shims.url, path, nemo("Oslo", _ng_task_index="alone", instance_config=config))
+    )
+    assert alone["mask_sample"] is True
+    assert alone["instance_config"] == {"seed": 1, "mask_sample": True}
+    assert alone["failure_kind"] == "darling.partial_group"
+    pair = ok(posted(shims.url, path, *(nemo(t, _ng_task_index="pair") for t in ("Oslo", "Bern"))))
+    for answer in pair:
+        assert answer["mask_sample"] is False, "degraded, but a score of two"
+        assert "2 of its rollouts" in answer["failure_reason"]
+        assert "instance_config" not in answer
+
+
+def test_nemo_gym_finds_every_route_at_the_root(shims: Service) -> None:
+    """The paths that a `SimpleResourcesServer` has."""
+    assert ok(posted(shims.url, "/seed_session", {"anything": 1})) == [{}]
+    assert httpx.get(f"{shims.url}/reverify_mode").json() == "unsupported"
+    rows = [
+        {"_ng_task_index": 0, "reward": 1.0, "passed": True, "response": {"usage": {"tokens": 4}}},
+        {"_ng_task_index": 0, "reward": 0.0, "passed": False, "note": "text"},
+        {"_ng_task_index": 1, "reward": 0.5, "big": 10**400},
+        {"_ng_task_index": 1, "reward": 9.0, "mask_sample": True},
+    ]
+    for path in ("/aggregate_metrics", "/trainers/nemo-gym/aggregate_metrics"):
+        (found,) = ok(posted(shims.url, path, {"verify_responses": rows}))
+        assert found["key_metrics"] == {
+            "mean/reward": 0.5,
+            "mean/passed": 0.5,
+            "mean/tokens": 4.0,
+        }
+        assert found["agent_metrics"]["std/reward"] == 0.5
+        assert (found["agent_metrics"]["num_rollouts"], found["agent_metrics"]["num_masked"]) == (
+            4,
+            1,
+        )
+        assert [task["_ng_task_index"] for task in found["group_level_metrics"]] == [0, 1]
+        assert found["group_level_metrics"][1]["max/reward"] == 0.5
+    (nothing,) = ok(posted(shims.url, "/aggregate_metrics", {"verify_responses": []}))
+    assert nothing == {"group_level_metrics": [], "agent_metrics": {}, "key_metrics": {}}
+    odd = [{"reward": value, "_ng_task_index": task} for value in (1e308, -1e308) for task in "ab"]
+    odd += [{"reward": float("nan"), "_ng_task_index": 10**30}, {"reward": None}, {}]
+    content = json.dumps({"verify_responses": odd})
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(f"{shims.url}/aggregate_metrics", content=content, headers=headers)
+    assert answer.status_code == 200
+    assert len(answer.json()["group_level_metrics"]) == 4
+    problem(posted(shims.url, "/aggregate_metrics", {"verify_responses": [1]})[0], 422)
 
 
 LONG = "x" * 200_001
@@ -324,9 +415,9 @@ def test_texts_at_the_limit_are_answered(shims: Service) -> None:
 @pytest.mark.parametrize(
     ("path", "raw", "loc"),
     [
-        ("/classify", b'{"input": [' + b"1," * 500_000 + b"1]}", ["input", 0]),
+        ("/classify", b'{"input": [' + b"1," * 100_000 + b"1]}", ["input", 0]),
         ("/classify", b'{"input": [' + b'"",' * 500_000 + b'""]}', ["input"]),
-        ("/get_reward", b'{"prompts": [], "query": [' + b"1," * 500_000 + b"1]}", ["query", 0]),
+        ("/get_reward", b'{"prompts": [], "query": [' + b"1," * 100_000 + b"1]}", ["query", 0]),
         ("/get_reward", b'{"prompts": [], "query": [' + b'"",' * 500_000 + b'""]}', ["query"]),
         ("/trainers/slime/rm", b'{"response": "", "prompt": [' + b"{}," * 9_999 + b"{}]}",
          ["prompt", 0]),

@@ -1,6 +1,9 @@
 """TRL's own GRPOTrainer, on a CPU, with rewards from a running service over HTTP."""
 
+import ast
 import json
+import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Service
-from tests.trainers.conftest import DRIVERS, need, run, variables, whole_group
+from tests.trainers.conftest import DRIVERS, EXAMPLES, need, run, variables, whole_group
+from tests.trainers.environments import ROOT
 
 N = 4
 COLOURS = {"blue", "red", "green", "yellow", "violet", "white"}
@@ -64,6 +68,58 @@ def test_a_grpo_run(words: Service, tmp_path: Path) -> None:
     assert rank["rewards"] == pytest.approx([quality(text) for text in rank["completions"]])
 
 
+def shown_commands() -> list[list[str]]:
+    """The commands in the example's docstring that start it, as words."""
+    documented = ast.get_docstring(ast.parse((EXAMPLES / "trl_grpo.py").read_text())) or ""
+    lines = re.findall(r"^    (.*trl_grpo\.py.*)$", documented, re.M)
+    assert len(lines) == 2
+    return [shlex.split(line) for line in lines]
+
+
+def test_the_snippet_of_the_readme_is_darlings_configuration() -> None:
+    """TRL knows its options; with them the advantage is the reward minus the group's mean."""
+    python = need("trl", "trl")
+    readme = (ROOT / "README.md").read_text()
+    shown = re.search(r"GRPOConfig\((.*?)\),\n", readme)
+    assert shown is not None
+    options = {keyword.arg for keyword in ast.parse(f"f({shown[1]})").body[0].value.keywords}  # type: ignore[attr-defined]
+    assert {"scale_rewards", "loss_type"} <= options
+    script = "import json, trl; print(json.dumps(list(trl.GRPOConfig.__dataclass_fields__)))"
+    listed = subprocess.run([*python, "-c", script], capture_output=True, text=True, check=True)
+    assert options <= set(json.loads(listed.stdout.splitlines()[-1]))
+
+
+RANKS = [["python"], ["torchrun", "--nproc-per-node", "2"]]
+DEFAULTS = [[*ranks, "clients/examples/trl_grpo.py"] for ranks in RANKS]
+
+
+@pytest.mark.parametrize("command", [*shown_commands(), *DEFAULTS], ids=" ".join)
+def test_the_example_runs_as_its_docstring_says_and_with_its_defaults(
+    words: Service, tmp_path: Path, command: list[str]
+) -> None:
+    (python,) = need("trl", "trl")
+    program = {"python": [python], "torchrun": [python, "-m", "torch.distributed.run"]}
+    rendezvous = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    words_before_script = [*program[command[0]], *(rendezvous if "torchrun" in command else [])]
+    done = subprocess.run(
+        [*words_before_script, *command[1:], "--output", str(tmp_path)],
+        env=variables(DARLING_URL=words.url),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    steps = int(command[command.index("--steps") + 1]) if "--steps" in command else 4
+    printed = [
+        ast.literal_eval(line) for line in re.findall(r"^\{'reward'.*\}$", done.stdout, re.M)
+    ]
+    assert len(printed) == steps
+    for figures in printed:
+        assert 0 <= figures["reward"] <= figures["darling/quality"] <= 1
+        assert 1 <= figures["darling/num_classes"] <= N
+
+
 def test_groups_that_straddle_two_ranks(words: Service, tmp_path: Path) -> None:
     python = need("trl", "trl")
     torchrun = [*python, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -108,7 +164,7 @@ from pathlib import Path
 from darling_client.trainers.trl import DarlingReward
 from trl_grpo import quality, train
 
-reward = DarlingReward(quality, num_generations=4, reward={"objective": "darlin"})
+reward = DarlingReward(quality, num_generations=4, model="elsewhere")
 try:
     train(reward, sys.argv[1], 1, 6, 4)
 except Exception as error:

@@ -23,6 +23,7 @@ from darling_client._calls import (
 )
 from darling_client._errors import Unavailable
 from darling_client._exchange import LIMITS, Call, Outcome, Pause, exchange, results_or_raise
+from darling_client._network import wrong_proxy
 from darling_client._types import (
     CohortRollout,
     Group,
@@ -131,5 +132,8 @@ class AsyncClient(BaseClient):
         """The connections of this process and event loop: they cannot outlive the loop."""
         here = (os.getpid(), asyncio.get_running_loop())
         if self._http is None or self._http[:2] != here:
-            self._http = (*here, httpx.AsyncClient(limits=LIMITS))
+            try:
+                self._http = (*here, httpx.AsyncClient(limits=LIMITS))
+            except (ValueError, TypeError, ImportError, httpx.InvalidURL) as error:
+                raise wrong_proxy(error) from error
         return self._http[2]

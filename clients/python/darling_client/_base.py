@@ -40,7 +40,7 @@ class BaseClient:
 
         `held_s`: seconds for which the service may hold the call on purpose.
         """
-        return time.monotonic() + self.options.patience_s + (held_s or 0)
+        return time.monotonic() + self.options.patience_s + float(held_s or 0)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.options})"

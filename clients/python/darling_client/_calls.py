@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any, TypedDict, TypeVar
 
 from darling_client._exchange import Call
+from darling_client._json import plain
 from darling_client._messages import words_body
 from darling_client._types import (
     CohortRollout,
@@ -101,9 +102,10 @@ def rollout_call(rollout: CohortRollout, params: RolloutParams) -> Call[RolloutR
         model = _parse(Model, response["model"])
         return _parse(RolloutReward, response, class_=response["class"], model=model)
 
-    run_name = body.get("run", {}).get("name", "")
+    run = body.get("run")
+    run_name = run.get("name", "") if isinstance(run, dict) else ""
     key = f"{run_name}\0{rollout.group_id}"
-    return Call("/v1/rollouts", body, read, key=key, wait_s=rollout.deadline_s or 0)
+    return Call("/v1/rollouts", body, read, key=key, wait_s=float(rollout.deadline_s or 0))
 
 
 def _parse(kind: type[T], values: JsonObject, **more: Any) -> T:
@@ -134,20 +136,36 @@ def _group_body(group: Group) -> dict[str, Any]:
             _rollout_body(one) if isinstance(one, Rollout) else words_body(one)
             for one in group.rollouts
         ],
-        quality=None if group.quality is None else [float(quality) for quality in group.quality],
+        quality=None if group.quality is None else list(map(_number, group.quality)),
         reference=group.reference,
     )
 
 
 def _rollout_body(rollout: Rollout) -> dict[str, Any]:
-    # NumPy's numbers are no JSON, hence the conversions.
     return _without_none(
         **{"text" if isinstance(rollout.text, str) else "messages": words_body(rollout.text)},
-        quality=None if rollout.quality is None else float(rollout.quality),
+        quality=_number(rollout.quality),
         answer=rollout.answer,
-        correct=None if rollout.correct is None else bool(rollout.correct),
-        logprob=None if rollout.logprob is None else float(rollout.logprob),
-        solutions=None
-        if rollout.solutions is None
-        else [[float(score) for score in scores] for scores in rollout.solutions],
+        correct=_verdict(rollout.correct),
+        logprob=_number(rollout.logprob),
+        solutions=rollout.solutions,
     )
+
+
+def _number(value: Any) -> Any:
+    """A number as a float: a verdict is a number too. What is none stays, for the service to name
+    its place."""
+    value = plain(value)
+    try:
+        return float(value) if isinstance(value, bool | int | float) else value
+    except OverflowError:
+        return value
+
+
+def _verdict(value: Any) -> bool | None:
+    """A verdict of Python, NumPy or torch. Raises `ValueError` for anything but 1 and 0."""
+    value = plain(value)
+    # Truthiness would count a wrong -1 or "False" as correct.
+    if value is not None and not (isinstance(value, int | float) and value in (0, 1)):
+        raise ValueError(f"correct is {value!r}, not a verdict; give True, False, 1 or 0")
+    return None if value is None else bool(value)

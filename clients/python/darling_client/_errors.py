@@ -9,10 +9,11 @@
     |   +-- Overloaded      the last response was 429, 503 or another that asks for a retry, or 500
     |   +-- TimedOut        no response within `timeout_s`, or within what `patience_s` left of it
     |   +-- Unreachable     no connection, or it broke before the response was complete
+    +-- Misconfigured       the URL, certificate or proxy is wrong and stays so until it is changed
     +-- BadResponse         a response that this client cannot read
 
 A trainer that catches `Unavailable` can leave a step without a training signal. It should never
-catch `Refused`: every later step would be refused too.
+catch `Refused` or `Misconfigured`: every later step would fail too.
 """
 
 from __future__ import annotations
@@ -66,17 +67,22 @@ class Unreachable(Unavailable):
     """There was no connection to the service, or it broke."""
 
 
+class Misconfigured(DarlingError):
+    """The service cannot be reached like this: the URL, its certificate or the proxy is wrong."""
+
+
 class BadResponse(DarlingError):
     """The response is not what this client expects."""
 
 
-def refusal(status: int, problem: Any, url: str) -> Refused:
-    """The error for a response of status 4xx. `problem`: its body, JSON or text."""
+def refusal(status: int, problem: Any, url: str, other: str = "") -> Refused:
+    """The error for a response of status 4xx. `problem`: its body, JSON or text. `other`: a clause
+    where something else than the service sent it."""
     detail, errors = str(problem)[:500], []
     if isinstance(problem, dict):
         detail, errors = str(problem.get("detail", detail)), list(problem.get("errors", []))
-    message = f"{url} answered {status}: {detail}"
-    if status in (401, 403):
+    message = f"{url} answered {status}: {detail}{other}"
+    if status in (401, 403) and not other:
         return Unauthorized(
             f"{message}; give the client token=... or set DARLING_API_KEY", status, errors
         )

@@ -7,7 +7,6 @@ blocking calls and one with awaits, and send the outcome of each back into the g
 from __future__ import annotations
 
 import gzip
-import json
 import random
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -22,11 +21,12 @@ from darling_client._base import BaseClient
 from darling_client._errors import (
     BadResponse,
     Overloaded,
-    TimedOut,
     Unavailable,
     Unreachable,
     refusal,
 )
+from darling_client._json import encoded
+from darling_client._network import answered_by_other, failure
 from darling_client._options import Options
 
 T = TypeVar("T")
@@ -113,27 +113,32 @@ def exchange(call: Call[T], client: BaseClient, deadline: float) -> Steps[T]:
             if status == 500:
                 faults += 1
             elif status not in BUSY:
-                raise refusal(status, _problem(outcome), url)
-            failure: Unavailable = Overloaded(f"{url} answered {status}: {_detail(outcome)}")
+                raise refusal(status, _problem(outcome), url, answered_by_other(outcome, url))
+            problem: Unavailable = Overloaded(
+                f"{url} answered {status}: {_detail(outcome)}{answered_by_other(outcome, url)}"
+            )
             if faults == MAX_FAULTS:
-                raise failure
+                raise problem
             pause_s = _retry_after(outcome, backoff_s)
             if call.key is None:
                 hosts.avoid(host, pause_s)
                 pause_s = hosts.wait_s()
         else:
             assert outcome is not None
-            failure, host_is_down = _failure(outcome, url)
+            broken, host_is_down = failure(outcome, url)
+            if not isinstance(broken, Unavailable):
+                raise broken
+            problem = broken
             pause_s = backoff_s
-            if host_is_down and (call.key is None or isinstance(failure, Unreachable)):
+            if host_is_down and (call.key is None or isinstance(problem, Unreachable)):
                 hosts.avoid(host, options.rest_s)
                 pause_s = min(backoff_s, hosts.wait_s())
         if time.monotonic() + pause_s >= deadline:
-            raise type(failure)(
+            raise type(problem)(
                 f"gave up after {tries} {'try' if tries == 1 else 'tries'}, as another would pass "
-                f"patience_s = {options.patience_s:g}; raise it to wait longer. Last: {failure}"
+                f"patience_s = {options.patience_s:g}; raise it to wait longer. Last: {problem}"
             )
-        client.outages.report(failure, deadline)
+        client.outages.report(problem, deadline)
         yield Pause(pause_s)
 
 
@@ -148,8 +153,7 @@ def results_or_raise(outcomes: Iterable[T | Unavailable]) -> list[T]:
 
 
 def _encode(body: dict[str, Any], options: Options) -> tuple[bytes, dict[str, str]]:
-    # A lone surrogate has no UTF-8; as a JSON escape, the service can name the field it is in.
-    content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
+    content = encoded(body)
     headers = {"content-type": "application/json"}
     if options.token is not None:
         headers["authorization"] = f"Bearer {options.token}"
@@ -166,18 +170,8 @@ def _read(call: Call[T], response: httpx.Response, url: str) -> T:
         raise BadResponse(
             f"{url} answered 200 with {response.text[:200]!r} ({type(error).__name__}: {error}); "
             "check that it is a Darling Reward service, of a version that fits this client"
+            f"{answered_by_other(response, url)}"
         ) from error
-
-
-def _failure(error: httpx.TransportError, url: str) -> tuple[Unavailable, bool]:
-    """What a broken try means, and whether its host seems to be down."""
-    reason = str(error) or type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return Unreachable(f"no connection to {url}: {reason}; is the service running?"), True
-    if isinstance(error, httpx.TimeoutException):
-        return TimedOut(f"{url} did not answer in time ({reason}); raise timeout_s"), True
-    # An idle connection that the service has closed looks like this too, and the host is up.
-    return Unreachable(f"the connection to {url} broke: {reason}; see the service's log"), False
 
 
 def _backoff(tries: int, options: Options) -> float:

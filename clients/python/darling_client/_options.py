@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TypedDict
+from dataclasses import dataclass, field, fields
+from typing import Any, TypedDict
+
+import httpx
+
+from darling_client._json import plain
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+KINDS: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
+"""The types that a numeric option may have, by its annotation."""
 
 
 class ClientParams(TypedDict, total=False):
@@ -52,6 +61,11 @@ class Options:
     """Seconds for which a host that does not respond is passed over, where there is another."""
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            kinds = KINDS.get(option.type)
+            if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise ValueError(f"{option.name} is {value!r:.80}; give a number")
         if self.parallel < 1:
             raise ValueError(f"parallel is {self.parallel}; give a number of at least 1")
         for name in ("timeout_s", "connect_timeout_s", "patience_s"):
@@ -64,8 +78,11 @@ def read_options(urls: str | Sequence[str] | None, params: ClientParams) -> Opti
 
     The environment fills in what is missing: `DARLING_URL` the URLs, `DARLING_API_KEY` the token.
     """
-    token = params.get("token") or os.environ.get("DARLING_API_KEY")
-    complete: ClientParams = {**params, "token": token}
+    # A key that comes from a file often ends in a newline, which no header may hold.
+    token = (params.get("token") or os.environ.get("DARLING_API_KEY") or "").strip() or None
+    if token is not None and not token.isprintable():
+        raise ValueError("token holds a character that no header may hold; give the key alone")
+    complete: Any = {**{name: plain(value) for name, value in params.items()}, "token": token}
     return Options(_base_urls(urls), **complete)
 
 
@@ -74,6 +91,17 @@ def _base_urls(urls: str | Sequence[str] | None) -> tuple[str, ...]:
         urls = os.environ.get("DARLING_URL") or DEFAULT_URL
     separate = urls.split(",") if isinstance(urls, str) else urls
     base_urls = tuple(dict.fromkeys(url.strip().rstrip("/") for url in separate if url.strip()))
-    if not base_urls or not all(url.startswith(("http://", "https://")) for url in base_urls):
+    if not base_urls or not all(map(_is_base_url, base_urls)):
         raise ValueError(f"urls is {urls!r}; give base URLs such as {DEFAULT_URL}")
     return base_urls
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    is_host = re.fullmatch(r"[\w.:-]+", parsed.host) is not None
+    is_port = parsed.port is None or 0 < parsed.port < 2**16
+    whole = not (parsed.query or parsed.fragment)
+    return parsed.scheme in ("http", "https") and is_host and is_port and whole

@@ -24,6 +24,7 @@ from darling_client._calls import (
 )
 from darling_client._errors import Unavailable
 from darling_client._exchange import LIMITS, Call, Outcome, Pause, exchange, results_or_raise
+from darling_client._network import wrong_proxy
 from darling_client._types import (
     CohortRollout,
     Group,
@@ -152,5 +153,8 @@ class Client(BaseClient):
         """The connections of this process: a fork must not use its parent's."""
         with CONNECTING:
             if self._http is None or self._http[0] != os.getpid():
-                self._http = (os.getpid(), httpx.Client(limits=LIMITS))
+                try:
+                    self._http = (os.getpid(), httpx.Client(limits=LIMITS))
+                except (ValueError, TypeError, ImportError, httpx.InvalidURL) as error:
+                    raise wrong_proxy(error) from error
             return self._http[1]

@@ -14,6 +14,18 @@ CODE_BITS = 48
 """A code is below 2**48: three token ids of 16 bits, or a checksum."""
 
 
+def distinct(codes: IntArray) -> IntArray:
+    """The codes in order, each once.
+
+    `np.unique` hashes integers: thirty times slower for many distinct ones, and it keeps other
+    threads of the process waiting meanwhile, which sorting does not.
+    """
+    ordered = np.sort(codes)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]
+
+
 @dataclass(frozen=True, slots=True)
 class Sets:
     """The same kinds of sets of codes for each of n texts."""

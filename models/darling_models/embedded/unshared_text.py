@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from darling_models.embedded.encoder import Vectors
+from darling_models.embedded.set_overlap import distinct
 from darling_models.protocol import IntArray
 
 MOST = 1024
@@ -167,7 +168,7 @@ def _remainder(text: Sentences, kept: NDArray[np.bool_]) -> Remainder:
         vectors=vectors,
         share=tokens / max(total, 1.0),
         document=mean / max(float(np.sqrt(mean @ mean)), 1e-6),
-        ids=np.unique(text.ids[owned]),
+        ids=distinct(text.ids[owned]),
         tokens=total,
     )
 

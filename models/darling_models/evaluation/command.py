@@ -1,21 +1,17 @@
 """`darling-reward evaluate-classifier`: one classifier and the baselines on the same data."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from darling_models import json_lines
-from darling_models.errors import ModelError
+from darling_models import fields, json_lines
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.measures import (
     Contenders,
     Mask,
     MeasuredPairs,
-    Row,
     labelers,
     lengthened,
     measure_pairs,
@@ -26,6 +22,7 @@ from darling_models.evaluation.measures import (
 )
 from darling_models.evaluation.plots import draw
 from darling_models.evaluation.report import BASELINE_NOTES, Report
+from darling_models.fields import field
 from darling_models.labelled_data import HumanPair, read_groups, read_pairs
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.registry import load
@@ -64,7 +61,13 @@ def evaluate(
     as_json: bool = False,
     options: ModelOptions = DEFAULT_OPTIONS,
 ) -> None:
-    """Prints the figures; writes them and the plots into `out`. Raises `ModelError`, `OSError`."""
+    """Prints the figures; writes them and the plots into `out`.
+
+    All files are read before any model runs. Raises `ModelError`, `OSError`, and `ValueError` if a
+    file holds what it must not.
+    """
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     report = _evaluate(model, files, limits, against, out, options)
     document = json.dumps(report.as_dict(), indent=2)
     print(document if as_json else report.table())
@@ -80,9 +83,16 @@ def _evaluate(
     out: Path | None,
     options: ModelOptions,
 ) -> Report:
-    pairs = sample(_read(read_pairs, files.pairs), limits.pairs, limits.seed)
-    if not pairs:
-        raise ModelError(f"{files.pairs} holds no pairs")
+    pairs = sample(read_pairs(files.pairs), limits.pairs, limits.seed)
+    groups = [] if files.groups is None else read_groups(files.groups)
+    problems = {
+        title: _problems(*names, path)
+        for path, names, title in (
+            (files.different, ("problem", "solutions"), "one problem, different methods"),
+            (files.same_problem, ("question", "responses"), "one problem, sampled responses"),
+        )
+        if path is not None
+    }
     measured = load(model, options)
     texts = [text for pair in pairs for text in (pair.a, pair.b)]
     others = baselines([name for name in against if name != measured.info.id], texts)
@@ -98,34 +108,26 @@ def _evaluate(
     longer = list(lengthened(contenders, pairs, limits.lengthened, limits.seed))
     report.sections += [measured.section() for measured in longer]
     if out is not None:
-        draw(out, overall, _by_length(pairs, overall, longer))
-    if files.groups is not None:
-        groups = sample(_read(read_groups, files.groups), limits.groups, limits.seed)
+        draw(out, overall, _by_length(pairs, overall, longer), files.pairs.name)
+    if groups:
+        groups = sample(groups, limits.groups, limits.seed)
         report.notes.append(_seen(model, [group.prompt for group in groups], "groups"))
         report.sections += partitions(contenders, groups)
-    for path, fields, title in (
-        (files.different, ("problem", "solutions"), "one problem, different methods"),
-        (files.same_problem, ("question", "responses"), "one problem, sampled responses"),
-    ):
-        if path is not None:
-            problems = sample(_read(partial(_problems, *fields), path), limits.groups, limits.seed)
-            report.sections.append(shares_equivalent(contenders, problems, title))
+    for title, rows in problems.items():
+        drawn = sample(rows, limits.groups, limits.seed)
+        report.sections.append(shares_equivalent(contenders, drawn, title))
     return report
 
 
 def _problems(prompt: str, solutions: str, path: Path) -> list[tuple[str, tuple[str, ...]]]:
     """Each line's problem and the texts that answer it, by the names of their fields."""
     return json_lines.read(
-        path, lambda row: (json_lines.text(row, prompt), json_lines.texts(row, solutions))
+        path,
+        lambda row: (
+            field(row, prompt, fields.prompt),
+            field(row, solutions, fields.rollout_texts),
+        ),
     )
-
-
-def _read(reader: Callable[[Path], list[Row]], path: Path) -> list[Row]:
-    """What a reader makes of a file. Raises `ModelError` if its lines are of another kind."""
-    try:
-        return reader(path)
-    except ValueError as error:
-        raise ModelError(str(error)) from None
 
 
 def _by_length(

@@ -11,6 +11,7 @@ from typing import Any
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from darling_models.errors import ModelError
+from darling_models.extras import require
 from darling_models.lexical import LexicalClassifier, Ngram, Unigram
 from darling_models.protocol import EquivalenceClassifier, ModelInfo
 
@@ -54,12 +55,8 @@ class Rouge1(LexicalClassifier[str]):
 
     def __init__(self) -> None:
         super().__init__()
-        try:
-            from rouge_score import rouge_scorer, tokenize
-        except ImportError as error:
-            raise ModelError(
-                "the baseline rouge1 needs rouge-score: pip install 'darling-reward[train]'"
-            ) from error
+        require("train", ["rouge_score"])
+        from rouge_score import rouge_scorer, tokenize
 
         class Tokenizer:
             """Each text is split once, though it is in many pairs."""
@@ -89,7 +86,13 @@ class Tfidf(LexicalClassifier[Any]):
     def __init__(self, texts: Sequence[str]) -> None:
         super().__init__()
         # Any run of non-space characters counts, so that "No" and "5" are words too.
-        self._vectorizer = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True).fit(texts)
+        vectorizer = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True)
+        try:
+            self._vectorizer = vectorizer.fit(texts)
+        except ValueError:
+            raise ModelError(
+                "the baseline tfidf needs words, and no text has any; leave it out of --baselines"
+            ) from None
 
     def features(self, text: str) -> Any:
         return self._vectorizer.transform([text])

@@ -1,15 +1,18 @@
 """A classifier's answers to many questions, its work batched across them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darling_models.errors import ModelError
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.progress import progress
 from darling_models.protocol import (
     ONE_PAIR,
+    Embedder,
     EquivalenceClassifier,
     FloatArray,
     IntArray,
@@ -42,15 +45,37 @@ def answers(
 
     Raises what the model raises, and `ModelError` if it answers with what is no probability.
     """
-    probabilities: list[FloatArray] = []
-    with progress(total=len(questions), desc=name) as bar:
-        for batch in _batches(classifier, questions):
-            results = run_units(classifier, (unit for _, plan in batch for unit in plan.units))
-            for question, _ in batch:
-                about = question.prompt, question.texts, question.pairs
-                probabilities.append(probabilities_of(classifier, *about, results))
-            bar.update(len(batch))
-    return probabilities
+    return [
+        probabilities_of(classifier, question.prompt, question.texts, question.pairs, results)
+        for question, results in _worked(classifier, questions, name)
+    ]
+
+
+def as_embedder(classifier: EquivalenceClassifier) -> Embedder:
+    """The classifier as one that has vectors of texts. Raises `ModelError` if it has none."""
+    if not isinstance(classifier, Embedder):
+        raise ModelError(
+            f"{classifier.info.id} has no vectors of texts; choose embeddings, "
+            "embeddings:PATH_OR_ID, embedded or embedded:DIR"
+        )
+    return classifier
+
+
+def cosines(
+    encoder: EquivalenceClassifier, questions: Sequence[Question], name: str
+) -> list[FloatArray]:
+    """The cosine of each question's pairs; `name` labels the progress bar.
+
+    Raises `ModelError` if the model has no vectors, or vectors that are not finite.
+    """
+    embedder = as_embedder(encoder)
+    values = [
+        embedder.cosines(question.texts, question.pairs, results)
+        for question, results in _worked(encoder, questions, name)
+    ]
+    if not all(np.isfinite(each).all() for each in values):
+        raise ModelError(f"{encoder.info.id} gives vectors that are not finite; check its weights")
+    return values
 
 
 def of_pairs(
@@ -76,6 +101,18 @@ def of_groups(
         matrix[columns, rows] = matrix[rows, columns]
         matrices.append(matrix)
     return matrices
+
+
+def _worked(
+    classifier: EquivalenceClassifier, questions: Sequence[Question], name: str
+) -> Iterator[tuple[Question, Mapping[bytes, Any]]]:
+    """Each question with the results of its units by key; the work is batched across them."""
+    with progress(total=len(questions), desc=name) as bar:
+        for batch in _batches(classifier, questions):
+            results = run_units(classifier, (unit for _, plan in batch for unit in plan.units))
+            for question, _ in batch:
+                yield question, results
+            bar.update(len(batch))
 
 
 def _batches(

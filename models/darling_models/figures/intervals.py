@@ -1,12 +1,12 @@
-"""Figures with their 95 % intervals, and the paired comparison of two runs.
+"""Figures with their 95 % intervals.
 
-Intervals are percentile bootstraps. Rows of one prompt, such as several models' answers to it, are
-not independent, so they are resampled together, as one cluster.
+Intervals are percentile bootstraps, widened where there are few rows. Rows of one prompt, such as
+several models' answers to it, are not independent, so they are resampled together, as one cluster.
 """
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -16,15 +16,19 @@ from scipy import stats
 
 from darling_models.protocol import FloatArray, IntArray
 
-PERCENTILES = (2.5, 97.5)
-"""Ends of a 95 % interval among the resampled figures."""
+CONFIDENCE = 0.95
+"""Share of intervals that hold the true figure."""
+FEW = 10
+"""Clusters below which fewer intervals than `CONFIDENCE` hold the true mean, because a bootstrap
+never leaves the range of its data: in simulations of success rates 0.90 to 0.96 of them at 8, 0.82
+to 0.93 at 5, 0.63 to 0.80 at 3 (docs/evaluation.md)."""
 RESAMPLES = 1000
 """Resamples of a figure that costs much, such as an AUC; the ends of its interval then vary by some
 2 % of its width."""
 MEAN_RESAMPLES = 2000
 """Resamples of a mean, which costs little."""
-PERMUTATIONS = 9999
-"""Permutations of a paired comparison: 10,000 with the data itself, so p-values start at 0.0002."""
+BATCH_PROMPTS = 2**20
+"""Prompts drawn at a time for a mean, which bounds the memory: 8 MB for each array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +56,6 @@ class Interval:
         return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The second of two runs minus the first, over the prompts that both have."""
-
-    difference: Interval
-    p_value: float
-    """Two-sided, of a permutation test that swaps the runs prompt by prompt."""
-    prompts: int
-
-
 UNMEASURED = Interval(math.nan, math.nan, math.nan)
 
 
@@ -73,12 +67,15 @@ def bootstrap(
 ) -> list[Interval]:
     """The figures that `measure` gives for rows, by index, each with its interval.
 
-    Resamples the rows 0 to `count` - 1, or with `clusters`, a name for each row, whole clusters.
-    Equal input gives equal intervals: the seed is fixed.
+    Resamples the rows 0 to `count` - 1, or with `clusters`, a name for each row, whole clusters. A
+    single one has no interval. Equal input gives equal intervals: the seed is fixed.
     """
     random = np.random.default_rng(0)
     members = None if clusters is None else _members(clusters)
     size = count if members is None else len(members)
+    point = measure(np.arange(count))
+    if size < 2:
+        return [Interval(float(value), math.nan, math.nan) for value in point]
     drawn = []
     for _ in range(resamples):
         which = random.integers(0, size, size)
@@ -87,11 +84,22 @@ def bootstrap(
     with warnings.catch_warnings():
         # A column of NaN, such as the AUC of pairs that are all similar, stays NaN.
         warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanpercentile(np.asarray(drawn), PERCENTILES, axis=0)
-    point = measure(np.arange(count))
+        low, high = np.nanquantile(np.asarray(drawn), quantiles(size), axis=0)
     return [
         Interval(float(v), float(a), float(b)) for v, a, b in zip(point, low, high, strict=True)
     ]
+
+
+def quantiles(clusters: int) -> tuple[float, float]:
+    """Ends of an interval among the figures resampled from so many clusters, two at least.
+
+    They lie as far out as Student's t, so that an interval of few clusters is wide enough: a plain
+    percentile interval of 5 prompts holds the true mean in 0.84 of cases. Source: the expanded
+    percentile interval of Hesterberg (2015), arXiv 1411.5279.
+    """
+    t = stats.t.ppf((1 + CONFIDENCE) / 2, clusters - 1)
+    tail = float(stats.norm.sf(t * math.sqrt(clusters / (clusters - 1))))
+    return tail, 1 - tail
 
 
 def mean_interval(values: Sequence[float], prompts: Sequence[str]) -> Interval:
@@ -102,31 +110,24 @@ def mean_interval(values: Sequence[float], prompts: Sequence[str]) -> Interval:
     _, sums, counts = _by_prompt(values, prompts)
     if len(sums) == 0:
         return UNMEASURED
+    mean = float(sums.sum() / counts.sum())
     if len(sums) == 1:
-        return Interval(float(sums[0] / counts[0]), math.nan, math.nan)
-    (interval,) = bootstrap(
-        lambda of: [float(sums[of].sum() / counts[of].sum())], len(sums), resamples=MEAN_RESAMPLES
-    )
-    return interval
+        return Interval(mean, math.nan, math.nan)
+    random = np.random.default_rng(0)
+    rows = max(BATCH_PROMPTS // len(sums), 1)
+    drawn = []
+    for start in range(0, MEAN_RESAMPLES, rows):
+        shape = min(rows, MEAN_RESAMPLES - start), len(sums)
+        which = random.integers(0, len(sums), shape)
+        drawn.append(sums[which].sum(axis=1) / counts[which].sum(axis=1))
+    low, high = np.quantile(np.concatenate(drawn), quantiles(len(sums)))
+    return Interval(mean, float(low), float(high))
 
 
 def prompt_means(values: Sequence[float], prompts: Sequence[str]) -> dict[str, float]:
     """Each prompt's mean over its rows; prompts without a number are left out."""
     names, sums, counts = _by_prompt(values, prompts)
     return dict(zip(names, (sums / counts).tolist(), strict=True))
-
-
-def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparison:
-    """How two runs differ in a figure, from its value for each prompt.
-
-    Prompts that only one of the runs has are left out.
-    """
-    shared = sorted(first.keys() & second.keys())
-    gains = np.asarray([second[prompt] - first[prompt] for prompt in shared], dtype=np.float64)
-    known = ~np.isnan(gains)
-    gains = gains[known]
-    difference = mean_interval(gains.tolist(), [p for p, k in zip(shared, known, strict=True) if k])
-    return Comparison(difference, _p_value(gains), len(gains))
 
 
 def student_interval(values: Sequence[float]) -> Interval:
@@ -136,22 +137,6 @@ def student_interval(values: Sequence[float]) -> Interval:
         return Interval(mean, -math.inf, math.inf)
     half = float(stats.t.ppf(0.975, n - 1)) * stdev(values) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half)
-
-
-def _p_value(gains: FloatArray) -> float:
-    if len(gains) == 0:
-        return math.nan
-    if len(gains) == 1 or not gains.any():
-        return 1.0
-    test = stats.permutation_test(
-        (gains,),
-        lambda x, axis: np.mean(x, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=PERMUTATIONS,
-        random_state=np.random.default_rng(0),
-    )
-    return float(test.pvalue)
 
 
 def _members(clusters: Sequence[str]) -> list[IntArray]:

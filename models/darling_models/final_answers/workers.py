@@ -1,70 +1,106 @@
-"""A pool of worker processes that compare final answers, each replaced when it had to be killed."""
+"""A pool of worker processes that compare final answers, each replaced when it has ended.
+
+How a worker ended tells what its end means. The kernel ends one whose question used up its CPU time
+with SIGXCPU: that answer cannot be compared, which is a verdict. Any other end says nothing about
+the answer: the question is asked once more in a fresh worker, and then it has no verdict.
+"""
 
 import logging
 import multiprocessing
-from importlib.util import find_spec
+import signal
+import time
+from pathlib import Path
 from queue import SimpleQueue
 
-from darling_models.errors import ModelError, ModelUnavailable
+from darling_models.errors import ModelUnavailable
+from darling_models.extras import require
 from darling_models.final_answers.worker import CPU_SECONDS, READY, serve
 
 log = logging.getLogger(__name__)
 
 WORKERS = 2
 """Processes, and so the comparisons at one time; each holds math-verify and SymPy in memory."""
-TAIL_CHARS = 8000
-"""Characters read at the end of a text, where its final answer stands."""
-START_TIMEOUT_S = 120.0
-"""Seconds a worker may take to import math-verify and SymPy, generous for a busy machine."""
-ANSWER_TIMEOUT_S = 60.0
-"""Seconds to wait for a worker that neither answers nor uses CPU time; the kernel ends one that
-uses more than `CPU_SECONDS`."""
+TRIES = 2
+"""Workers that are asked one question: a second, fresh one where the first ended or stood still."""
+TIME_LIMIT_S = 60.0
+"""Seconds for one question with all its tries and the starts of workers, which import SymPy: half
+of the shortest time-out of a trainer, slime's 120 s."""
+STANDSTILL_S = 10.0
+"""Seconds after which a worker that uses no CPU time counts as stopped. A worker computes or
+imports whenever it is waited for, and the busiest machine gives it a share within that time."""
+LOOK_S = 0.5
+"""Seconds between two looks at a worker's CPU time."""
+OWN_FAULTS = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+)
+"""Signals by which a process ends over its own fault."""
+
+
+class WorkerEnded(Exception):
+    """A worker ended, or had to be ended, before it answered."""
+
+    def __init__(self, exitcode: int | None) -> None:
+        """`exitcode`: the negative number of a signal; None if the worker stood still."""
+        super().__init__(f"exit code {exitcode}" if exitcode is not None else "no progress")
+        self.by_cpu_limit = exitcode == -signal.SIGXCPU
+        self.by_own_fault = exitcode is not None and -exitcode in OWN_FAULTS
 
 
 class Worker:
-    """A process that is replaced when it dies."""
+    """A process that is replaced when it has ended."""
 
     def __init__(self) -> None:
         self._process: multiprocessing.process.BaseProcess | None = None
 
-    def ask(self, *texts: str) -> bool | None:
-        """The worker's answer, or None if it had to be killed over this question.
+    def ask(self, answers: tuple[str, ...], deadline: float) -> bool:
+        """The worker's verdict. Raises `WorkerEnded`.
 
-        Raises `ModelUnavailable` if no worker starts.
+        `deadline`: a time of the monotonic clock, in seconds.
         """
         if self._process is None:
-            self._start()
+            self._start(deadline)
         try:
-            self._connection.send(texts)
-            if self._connection.poll(ANSWER_TIMEOUT_S):
-                return bool(self._connection.recv())
-        except (EOFError, OSError):
-            pass
-        self.stop()
-        return None
+            self._connection.send(answers)
+        except OSError:  # it ended since its last answer
+            raise WorkerEnded(self._end()) from None
+        return bool(self._received(deadline))
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._connection.close()
-            self._process = None
-
-    def _start(self) -> None:
+    def _start(self, deadline: float) -> None:
         spawn = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
         self._connection, theirs = spawn.Pipe()
-        process = spawn.Process(target=serve, args=(theirs,), daemon=True)
-        process.start()
+        self._process = spawn.Process(target=serve, args=(theirs,), daemon=True)
+        self._process.start()
         theirs.close()
-        self._process = process
+        if self._received(deadline) != READY:
+            raise WorkerEnded(self._end())
+
+    def _received(self, deadline: float) -> object:
+        """What the worker sends next."""
+        assert self._process is not None
+        used, since = -1, time.monotonic()
         try:
-            if self._connection.poll(START_TIMEOUT_S) and self._connection.recv() == READY:
-                return
+            while not self._connection.poll(LOOK_S):
+                now, ticks = time.monotonic(), _cpu_ticks(self._process.pid)
+                if ticks > used:
+                    used, since = ticks, now
+                if now - since > STANDSTILL_S or now > deadline:
+                    self._end()
+                    raise WorkerEnded(None)
+            return self._connection.recv()
         except (EOFError, OSError):
-            pass
-        self.stop()
-        raise ModelUnavailable("the worker process that compares final answers does not start")
+            self._process.join(STANDSTILL_S)  # the pipe closes shortly before the process ends
+            raise WorkerEnded(self._end()) from None
+
+    def _end(self) -> int | None:
+        """Ends the process if it still runs. Returns the exit code of one that had ended."""
+        assert self._process is not None
+        exitcode = self._process.exitcode
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._connection.close()
+        self._process = None
+        return exitcode
 
 
 class Workers:
@@ -72,19 +108,46 @@ class Workers:
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        if find_spec("math_verify") is None:
-            raise ModelError("math-verify is missing; pip install 'darling-reward[math]'")
+        require("math", ["math_verify"])
         self._free: SimpleQueue[Worker] = SimpleQueue()
         for _ in range(WORKERS):
             self._free.put(Worker())
 
-    def ask(self, *texts: str) -> bool | None:
-        """Whether one text can be compared, or two agree; None if that took too long."""
+    def ask(self, *answers: str) -> bool:
+        """Whether one answer can be compared, or two agree; False if that takes too much CPU time.
+
+        Raises `ModelUnavailable` if no worker could tell.
+        """
         worker = self._free.get()
         try:
-            verdict = worker.ask(*texts)
+            return _asked(worker, answers)
         finally:
             self._free.put(worker)
-        if verdict is None:
-            log.warning("an answer cannot be compared in %d s", CPU_SECONDS)
-        return verdict
+
+
+def _asked(worker: Worker, answers: tuple[str, ...]) -> bool:
+    deadline = time.monotonic() + TIME_LIMIT_S
+    for attempt in range(1, TRIES + 1):
+        try:
+            return worker.ask(answers, deadline)
+        except WorkerEnded as end:
+            if end.by_cpu_limit:
+                log.warning("an answer cannot be compared in %d s of CPU time", CPU_SECONDS)
+                return False
+            log.warning("a worker that compares final answers ended early (%s)", end)
+            if end.by_own_fault and attempt == TRIES:  # the answer makes every worker crash
+                return False
+        if time.monotonic() > deadline:
+            break
+    raise ModelUnavailable(
+        "the worker processes that compare final answers end or stand still before they answer"
+    )
+
+
+def _cpu_ticks(pid: int | None) -> int:
+    """CPU time that a process has used, in the kernel's clock ticks, from Linux's /proc.
+
+    Raises `OSError` if the process has ended.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])  # in user and in kernel mode

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from darling_models import json_lines
-from darling_models.errors import ModelError
+from darling_models import fields, json_lines
 from darling_models.evaluation.predict import Question, answers
+from darling_models.fields import field
 from darling_models.keys import pair_key
 from darling_models.protocol import EquivalenceClassifier, all_pairs
 from darling_models.texts.chat_templates import read_prompt, rollout_turns
@@ -37,22 +37,19 @@ def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Q
     """The distinct answers in the rollouts of each line, as the service compares them by default,
     and all their pairs.
 
-    Raises `OSError`, and `ModelError` naming the line and the field that are not as they should be.
+    Raises `OSError`, and `ValueError` naming the line and the field that are not as they should be.
     """
 
     def question(row: dict[str, Any]) -> Question:
-        prompt = read_prompt(json_lines.text(row, prompt_field))
+        prompt = read_prompt(field(row, prompt_field, fields.prompt))
         answers = (
             compared_text(rollout_turns(text), "answer", prompt.opens_reasoning).text
-            for text in json_lines.texts(row, rollouts_field)
+            for text in field(row, rollouts_field, fields.rollout_texts)
         )
         rollouts = tuple(dict.fromkeys(answers))
         return Question(prompt.text, rollouts, all_pairs(len(rollouts)))
 
-    try:
-        return json_lines.read(path, question)
-    except ValueError as error:
-        raise ModelError(str(error)) from None
+    return json_lines.read(path, question)
 
 
 def in_order_of_use(

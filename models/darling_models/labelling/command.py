@@ -141,8 +141,9 @@ def _labelled(target: Path) -> set[bytes]:
     """Keys of the pairs in `target`, whose incomplete last line, of a killed run, is cut off."""
     if not target.exists():
         return set()
-    cut_incomplete_line(target)
     try:
-        return {pair_key(pair.prompt, pair.a, pair.b) for pair in read_pairs(target)}
+        cut_incomplete_line(target)
+        pairs = read_pairs(target, may_be_empty=True)
     except ValueError as error:
         raise ModelError(f"OUT does not hold labelled pairs: {error}; choose another OUT") from None
+    return {pair_key(pair.prompt, pair.a, pair.b) for pair in pairs}

@@ -9,7 +9,7 @@ gpt-oss. Every pattern is of bounded length, so that reading takes time linear i
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 
 from darling_models.reasoning import TAGS, part_reasoning
 from darling_models.texts.special_tokens import ANYWHERE, is_blank, trimmed, without_special_tokens
@@ -174,14 +174,18 @@ def _is_opening(text: str) -> bool:
 
 def _split(text: str) -> tuple[str, list[Turn]]:
     """The text before the first header, raw, and the turns after it."""
-    headers = list(_headers(text))
-    if not headers:
-        return text, []
-    ends = [header.start() for header in headers[1:]] + [len(text)]
+    before = text
     turns: list[Turn] = []
-    for header, end in zip(headers, ends, strict=True):
-        turns += _turns(header, text[header.end() : end], last=end == len(text))
-    return text[: headers[0].start()], turns
+    for header, following in pairwise(chain(_headers(text), [None])):
+        assert header is not None, "only the last one is followed by none"
+        if not turns:
+            before = text[: header.start()]
+        end = len(text) if following is None else following.start()
+        for turn in _turns(header, text[header.end() : end], last=following is None):
+            # A blank turn after one of the same speaker adds nothing; hostile texts have thousands.
+            if turn.text or not turns or turn.role != turns[-1].role:
+                turns.append(turn)
+    return before, turns
 
 
 def _headers(text: str) -> Iterator[re.Match[str]]:

@@ -39,9 +39,9 @@ def trained_on(model: str) -> list[str] | None:
 
     try:
         metrics = json.loads(((Path(target) if target else ARTEFACT) / "metrics.json").read_text())
-    except (OSError, ValueError):
+        prompts = metrics["data"]["prompts"]
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    prompts = metrics.get("data", {}).get("prompts")
     return prompts.split() if isinstance(prompts, str) else None
 
 

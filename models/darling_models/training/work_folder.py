@@ -59,8 +59,11 @@ def check_manifest(folder: Path, choices: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(choices, indent=2) + "\n")
         return
-    begun = json.loads(path.read_text())
-    other = [name for name, value in choices.items() if begun.get(name) != value]
+    try:
+        begun = json.loads(path.read_text())
+        other = [name for name, value in choices.items() if begun.get(name) != value]
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} is not readable; give another folder, or remove it") from None
     if other:
         raise ValueError(
             f"{folder} was begun with other {', '.join(other)}; give another folder, or remove it"

@@ -3,13 +3,18 @@
 import argparse
 from pathlib import Path
 
+from darling_models.extras import require
 from darling_service.cli.numbers import integer, integers, number
 from darling_service.cli.settings_flags import add_settings, read_settings
 from darling_service.cli.shared_flags import add_report
 
 NAME = "evaluate"
 SUMMARY = "measure quality and variety of rollouts, or compare two files of them"
-EXAMPLE = "darling-reward evaluate before.jsonl after.jsonl --out figures"
+EXAMPLE = """darling-reward evaluate before.jsonl after.jsonl --out figures
+
+A line of FILE, of which all but prompt and rollouts may be left out:
+  {"prompt": "What is 6 * 7?", "rollouts": ["It is 42.", "36"], "answers": ["42", "36"],
+   "reference": "42", "quality": [1.0, 0.0]}"""
 EXTRA = "evaluate"
 RESUMES = False
 
@@ -77,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["sacrebleu", *(["matplotlib"] if arguments.out else [])])
     from darling_service.evaluation.command import Request, evaluate
 
     if len(arguments.files) > 2:

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from darling_models.extras import require
 from darling_service.cli.numbers import SHARE, integer
-from darling_service.cli.shared_flags import add_device, add_report, add_seed
+from darling_service.cli.shared_flags import PAIRS_FORMAT, add_device, add_report, add_seed
 
 if TYPE_CHECKING:
     from darling_models.protocol import OperatingPoint, Threshold
@@ -14,6 +15,7 @@ NAME = "evaluate-classifier"
 SUMMARY = "measure a classifier and the baselines on labelled data"
 EXAMPLE = """darling-reward evaluate-classifier --pairs test.jsonl \\
       --model embedded:my-classifier --out figures"""
+EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
 
@@ -81,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["matplotlib"] if arguments.out else [])
     from darling_models.evaluation.command import Files, Limits, evaluate
     from darling_models.evaluation.contenders import BASELINES
     from darling_models.options import ModelOptions

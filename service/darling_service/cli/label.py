@@ -9,7 +9,10 @@ from darling_service.cli.shared_flags import add_device, add_seed
 NAME = "label"
 SUMMARY = "have a model label pairs of your own rollouts, for train to read"
 EXAMPLE = """darling-reward label rollouts.jsonl labels.jsonl \\
-      --judge judge:gpt-4.1@https://api.openai.com/v1 --pairs 1000 --yes"""
+      --judge judge:gpt-4.1@https://api.openai.com/v1 --pairs 1000 --yes
+
+A line of IN:
+  {"prompt": "Name a city.", "rollouts": ["Lisbon", "Kyoto", "Lisbon, Portugal"]}"""
 EXTRA = ""
 RESUMES = True
 

@@ -6,6 +6,7 @@ Heavy imports wait until a command runs, so that `--help` answers at once.
 import argparse
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Protocol
 
 from darling_service import __version__
@@ -59,6 +60,10 @@ COMMANDS: tuple[Command, ...] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the process's exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # a terminal may lack an arrow, or a file name's bytes
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="darling-reward",
         description="Diversity-scaled rewards for RL post-training of language models.",
@@ -84,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     """Runs the command; whatever keeps it from its work is one line on standard error."""
     from darling_models.errors import ModelFault
+    from darling_models.extras import how_to_install
 
     try:
         return command.run(arguments)
@@ -95,7 +101,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except ImportError as error:
         if not command.EXTRA:
             raise
-        reason = f"{error}; pip install 'darling-reward[{command.EXTRA}]'"
+        reason = f"{error}; {how_to_install(command.EXTRA)}"
         status = FAILED
     except (ModelFault, ValueError, OSError) as error:
         reason, status = str(error), FAILED

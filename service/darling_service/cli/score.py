@@ -7,7 +7,10 @@ from darling_service.cli.settings_flags import add_settings, read_settings
 NAME = "score"
 SUMMARY = "score a file of groups offline, as /v1/rewards would"
 EXAMPLE = """darling-reward score groups.jsonl.gz rewards.jsonl \\
-      --options '{"reward": {"advantage": "centered"}}'"""
+      --options '{"reward": {"advantage": "centered"}}'
+
+A line of IN:
+  {"prompt": "Name a city.", "rollouts": ["Lisbon", "Kyoto"], "quality": [0.9, 0.7]}"""
 EXTRA = ""
 RESUMES = True
 

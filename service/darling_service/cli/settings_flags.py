@@ -29,6 +29,7 @@ def read_settings(arguments: argparse.Namespace) -> "Settings":
     """The settings of flags and environment. Raises `ValueError` naming the one that is wrong."""
     from pydantic import ValidationError
 
+    from darling_service.schemas.parse import message_of
     from darling_service.settings import Settings
 
     values: dict[str, Any] = {
@@ -41,8 +42,7 @@ def read_settings(arguments: argparse.Namespace) -> "Settings":
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        message = str(first["msg"]).removeprefix("Value error, ")
+        message = message_of(first["type"], str(first["msg"]))
         raise ValueError(
-            f"--{name.replace('_', '-')} (DARLING_{name.upper()}) is {first['input']!r}: "
-            f"{message[0].lower()}{message[1:]}"
+            f"--{name.replace('_', '-')} (DARLING_{name.upper()}) is {first['input']!r}: {message}"
         ) from None

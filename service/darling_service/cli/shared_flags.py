@@ -5,6 +5,13 @@ from pathlib import Path
 
 from darling_service.cli.numbers import SEED
 
+PAIRS_FORMAT = """
+
+A line of the file of pairs, where similar is 0 or 1:
+  {"prompt": "Name a city.", "generation_0": "Lisbon", "generation_1": "Kyoto", "similar": 0,
+   "labeler": "Ann"}"""
+"""End of the help of commands that read labelled pairs."""
+
 
 def add_training_files(parser: argparse.ArgumentParser, *, writes: str) -> None:
     """Flags for the labelled data and for what a training command `writes`."""

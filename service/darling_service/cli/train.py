@@ -2,12 +2,14 @@
 
 import argparse
 
+from darling_models.extras import require
 from darling_service.cli.numbers import integer, number
-from darling_service.cli.shared_flags import add_seed, add_training_files
+from darling_service.cli.shared_flags import PAIRS_FORMAT, add_seed, add_training_files
 
 NAME = "train"
 SUMMARY = "fit the embedded classifier on labelled pairs"
 EXAMPLE = "darling-reward train --pairs labels.jsonl --out my-classifier --tune --work work"
+EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
 
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["matplotlib", *(["accelerate"] if arguments.tune else [])])
     from darling_models.training.encoder.tuning import TuningRecipe
     from darling_models.training.head.command import train
 

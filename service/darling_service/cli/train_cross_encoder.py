@@ -2,13 +2,20 @@
 
 import argparse
 
+from darling_models.extras import require
 from darling_service.cli.numbers import integer, number
-from darling_service.cli.shared_flags import add_device, add_seed, add_training_files
+from darling_service.cli.shared_flags import (
+    PAIRS_FORMAT,
+    add_device,
+    add_seed,
+    add_training_files,
+)
 
 NAME = "train-cross-encoder"
 SUMMARY = "fine-tune a pretrained checkpoint as a classifier of pairs"
 EXAMPLE = """darling-reward train-cross-encoder --base answerdotai/ModernBERT-base \\
       --pairs labels.jsonl --out my-cross-encoder --device cuda"""
+EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
 
@@ -67,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    require(EXTRA, ["accelerate", *(["peft"] if arguments.lora else [])])
     from darling_models.training.cross_encoder.command import (
         CrossEncoderRecipe,
         train_cross_encoder,

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from darling_models.errors import ModelError
+from darling_models.extras import require
 from darling_models.pairs import PairResult
 
 log = logging.getLogger(__name__)
@@ -43,12 +44,9 @@ class SharedCache:
 
     def __init__(self, url: str) -> None:
         """Does not connect. Raises `ModelError` if redis is not installed or the URL is wrong."""
-        try:
-            from redis.asyncio import Redis
-        except ImportError as error:
-            raise ModelError(
-                "cache_url needs the package redis; pip install 'darling-reward[redis]'"
-            ) from error
+        require("redis", ["redis"])
+        from redis.asyncio import Redis
+
         try:
             self._redis: Any = Redis.from_url(url, socket_connect_timeout=READ_S)
         except (ValueError, TypeError) as error:

@@ -1,16 +1,18 @@
 """`darling-reward evaluate`: measures a file of rollouts, and tells whether another is better."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from darling_service.evaluation.measure import Choices, measure
 from darling_service.evaluation.metrics.wording import words
-from darling_service.evaluation.partitioning import partitions, similarities
+from darling_service.evaluation.notes import about_file, check_prompts
+from darling_service.evaluation.partitioning import classify
 from darling_service.evaluation.plots import draw
 from darling_service.evaluation.records import Record, read
 from darling_service.evaluation.report import Report, Run, report
+from darling_service.evaluation.vectors import load_encoder, similarities
 from darling_service.settings import Settings
 
 MAX_TRIES = 1024
@@ -22,6 +24,7 @@ class Request:
     """The arguments of the command; None: chosen from the data."""
 
     files: Sequence[Path]
+    """One file, or two to compare."""
     ks: Sequence[int] | None = None
     """Numbers of tries in pass@k and its kin."""
     size: int | None = None
@@ -39,79 +42,84 @@ class Request:
 def evaluate(request: Request, settings: Settings, out: Path | None, as_json: bool) -> None:
     """Prints the figures; writes them and the plots into `out`.
 
-    Raises `ValueError` if a file cannot be read as records or does not hold what the request needs,
-    `ModelError` if the model fails.
+    Raises `OSError`; `ValueError` if a file cannot be read as records, does not hold what the
+    request needs, or has no prompt in common with the other; `ModelError` if the model fails. All
+    files are read before any model runs.
     """
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     figures = _evaluate(request, settings)
     document = json.dumps(figures.as_dict(), indent=2)
     print(document if as_json else figures.table())
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         (out / "evaluation.json").write_text(document + "\n")
         draw(out, figures)
 
 
 def _evaluate(request: Request, settings: Settings) -> Report:
-    files = {path: read(path, settings.text) for path in request.files}
-    if request.quality_threshold is not None:
-        _require_quality(files)
-    choices = _choices(request, [record for records in files.values() for record in records])
+    files = [read(path, settings.text) for path in request.files]
+    names = run_names(request.files)
+    size, ks = _size(request, files), _tries(request, files)
+    _require_quality(request, files)
+    notes = [f"the first {size} rollouts of each record count for *_{size}"]
+    if len(files) > 1:
+        notes += check_prompts(names, files)
+    encoder = None if request.encoder is None else load_encoder(request.encoder, settings)
     runs = []
-    notes = [f"the first {choices.size} rollouts of each record count for *_{choices.size}"]
-    for path, records in files.items():
-        classes, partitioned = _partitions(records, settings, request.repartition)
-        share = f"{partitioned} of {len(records)} records of {path.name}"
-        notes.append(f"{share} partitioned by {settings.model}, the others had a partition")
-        cosines = (
-            [None] * len(records)
-            if request.encoder is None
-            else similarities(records, request.encoder, settings)
-        )
+    for name, records in zip(names, files, strict=True):
+        classes = classify(records, request.quality_threshold, settings, request.repartition)
+        notes += about_file(name, records, classes, settings.model)
+        kernels = [None] * len(records) if encoder is None else similarities(records, encoder)
+        choices = Choices(size, ks, request.patience, request.vendi_order, _vocabulary(records))
         rows = [
-            measure(record, partition, similarity, choices)
-            for record, partition, similarity in zip(records, classes, cosines, strict=True)
+            measure(record, partitions, kernel, choices)
+            for record, partitions, kernel in zip(records, classes, kernels, strict=True)
         ]
-        runs.append(Run(path.stem, [record.prompt for record in records], rows))
+        runs.append(Run(name, [record.name for record in records], rows))
     return report(runs, notes)
 
 
-def _choices(request: Request, records: Sequence[Record]) -> Choices:
-    smallest = min(len(record.texts) for record in records)
+def run_names(files: Sequence[Path]) -> list[str]:
+    """The files' names without their endings, or whole paths where those would be the same."""
+    stems = [Path(path.name.removesuffix(".gz")).stem for path in files]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in files]
+
+
+def _size(request: Request, files: Sequence[Sequence[Record]]) -> int:
+    smallest = min(len(record.texts) for records in files for record in records)
     size = smallest if request.size is None else request.size
-    if not 1 <= size <= smallest:
+    if size > smallest:
         raise ValueError(
             f"--size is {size}, and the smallest record has {smallest} rollouts; choose a size "
             f"from 1 to {smallest}"
         )
-    powers_of_two = [2**k for k in range(MAX_TRIES.bit_length()) if 2**k <= smallest]
-    return Choices(
-        size=size,
-        ks=sorted(request.ks or powers_of_two),
-        threshold=request.quality_threshold,
-        patience=request.patience,
-        vendi_order=request.vendi_order,
-        vocabulary=len({word for r in records for text in r.texts for word in words(text)}),
-    )
+    return size
 
 
-def _require_quality(files: Mapping[Path, Sequence[Record]]) -> None:
-    for path, records in files.items():
+def _tries(request: Request, files: Sequence[Sequence[Record]]) -> list[int]:
+    sizes = [len(record.texts) for records in files for record in records]
+    if request.ks is None:
+        return [2**k for k in range(MAX_TRIES.bit_length()) if 2**k <= min(sizes)]
+    ks = sorted(set(request.ks))
+    if ks[-1] > max(sizes):
+        raise ValueError(
+            f"--k is {ks[-1]}, and the largest record has {max(sizes)} rollouts; choose numbers "
+            f"from 1 to {max(sizes)}"
+        )
+    return ks
+
+
+def _vocabulary(records: Sequence[Record]) -> int:
+    return len({word for record in records for text in record.texts for word in words(text)})
+
+
+def _require_quality(request: Request, files: Sequence[Sequence[Record]]) -> None:
+    if request.quality_threshold is None:
+        return
+    for path, records in zip(request.files, files, strict=True):
         for number, record in enumerate(records, start=1):
             if record.quality is None:
                 raise ValueError(
                     "--quality-threshold needs the quality of every rollout, and record "
                     f"{number} of {path} has none; add it, or leave the flag out"
                 )
-
-
-def _partitions(
-    records: Sequence[Record], settings: Settings, repartition: bool
-) -> tuple[list[list[int]], int]:
-    """The classes of each record's rollouts, and the number of records that a model partitioned."""
-    todo = [k for k, record in enumerate(records) if repartition or record.partition is None]
-    classes = [record.partition or [] for record in records]
-    if todo:
-        fresh = partitions([records[k] for k in todo], settings)
-        for k, partition in zip(todo, fresh, strict=True):
-            classes[k] = partition
-    return classes, len(todo)

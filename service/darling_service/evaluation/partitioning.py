@@ -1,72 +1,113 @@
-"""The classes of records, and cosines of their embeddings, from the service's own pipeline."""
+"""The classes of records' rollouts, from their files or from the service's own pipeline."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from darling_models.errors import ModelError
 from darling_models.progress import progress
-from darling_models.registry import only_read
 from darling_service.errors import Problem
 from darling_service.evaluation.records import Record
 from darling_service.pipeline import Pipeline
-from darling_service.rewards.exact import FloatArray
 from darling_service.schemas.requests import PartitionOptions, PartitionRequest, PromptGroup
-from darling_service.schemas.responses import PartitionedGroup
 from darling_service.settings import Settings
 
 WINDOW = 32
-"""Records in flight at a time: enough to fill the model's batches."""
+"""Groups in flight at a time: enough to fill the model's batches."""
+
+Members = tuple[int, ...]
+"""Rollouts of a record, by index, ascending."""
 
 
-def partitions(records: Sequence[Record], settings: Settings) -> list[list[int]]:
-    """The class of each rollout, record by record. Raises `ModelError` or `ValueError`."""
-    return [group.partition for group in asyncio.run(_partition(records, settings, False))]
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The partitions of a record's rollouts, class numbers in the order of the rollouts.
 
-
-def similarities(records: Sequence[Record], encoder: str, settings: Settings) -> list[FloatArray]:
-    """Cosines (n, n) of each record's rollouts, by an encoder named as for `--model`.
-
-    Raises `ModelError` or `ValueError`.
+    Classes of some rollouts are those that these make alone: among all rollouts, a wrong one can
+    connect two right ones that differ.
     """
-    # The settings are those of `--model`: the encoder takes over what it reads.
-    options = replace(only_read(encoder, settings.model_options()), threshold=None, linkage=None)
-    own = settings.model_copy(update={"model": encoder, **asdict(options)})
-    groups = asyncio.run(_partition(records, own, True))
-    matrices = []
-    for group in groups:
-        assert group.probabilities is not None, "the request wants them"
-        cosines = 2.0 * np.asarray(group.probabilities, dtype=np.float64) - 1.0
-        np.fill_diagonal(cosines, 1.0)
-        matrices.append(cosines)
-    return matrices
+
+    every: list[int]
+    right: list[int]
+    """Classes of the correct rollouts; empty where correctness is unknown."""
+    valid: list[int]
+    """Classes of the rollouts that count in effective diversity."""
+    stored: bool
+    """Whether these are the classes of the file; those of some rollouts are then its restriction,
+    since a partition does not say how it was made."""
 
 
-async def _partition(
-    records: Sequence[Record], settings: Settings, with_probabilities: bool
-) -> list[PartitionedGroup]:
+def classify(
+    records: Sequence[Record], threshold: float | None, settings: Settings, repartition: bool
+) -> list[Classes]:
+    """The classes of each record, from the file if it has them and `repartition` is false.
+
+    `threshold`: quality from which a rollout is valid; None: the correct ones are, or all where
+    correctness is unknown. Raises `ModelError`.
+    """
+    wanted = [(_everyone(record), _right(record), _valid(record, threshold)) for record in records]
+    stored = [not repartition and record.partition is not None for record in records]
+    todo = dict.fromkeys(
+        (k, members)
+        for k, kinds in enumerate(wanted)
+        for members in kinds
+        if members and not stored[k]
+    )
+    groups = [
+        PromptGroup(prompt=records[k].prompt, rollouts=[records[k].texts[i] for i in members])
+        for k, members in todo
+    ]
+    partitions = dict(zip(todo, _partitions(groups, settings) if groups else [], strict=True))
+
+    def classes(k: int, members: Members) -> list[int]:
+        partition = records[k].partition
+        if stored[k] and partition is not None:
+            return [partition[i] for i in members]
+        return partitions[k, members] if members else []
+
+    return [
+        Classes(classes(k, every), classes(k, right), classes(k, valid), stored[k])
+        for k, (every, right, valid) in enumerate(wanted)
+    ]
+
+
+def _everyone(record: Record) -> Members:
+    return tuple(range(len(record.texts)))
+
+
+def _right(record: Record) -> Members:
+    return tuple(i for i, right in enumerate(record.correct or ()) if right)
+
+
+def _valid(record: Record, threshold: float | None) -> Members:
+    if threshold is not None and record.quality is not None:
+        return tuple(i for i, quality in enumerate(record.quality) if quality >= threshold)
+    return _everyone(record) if record.correct is None else _right(record)
+
+
+def _partitions(groups: Sequence[PromptGroup], settings: Settings) -> list[list[int]]:
+    """The class of each rollout, group by group. Raises `ModelError`."""
+    return asyncio.run(_run(groups, settings))
+
+
+async def _run(groups: Sequence[PromptGroup], settings: Settings) -> list[list[int]]:
     pipeline = Pipeline(settings.unbounded())
     await pipeline.start()
     room = asyncio.Semaphore(WINDOW)
-    with progress(total=len(records), unit="group") as bar:
+    # The texts of a record are those that count, by the option `text`.
+    options = PartitionOptions(linkage=settings.linkage, text="all")
+    with progress(total=len(groups), unit="group") as bar:
 
-        async def partition(record: Record) -> PartitionedGroup:
-            request = PartitionRequest(
-                groups=[PromptGroup(prompt=record.prompt, rollouts=list(record.texts))],
-                # The texts of a record are those that count.
-                partition=PartitionOptions(linkage=settings.linkage, text="all"),
-                return_probabilities=with_probabilities,
-            )
+        async def partition(group: PromptGroup) -> list[int]:
+            request = PartitionRequest(groups=[group], partition=options)
             async with room:
                 answer = await pipeline.partitions(request)
             bar.update()
-            return answer.groups[0]
+            return answer.groups[0].partition
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(partition(record)) for record in records]
+                running = [tasks.create_task(partition(group)) for group in groups]
         except* Problem as problems:
             raise ModelError(str(problems.exceptions[0])) from None
         finally:

@@ -3,101 +3,153 @@
 Each line is a JSON object. Its rollouts are in `rollouts`, `generations` or `responses` (texts,
 chat messages, or objects as in /v1/rewards). Columns with one value per rollout may stand beside
 them: `quality` (or `reward_model_scores`), `correct`, `answers`, and NoveltyBench's `partition` and
-`generation_scores`.
+`generation_scores`. A missing answer is an answer that is wrong; any other value that is missing in
+a column is an error, since leaving its record out would flatter the figures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from darling_models import json_lines
+from darling_models import fields, json_lines
+from darling_models.fields import FieldFault, each, named
 from darling_models.texts.rule import TextRule
+from darling_service.evaluation.answers import same
 from darling_service.evaluation.texts import compared_texts
-from darling_service.rewards.quality import from_reference
 
 TEXTS = ("rollouts", "generations", "responses")
 PROMPTS = ("prompt", "question", "problem")
 QUALITY = ("quality", "reward_model_scores", "rewards")
 REFERENCES = ("reference", "ground_truth")
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One prompt's rollouts and their columns; a column is None where a value is missing."""
+    """One prompt's rollouts and their columns; None for a column that the record does not have."""
 
+    name: str
+    """Tells prompts apart, as what the user last said may not."""
     prompt: str
+    """The prompt as it is compared."""
     texts: list[str]
-    """What of each rollout counts, by the option `text`."""
+    """What of each rollout is compared, by the option `text`."""
+    reasoned: int
+    """Rollouts of which reasoning was left out."""
+    unfinished: int
+    """Rollouts whose reasoning does not end, so that they count as the empty text."""
     quality: list[float] | None
     correct: list[bool] | None
-    answers: list[str] | None
+    answers: list[str | None] | None
+    """Final answers; None for a rollout that has none."""
     partition: list[int] | None
     generation_scores: list[float] | None
     """NoveltyBench's scores: the quality of the first rollout of each class, 0 for repeats."""
 
 
 def read(path: Path, rule: TextRule = "answer") -> list[Record]:
-    """The records of a file; `rule` says which text of a rollout counts.
+    """The records of a file, one at least; `rule` says what of a rollout is compared.
 
-    Raises `OSError`, and `ValueError` naming the line and the field.
+    Raises `OSError`, and `ValueError` naming the line, the field, the fault and the cure.
     """
-    records = json_lines.read(path, lambda row: _record(row, rule))
-    if not records:
-        raise ValueError(f"{path} holds no records")
-    return records
+    return json_lines.read(path, lambda row: _record(row, rule))
 
 
 def _record(row: Mapping[str, Any], rule: TextRule) -> Record:
-    rollouts = _first(row, TEXTS)
-    if not isinstance(rollouts, list) or not rollouts:
-        raise ValueError(f"has no list of rollouts; add one in one of {', '.join(TEXTS)}")
-    n = len(rollouts)
-    prompt, texts = compared_texts(_first(row, PROMPTS), rollouts, rule)
-    objects = [r if isinstance(r, dict) else {} for r in rollouts]
-    answers = _column(row, objects, ("answers",), "answer", n)
-    correct = _column(row, objects, ("correct",), "correct", n)
-    reference = _first(row, REFERENCES)
-    if correct is None and answers is not None and reference is not None:
-        correct = [c == 1 for c in from_reference([str(a) for a in answers], str(reference))]
+    prompt, said = _required(row, PROMPTS), _required(row, TEXTS)
+    rollouts = named(said, fields.rollouts, row[said])
+    columns = Columns(row, rollouts)
+    answers = columns.read(("answers",), "answer", fields.answer, may_be_missing=True)
+    correct = columns.read(("correct",), "correct", fields.verdict)
+    if correct is None and answers is not None and (name := _name(row, REFERENCES)):
+        reference = named(name, _reference, row[name])
+        correct = [answer is not None and same(answer, reference) for answer in answers]
+    compared = compared_texts((prompt, row[prompt]), (said, rollouts), rule)
     return Record(
-        prompt=prompt,
-        texts=texts,
-        quality=_numbers(_column(row, objects, QUALITY, "quality", n)),
-        correct=None if correct is None else [bool(c) for c in correct],
-        answers=None if answers is None else [str(a) for a in answers],
-        partition=_partition(_column(row, objects, ("partition",), "class", n)),
-        generation_scores=_numbers(_column(row, objects, ("generation_scores",), "", n)),
+        name=compared.prompt_name,
+        prompt=compared.prompt,
+        texts=compared.texts,
+        reasoned=compared.reasoning_dropped + compared.reasoning_unfinished,
+        unfinished=compared.reasoning_unfinished,
+        quality=columns.read(QUALITY, "quality", _score),
+        correct=correct,
+        answers=answers,
+        partition=columns.read(("partition",), "class", fields.class_number),
+        generation_scores=columns.read(("generation_scores",), "", _score),
     )
 
 
-def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((row[name] for name in names if row.get(name) is not None), None)
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a record says of each of its rollouts: in a list beside them, or in each of them."""
+
+    row: Mapping[str, Any]
+    rollouts: Sequence[Mapping[str, Any]]
+
+    def read(
+        self,
+        names: Sequence[str],
+        own: str,
+        value: Callable[[Any], Value],
+        *,
+        may_be_missing: bool = False,
+    ) -> list[Value] | None:
+        """A value for each rollout; None if there is neither a list nor the field `own`.
+
+        `names`: what the list may be called. `own`: "" for a value that stands only there. Raises
+        `FieldFault` if a value is wrong, or missing in some rollouts unless it `may_be_missing`.
+        """
+        name = _name(self.row, names)
+        held = [
+            own != "" and own in r and (may_be_missing or r[own] is not None) for r in self.rollouts
+        ]
+        if name is None:
+            return self._own(own, value, held, may_be_missing) if any(held) else None
+        if any(held):
+            raise FieldFault(name, f"stands here and as {own} in the rollouts; drop one of them")
+        values = self.row[name]
+        if not isinstance(values, list) or len(values) != len(self.rollouts):
+            raise FieldFault(name, f"must hold one value for each of the {len(held)} rollouts")
+        return named(name, lambda column: each(value, column), values)
+
+    def _own(
+        self,
+        own: str,
+        value: Callable[[Any], Value],
+        held: Sequence[bool],
+        may_be_missing: bool,
+    ) -> list[Value]:
+        if not may_be_missing and not all(held):
+            place = f"rollouts[{held.index(False)}].{own}"
+            raise FieldFault(place, "missing; give it in every rollout, or in none")
+        return [
+            named(f"rollouts[{index}].{own}", value, rollout.get(own))
+            for index, rollout in enumerate(self.rollouts)
+        ]
 
 
-def _column(
-    row: Mapping[str, Any],
-    rollouts: Sequence[Mapping[str, Any]],
-    names: Sequence[str],
-    own: str,
-    n: int,
-) -> list[Any] | None:
-    """A column of the row, or the field `own` of every rollout; None if a value is missing."""
-    column = _first(row, names)
-    if column is None:
-        values = [rollout.get(own) for rollout in rollouts]
-        return None if any(value is None for value in values) else values
-    if not isinstance(column, list) or len(column) != n:
-        raise ValueError(f"{names[0]} must hold one value for each of the {n} rollouts")
-    return None if any(value is None for value in column) else column
+def _required(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The first of the names to which the row gives a value. Raises `FieldFault`."""
+    name = _name(row, names)
+    if name is None:
+        raise FieldFault(names[0], f"missing; add it, or one of {', '.join(names[1:])}")
+    return name
 
 
-def _numbers(column: list[Any] | None) -> list[float] | None:
-    """Numbers as floats. The published maths files hold each score in a list of one."""
-    if column is None:
-        return None
-    return [float(v[0] if isinstance(v, list) and len(v) == 1 else v) for v in column]
+def _name(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of the names to which the row gives a value."""
+    return next((name for name in names if row.get(name) is not None), None)
 
 
-def _partition(column: list[Any] | None) -> list[int] | None:
-    return None if column is None else [int(value) for value in column]
+def _score(value: Any) -> float:
+    """A number; the published maths files hold each score in a list of one."""
+    return fields.number(value[0] if isinstance(value, list) and len(value) == 1 else value)
+
+
+def _reference(value: Any) -> str:
+    reference = fields.answer(value)
+    if reference is None:
+        raise ValueError("is blank; write the right answer, or leave the field out")
+    return reference

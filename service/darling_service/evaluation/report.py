@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from darling_models.figures.intervals import (
-    Comparison,
-    Interval,
-    compare,
-    mean_interval,
-    prompt_means,
-)
+from darling_models.figures.comparison import Comparison, compare
+from darling_models.figures.intervals import FEW, Interval, mean_interval, prompt_means
 from darling_models.figures.tables import aligned, cell
+from darling_service.evaluation.measure import LOWER_IS_BETTER
+from darling_service.evaluation.verdict import verdict
 
 PRECISION = ".4g"
 """Digits of a figure in the table."""
+MARK = "*"
+"""What stands behind an interval of fewer than `FEW` prompts."""
 Rows = Sequence[Mapping[str, float]]
 """Each record's figures by name."""
 
@@ -36,14 +35,14 @@ class Run:
         """The number of records that give the figure."""
         return sum(not math.isnan(value) for value in self.values(metric))
 
+    def has_few(self, metric: str) -> bool:
+        """Whether so few prompts give the figure that its interval is too narrow."""
+        return 1 < len(prompt_means(self.values(metric), self.prompts)) < FEW
+
     def figures(self) -> dict[str, Interval]:
         """The means over records, in the order in which they were first measured."""
         names = dict.fromkeys(name for row in self.rows for name in row)
-        return {
-            name: mean_interval(self.values(name), self.prompts)
-            for name in names
-            if self.measured(name)
-        }
+        return {name: mean_interval(self.values(name), self.prompts) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +54,66 @@ class Report:
     """The second run against the first, by figure; empty for a single run."""
     notes: Sequence[str]
 
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(name for figures in self.figures for name in figures))
+
+    def verdict(self) -> str | None:
+        """The comparison in a sentence or two; None for a single run."""
+        if len(self.runs) < 2:
+            return None
+        return verdict(self.runs[0].name, self.runs[1].name, self.comparisons)
+
     def as_dict(self) -> dict[str, Any]:
         """`metrics` of the first file; of a second one too, and what differs."""
         metrics = [
             {
-                name: {**_mean(figure), "rows": run.measured(name)}
+                name: {
+                    **_mean(figure),
+                    "rows": run.measured(name),
+                    "better": "lower" if name in LOWER_IS_BETTER else "higher",
+                }
                 for name, figure in figures.items()
             }
             for run, figures in zip(self.runs, self.figures, strict=True)
         ]
-        document: dict[str, Any] = {"metrics": metrics[0], "notes": self.notes}
+        document: dict[str, Any] = {
+            "metrics": metrics[0],
+            "records": len(self.runs[0].rows),
+            "notes": self.notes,
+        }
         if len(self.runs) == 2:
-            document["second"] = {"metrics": metrics[1]}
+            document["second"] = {"metrics": metrics[1], "records": len(self.runs[1].rows)}
             document["difference"] = {
                 name: {**_mean(c.difference), "p_value": c.p_value, "prompts": c.prompts}
                 for name, c in self.comparisons.items()
             }
             document["files"] = [run.name for run in self.runs]
+            document["verdict"] = self.verdict()
         return document
 
     def table(self) -> str:
-        head = ["metric", *(run.name for run in self.runs)]
-        if self.comparisons:
-            head += ["difference", "p"]
-        rows = [head]
-        for name in dict.fromkeys(name for figures in self.figures for name in figures):
-            row = [name, *(cell(figures.get(name), PRECISION) for figures in self.figures)]
-            if self.comparisons:
-                row += _compared(self.comparisons.get(name))
-            rows.append(row)
-        return "\n".join([aligned(rows), *(f"note: {note}" for note in self.notes)])
+        """A row for each figure: its direction of better, then each file's mean, interval and
+        number of records that gave it, then the difference."""
+        compared = len(self.runs) == 2
+        head = ["metric", *(cell for run in self.runs for cell in (run.name, "rows"))]
+        rows = [[*head, *(("difference", "p", "prompts") if compared else ())]]
+        for name in self.names():
+            row = [f"{name} {'↓' if name in LOWER_IS_BETTER else '↑'}"]
+            for run, figures in zip(self.runs, self.figures, strict=True):
+                mark = MARK if run.has_few(name) else ""
+                row.append(cell(figures.get(name), PRECISION) + mark)
+                row.append(f"{run.measured(name)}/{len(run.rows)}")
+            rows.append(row + (_compared(self.comparisons.get(name)) if compared else []))
+        lines = [aligned(rows), "↑ more is better, ↓ less is better"]
+        if any(run.has_few(name) for run in self.runs for name in self.names()):
+            lines.append(
+                f"{MARK} fewer than {FEW} prompts: the true mean lies outside such intervals more "
+                "often than in 5 % of cases"
+            )
+        lines += [f"note: {note}" for note in self.notes]
+        if (sentence := self.verdict()) is not None:
+            lines.append(f"verdict: {sentence}")
+        return "\n".join(lines)
 
 
 def report(runs: Sequence[Run], notes: Sequence[str]) -> Report:
@@ -108,5 +137,9 @@ def _mean(interval: Interval) -> dict[str, float | None]:
 
 def _compared(comparison: Comparison | None) -> list[str]:
     if comparison is None:
-        return ["-", "-"]
-    return [cell(comparison.difference, PRECISION), f"{comparison.p_value:.4f}"]
+        return ["-", "-", "0"]
+    return [
+        cell(comparison.difference, PRECISION) + (MARK if 1 < comparison.prompts < FEW else ""),
+        f"{comparison.p_value:.4f}",
+        str(comparison.prompts),
+    ]

@@ -1,35 +1,32 @@
 """The texts of a record: its prompt and its rollouts, by the rule that the service applies too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darling_models.texts.rule import TextRule
-from darling_service.errors import Invalid
+from darling_service.errors import FieldError, Invalid
 from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import PromptGroup
-from darling_service.scoring.texts import texts_of
+from darling_service.scoring.texts import GroupTexts, texts_of
 
 
-def compared_texts(prompt: Any, rollouts: Sequence[Any], rule: TextRule) -> tuple[str, list[str]]:
-    """(prompt, texts) of a record, which may hold chat messages as requests do.
+def compared_texts(
+    prompt: tuple[str, Any], rollouts: tuple[str, Sequence[Mapping[str, Any]]], rule: TextRule
+) -> GroupTexts:
+    """What of a record is compared. Each argument is (name in the file, value).
 
-    Raises `ValueError` that names what is neither a text nor messages.
+    `rollouts`: objects with a `text` or `messages`; their other fields are not read. Raises
+    `ValueError` naming what is neither a text nor messages.
     """
-    if not all(isinstance(rollout, str | list | dict) for rollout in rollouts):
-        raise ValueError(
-            "has a rollout that is neither a text nor an object with a text or messages"
-        )
-    fields = [_words(rollout) for rollout in rollouts]
+    words = [
+        {name: rollout[name] for name in ("text", "messages") if name in rollout}
+        for rollout in rollouts[1]
+    ]
     try:
-        group = validate({"prompt": prompt or "", "rollouts": fields}, PromptGroup)
+        group = validate({"prompt": prompt[1], "rollouts": words}, PromptGroup)
     except Invalid as problem:
-        raise ValueError(f"has a wrong prompt or rollout: {problem.detail}") from None
-    texts = texts_of(group, rule)
-    return texts.prompt, texts.texts
-
-
-def _words(rollout: Any) -> Any:
-    """A rollout without the columns that stand in it."""
-    if not isinstance(rollout, dict):
-        return rollout
-    return {name: rollout[name] for name in ("text", "messages") if name in rollout}
+        field, *place = problem.errors[0].loc
+        name = prompt[0] if field == "prompt" else rollouts[0]
+        message = problem.errors[0].msg
+        raise ValueError(Invalid([FieldError((name, *place), message)]).detail) from None
+    return texts_of(group, rule)

@@ -13,13 +13,20 @@ from starlette.requests import Request
 
 from darling_service.errors import Unauthorized
 
-OPEN = frozenset({"/health/live", "/health/ready"})
-"""Paths that need no key, because health probes cannot send one."""
+DOCS = "/docs"
+"""Path of the page that documents the API."""
+DOCS_ASSETS = "/docs/assets"
+"""Folder of that page's script and styles, which the service serves itself."""
+OPEN = frozenset({"/health/live", "/health/ready", DOCS, "/openapi.json"})
+"""Paths that need no key. Health probes cannot send one, and neither can a browser that opens the
+documentation, where its user enters the key. The documentation is the same for every service of
+this version: it says nothing of the settings, the models or the runs of this one."""
 
 
 def require_key(request: Request, key: str | None) -> None:
     """Raises `Unauthorized` unless the request has the key, the path is open, or no key is set."""
-    if key is None or request.url.path in OPEN:
+    path = request.url.path
+    if key is None or path in OPEN or path.startswith(f"{DOCS_ASSETS}/"):
         return
     if not any(compare_digest(token, key.encode()) for token in _tokens(request)):
         raise Unauthorized(

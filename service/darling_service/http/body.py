@@ -8,17 +8,22 @@ import zlib
 from starlette.requests import ClientDisconnect, Request
 
 from darling_service.errors import BadRequest, TooLarge, UnsupportedType
+from darling_service.schemas.outline import is_small
 from darling_service.schemas.parse import Schema, parse
-
-PARSE_IN_THREAD_BYTES = 256 * 2**10
-"""Size of a body from which it is parsed in a thread. Parsing 256 KiB takes milliseconds, which the
-event loop owes to other requests."""
 
 
 async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> Schema:
     """The body as `schema`; `max_bytes` limits it as sent and as decompressed.
 
     Raises `UnsupportedType`, `TooLarge`, `BadRequest` or `Invalid`.
+    """
+    return await parse_body(await read_content(request, max_bytes), schema)
+
+
+async def read_content(request: Request, max_bytes: int) -> bytes:
+    """The body's JSON document as it was sent, decompressed.
+
+    Raises `UnsupportedType`, `TooLarge` or `BadRequest`.
     """
     content_type = request.headers.get("content-type", "application/json")
     if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -31,7 +36,12 @@ async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> S
     raw = await _read(request, max_bytes)
     if encoding == "gzip":
         raw = await asyncio.to_thread(_inflate, raw, max_bytes)
-    if len(raw) < PARSE_IN_THREAD_BYTES:
+    return raw
+
+
+async def parse_body(raw: bytes, schema: type[Schema]) -> Schema:
+    """A JSON document as `schema`. Raises `BadRequest` or `Invalid`."""
+    if is_small(raw):
         return parse(raw, schema)
     return await asyncio.to_thread(parse, raw, schema)
 

@@ -11,6 +11,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from darling_service.http.auth import OPEN
+
 _bodies: dict[str, type[BaseModel]] = {}
 """Schemas of all request bodies, by name; `accepts` adds them."""
 REFERENCE = "#/components/schemas/{model}"
@@ -40,6 +42,23 @@ PROBLEM = {
 }
 
 
+TAGS = {
+    "scoring": "Rewards, partitions and preferences of whole groups, and probabilities of pairs.",
+    "cohorts": "Rollouts that are sent one by one and wait for the others of their group.",
+    "trainers": "Routes in the wire formats of trainers that call a reward over HTTP.",
+    "models": "The classifiers that requests may name, and the limits on a request.",
+    "health": "Probes and metrics for whoever runs the service.",
+}
+"""Topics of the routes, in the order of the documentation."""
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The service's `api_key`; leave it empty where the service has none. Trainers "
+    "that cannot set a header may send the key as the password of `Authorization: Basic` or as "
+    "`?token=KEY`.",
+}
+
+
 def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, Any]:
     """`openapi_extra` for a route whose JSON body is `schema`."""
     _bodies[schema.__name__] = schema
@@ -60,11 +79,20 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """The app's OpenAPI document with the schemas of request bodies; it is made once."""
     if app.openapi_schema is None:
         document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         )
         _, definitions = models_json_schema(
             [(schema, "validation") for schema in _bodies.values()], ref_template=REFERENCE
         )
         document["components"]["schemas"].update(definitions["$defs"])
+        document["components"]["securitySchemes"] = {"key": BEARER}
+        document["security"] = [{"key": []}]
+        for path in OPEN & document["paths"].keys():
+            for operation in document["paths"][path].values():
+                operation["security"] = []
         app.openapi_schema = document
     return app.openapi_schema

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from darling_service.errors import Problem, problem_body
+from darling_service.errors import MAX_NAME_CHARS, Problem, problem_body, shown
 
 CLIENT_CLOSED = 499
 """Status of a request whose caller has gone: only the metrics see it."""
@@ -36,10 +36,11 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     """What Starlette raises by itself: an unknown route, or a wrong method."""
     assert isinstance(error, HTTPException)
     status, detail = error.status_code, error.detail
+    path = shown(request.url.path, MAX_NAME_CHARS)
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"there is no route {request.url.path}; /docs lists the routes"
+        detail = f"there is no route {path}; /docs lists the routes"
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.url.path} does not answer {request.method}; see /docs"
+        detail = f"{path} does not answer {request.method}; see /docs"
     title = HTTPStatus(status).phrase.capitalize()
     return _response(status, problem_body(status, title, detail), error.headers or {})
 

@@ -42,6 +42,7 @@ def post(
     schema: type[Body],
     answer: Any,
     *,
+    tag: str,
     summary: str,
     requests: Mapping[str, Any],
     example: Any,
@@ -62,6 +63,7 @@ def post(
             handle,
             methods=["POST"],
             name=call.__name__,
+            tags=[tag],
             summary=summary,
             description=inspect.getdoc(call),
             response_model=answer,
@@ -77,6 +79,7 @@ def post(
     "/v1/rewards",
     RewardRequest,
     RewardResponse,
+    tag="scoring",
     summary="Diversity-scaled rewards of whole groups",
     requests=examples.REWARD_REQUESTS,
     example=examples.REWARD_RESPONSE,
@@ -90,6 +93,7 @@ async def rewards(service: Service, body: RewardRequest) -> RewardResponse:
     "/v1/rollouts",
     RolloutRequest,
     RolloutResponse,
+    tag="cohorts",
     summary="Cohort endpoint: the reward of one rollout, scored with its group",
     requests=examples.ROLLOUT_REQUESTS,
     example=examples.ROLLOUT_RESPONSE,
@@ -104,6 +108,7 @@ async def rollouts(service: Service, body: RolloutRequest) -> RolloutResponse:
     "/v1/partitions",
     PartitionRequest,
     PartitionResponse,
+    tag="scoring",
     summary="Partitions of groups by meaning",
     requests=examples.PARTITION_REQUESTS,
     example=examples.PARTITION_RESPONSE,
@@ -118,6 +123,7 @@ async def partitions(service: Service, body: PartitionRequest) -> PartitionRespo
     "/v1/preferences",
     PreferenceRequest,
     PreferenceResponse,
+    tag="scoring",
     summary="Preference pairs for DPO, by DivPO",
     requests=examples.PREFERENCE_REQUESTS,
     example=examples.PREFERENCE_RESPONSE,
@@ -132,6 +138,7 @@ async def preferences(service: Service, body: PreferenceRequest) -> PreferenceRe
     "/v1/equivalence",
     EquivalenceRequest,
     EquivalenceResponse,
+    tag="scoring",
     summary="Equivalence probabilities of pairs of texts",
     requests=examples.EQUIVALENCE_REQUESTS,
     example=examples.EQUIVALENCE_RESPONSE,
@@ -143,7 +150,10 @@ async def equivalence(service: Service, body: EquivalenceRequest) -> Equivalence
 
 
 @router.get(
-    "/v1/models", summary="Models and limits", responses=ok_response(examples.MODELS_RESPONSE)
+    "/v1/models",
+    tags=["models"],
+    summary="Models and limits",
+    responses=ok_response(examples.MODELS_RESPONSE),
 )
 async def models(request: Request) -> Response:
     """Lists the models that a request may name, the default first, and the limits on a request."""
@@ -152,13 +162,23 @@ async def models(request: Request) -> Response:
     return json_response({"models": infos, "limits": service.settings.limits()})
 
 
-@router.get("/health/live", summary="Liveness", responses=ok_response({"status": "live"}))
+@router.get(
+    "/health/live",
+    tags=["health"],
+    summary="Liveness",
+    responses=ok_response({"status": "live"}),
+)
 async def live() -> Response:
     """Answers 200 as long as the process runs."""
     return json_response({"status": "live"})
 
 
-@router.get("/health/ready", summary="Readiness", responses=ok_response({"status": "ready"}))
+@router.get(
+    "/health/ready",
+    tags=["health"],
+    summary="Readiness",
+    responses=ok_response({"status": "ready"}),
+)
 async def ready(request: Request) -> Response:
     """Answers 200 once the model has answered a warm-up question, and 503 while it loads, after it
     has failed, and while the service stops."""
@@ -167,7 +187,7 @@ async def ready(request: Request) -> Response:
     return json_response({"status": "ready"})
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get("/metrics", tags=["health"], summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Exposes the service's metrics in the Prometheus text format."""
     exposition = service_of(request).telemetry.exposition()

@@ -16,7 +16,7 @@ class Service:
         self.settings = settings
         self.pipeline = Pipeline(settings)
         self.cohorts = Cohorts(self.pipeline)
-        self.qualities = Qualities(settings)
+        self.qualities = Qualities(settings, self.telemetry)
 
     @property
     def telemetry(self) -> Telemetry:

@@ -4,32 +4,42 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from darling_models.errors import ModelUnavailable
+from darling_models.final_answers.equality import labels_in, matches_label
+from darling_models.final_answers.extraction import final_answer
+from darling_models.final_answers.formula import formula
 from darling_service.errors import Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
-from darling_service.rewards.quality import from_label
+from darling_service.scoring.texts import in_thread_if_long
 
 
 class MathVerify:
     """Compares in worker processes. The kernel ends one whose answer uses up its CPU time, and that
-    answer counts as wrong."""
+    answer counts as wrong; a worker that ends otherwise is a failure."""
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        from darling_models.final_answers.workers import TAIL_CHARS, WORKERS, Workers
+        from darling_models.final_answers.workers import WORKERS, Workers
 
         self._workers = Workers()
-        self._tail_chars = TAIL_CHARS
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="math-verify")
 
     async def quality(self, sample: Sample) -> float:
-        label, text = sample.required_label(), sample.text[-self._tail_chars :]
-        if from_label(text, label):
+        label, text = sample.required_label(), sample.text
+        if await in_thread_if_long(lambda: matches_label(text, label), [text]):
             return 1.0
-        gold = label if "$" in label or "\\boxed" in label else f"${label}$"
+        answer = await in_thread_if_long(lambda: final_answer(text), [text])
+        if answer is None:
+            return 0.0
+        gold, response = labels_in(label)[0], answer.readings[0]
+        if formula(gold) is None or formula(response) is None:
+            return 0.0
         try:
             equal = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._workers.ask, gold, text
+                self._threads, self._workers.ask, gold, response
             )
         except ModelUnavailable as error:
-            raise Unavailable(str(error), retry_after_s=RETRY_AFTER_S) from None
-        return float(bool(equal))
+            raise Unavailable(
+                f"math-verify gave no verdict: {error}; send this rollout again later",
+                retry_after_s=RETRY_AFTER_S,
+            ) from None
+        return float(equal)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
+from darling_service.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +20,14 @@ MAX_WAITING = 10_000
 class LearnedReward:
     """A reward model that scores whatever waits for it in batches, off the event loop."""
 
-    def __init__(self, path: str, device: str, max_length: int | None) -> None:
+    def __init__(
+        self, path: str, device: str, max_length: int | None, telemetry: Telemetry
+    ) -> None:
         """Raises `ModelError` if the checkpoint cannot be loaded."""
         from darling_models.reward_model import RewardModel
 
         self._model = RewardModel(path, device, max_length)
+        self._telemetry = telemetry
         self._waiting: list[tuple[Sample, asyncio.Future[float]]] = []
         self._runner: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reward-model")
@@ -41,33 +45,43 @@ class LearnedReward:
         return await score
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting[:MODEL_BATCH], self._waiting[MODEL_BATCH:]
-            batch = [(sample, score) for sample, score in batch if not score.done()]
-            samples = [sample for sample, _ in batch]
-            try:
-                numbers = await loop.run_in_executor(self._thread, self._scores, samples)
-            except Exception:
-                log.exception("the reward model failed")
-                failure = Unavailable(
-                    "the reward model failed; send this rollout again later (the service's log has "
-                    "the cause)",
-                    retry_after_s=RETRY_AFTER_S,
-                )
-                for _, score in batch:
-                    if not score.done():
-                        score.set_exception(failure)
-                continue
-            for (_, score), number in zip(batch, numbers, strict=True):
-                if not score.done():
-                    score.set_result(number)
+            await self._answer([(sample, score) for sample, score in batch if not score.done()])
+
+    async def _answer(self, batch: Sequence[tuple[Sample, asyncio.Future[float]]]) -> None:
+        """Scores a batch, and each rollout alone if that fails, so that only the bad ones fail."""
+        if not batch:
+            return
+        samples = [sample for sample, _ in batch]
+        try:
+            numbers = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._scores, samples
+            )
+        except Exception:
+            if len(batch) > 1:
+                for one in batch:
+                    await self._answer([one])
+                return
+            log.exception("the reward model failed")
+            failure = Unavailable(
+                "the reward model failed; send this rollout again later (the service's log has "
+                "the cause)",
+                retry_after_s=RETRY_AFTER_S,
+            )
+            if not batch[0][1].done():
+                batch[0][1].set_exception(failure)
+            return
+        for (_, score), number in zip(batch, numbers, strict=True):
+            if not score.done():
+                score.set_result(number)
 
     def _scores(self, samples: Sequence[Sample]) -> list[float]:
-        encoded = [
+        inputs = [
             self._model.encode(sample.messages, sample.text)
             if sample.written is None
             else self._model.encode_written(sample.written[1])
             for sample in samples
         ]
-        return self._model.scores(encoded) if encoded else []
+        self._telemetry.truncated.inc(sum(one.truncated for one in inputs))
+        return self._model.scores(inputs)

@@ -1,14 +1,21 @@
 """What a quality source is given, and what it must be able to do."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NoReturn, Protocol
 
-from darling_service.errors import FieldError, Invalid
+from darling_models.texts.special_tokens import is_blank
+from darling_service.errors import FieldError, Invalid, Loc
 
 RETRY_AFTER_S = 5.0
 """Seconds that a caller is told to wait after a quality source has failed: as long as a remote host
 that failed rests before it is asked again."""
+
+CURE = (
+    "send the right answer (OpenRLHF takes it from the column that its label_key names), or choose "
+    "a quality source that needs no label, such as ?quality=constant"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +26,27 @@ class Sample:
     """The prompt, as messages with `role` and `content`."""
     text: str
     """The response."""
-    label: str | None
-    """The right answer, if the trainer sent one."""
+    label: Any
+    """The right answer as the trainer sent it, any JSON; None if it sent none."""
     written: tuple[str, str] | None = None
     """Prompt, and prompt with response, as the trainer wrote them with their special tokens."""
+    label_field: Loc = ("label",)
+    """Where the trainer's request holds the label."""
 
     def required_label(self) -> str:
-        """Raises `Invalid` if there is no label."""
-        if self.label is None:
-            message = "missing; this quality source compares the response with it"
-            raise Invalid([FieldError(("label",), message)])
-        return self.label
+        """The label as text. Raises `Invalid` if it is missing, blank, or not one answer."""
+        label = self.label
+        if isinstance(label, list) and len(label) == 1:
+            (label,) = label
+        if label is None or (isinstance(label, str) and is_blank(label)):
+            fault = "missing" if label is None else "blank"
+            self._refuse(f"{fault}, and this quality source compares the response with it; {CURE}")
+        if not isinstance(label, str | int | float):
+            self._refuse(f"not one answer: a text, a number or a list of one; {CURE}")
+        return label if isinstance(label, str) else json.dumps(label)
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise Invalid([FieldError(self.label_field, message)])
 
 
 class Source(Protocol):

@@ -1,7 +1,7 @@
 """The quality sources of this process, by name.
 
     constant      1: the reward is the diversity alone
-    label-match   1 if the final answer equals the label as text, else 0
+    label-match   1 if the final answer is the label, as they are written, else 0
     math-verify   1 if math-verify finds it equal to the label, else 0
     reward-model  the score of a sequence-classification checkpoint
     http          the answer of another reward server, in OpenRLHF's wire format
@@ -15,14 +15,16 @@ import logging
 import math
 
 from darling_models.errors import ModelError
+from darling_models.final_answers.equality import matches_label
 from darling_service.errors import FieldError, Invalid, Unavailable
 from darling_service.quality.math_verify import MathVerify
 from darling_service.quality.reward_model import LearnedReward
 from darling_service.quality.reward_server import RewardServer
 from darling_service.quality.sample import RETRY_AFTER_S, Sample, Source
-from darling_service.rewards.quality import from_label
 from darling_service.schemas.fields import MAX_SCORE
+from darling_service.scoring.texts import in_thread_if_long
 from darling_service.settings import Settings
+from darling_service.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +36,16 @@ class Constant:
 
 class LabelMatch:
     async def quality(self, sample: Sample) -> float:
-        return from_label(sample.text, sample.required_label())
+        label = sample.required_label()
+        matches = await in_thread_if_long(lambda: matches_label(sample.text, label), [sample.text])
+        return float(matches)
 
 
 class Qualities:
     """The sources that need no set-up, and the one that the settings name."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._settings, self._telemetry = settings, telemetry
         self._sources: dict[str, Source] = {"constant": Constant(), "label-match": LabelMatch()}
         self._default = _kind(settings.quality)
 
@@ -51,8 +55,13 @@ class Qualities:
         if self._default == "http":
             self._sources["http"] = RewardServer(name.split(","))
         elif self._default == "reward-model" and target:
-            options = self._settings.device, self._settings.max_length
-            self._sources["reward-model"] = await asyncio.to_thread(LearnedReward, target, *options)
+            self._sources["reward-model"] = await asyncio.to_thread(
+                LearnedReward,
+                target,
+                self._settings.device,
+                self._settings.max_length,
+                self._telemetry,
+            )
         elif self._default == "math-verify":
             self._sources["math-verify"] = MathVerify()
         elif name not in self._sources:

@@ -1,10 +1,11 @@
 """Types of the values in requests."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from darling_models.fields import verdict
 from darling_models.protocol import OperatingPoint
 
 MAX_SCORE = 1e30
@@ -27,6 +28,9 @@ def text_or(tag: str) -> Callable[[Any], str]:
     return lambda value: TEXT if isinstance(value, str) else tag
 
 
+Item = TypeVar("Item")
+Items = Annotated[list[Item], Field(fail_fast=True)]
+"""A list that is left at its first bad item, so that a million bad ones are one error."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Id = Annotated[
     # The JSON writer cannot write an integer beyond 64 bits.
@@ -41,6 +45,8 @@ THRESHOLD = (
     "Probability above which two texts are equivalent: a number from 0 to 1, or balanced, "
     "precision or recall if the model has operating points. Default: the model's own."
 )
+Verdict = Annotated[bool, BeforeValidator(verdict)]
+"""true, false, 1 or 0, as in files: other numbers and texts are refused, not taken for true."""
 TEXT_RULE = (
     "What of a rollout is compared: answer (what follows the reasoning, of the policy's own "
     "words), last (the same of its last turn), reasoning, assistant (all its own words) or all "

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from darling_models.texts.chat_templates import Turn, role_of, rollout_turns
 from darling_models.texts.special_tokens import without_special_tokens
 from darling_models.texts.tool_calls import call_text
+from darling_service.schemas.fields import Items
 
 MAX_MESSAGES = 4096
 """Most messages in one conversation: more steps than agents take, few enough to check at once."""
@@ -51,13 +52,13 @@ class ChatMessage(BaseModel):
         description="Kind of an item in the Responses format, such as message, reasoning, "
         "function_call or function_call_output.",
     )
-    content: str | list[str | dict[str, Any]] | None = Field(
+    content: str | Items[str | dict[str, Any]] | None = Field(
         None, description="What is said: a text, or parts, of which those with text are read."
     )
     reasoning_content: str | None = Field(
         None, description="The reasoning, where the server has parted it from the content."
     )
-    tool_calls: list[dict[str, Any]] | None = Field(
+    tool_calls: Items[dict[str, Any]] | None = Field(
         None, description="The tools that the policy calls, with names and arguments."
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     Discriminator,
     Field,
     Tag,
@@ -15,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from darling_models.protocol import Linkage
 from darling_models.texts.rule import TextRule
+from darling_models.texts.special_tokens import is_blank
 from darling_service.schemas.fields import (
     MESSAGES,
     OBJECT,
@@ -22,9 +24,11 @@ from darling_service.schemas.fields import (
     TEXT_RULE,
     THRESHOLD,
     Id,
+    Items,
     Score,
     Strict,
     Threshold,
+    Verdict,
     Wait,
     text_or,
 )
@@ -35,6 +39,18 @@ Prompt = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[Conversation, Tag(MESSAGES)],
     Discriminator(text_or(MESSAGES)),
 ]
+
+
+def _not_blank(reference: str) -> str:
+    if is_blank(reference):
+        raise ValueError(
+            "blank, so that every rollout without an answer would be right; send the right answer, "
+            "or leave reference out"
+        )
+    return reference
+
+
+Reference = Annotated[str, AfterValidator(_not_blank)]
 
 
 class Rollout(Strict):
@@ -52,13 +68,13 @@ class Rollout(Strict):
         description="Final answer of the rollout, compared with the group's `reference`; null or "
         "empty where it has none.",
     )
-    correct: bool | None = Field(
-        None, description="A verifier's verdict: whether the rollout is correct."
+    correct: Verdict | None = Field(
+        None, description="A verifier's verdict: whether the rollout is correct; 1 or 0 do as well."
     )
     logprob: Score | None = Field(
         None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
     )
-    solutions: list[list[Score]] | None = Field(
+    solutions: Items[Items[Score]] | None = Field(
         None,
         description="Scores of each solution in the rollout; the vector objective needs them.",
     )
@@ -103,7 +119,7 @@ class PromptGroup(Prompted):
     """One prompt and the rollouts sampled for it."""
 
     id: Id | None = Field(None, description="A name for the group, repeated in the response.")
-    rollouts: list[RolloutInput] = Field(min_length=1)
+    rollouts: Items[RolloutInput] = Field(min_length=1)
 
     def column(self, name: str) -> list[Any]:
         """A field of every rollout; None where a rollout does not give it."""
@@ -115,10 +131,10 @@ class PromptGroup(Prompted):
 
 
 class Group(PromptGroup):
-    quality: list[Score] | None = Field(
+    quality: Items[Score] | None = Field(
         None, description="Quality of every rollout, instead of a number in each of them."
     )
-    reference: str | None = Field(
+    reference: Reference | None = Field(
         None,
         description="Right answer. Without quality, a rollout gets 1 if its `answer` equals it, "
         "else 0.",
@@ -202,7 +218,7 @@ class Rewarded(Strict):
 
 
 class RewardRequest(Rewarded, GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
 
 
 class RolloutRequest(Rewarded, Rollout, Prompted, Request):
@@ -219,7 +235,7 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         "known by its text, and only once its first caller has gone.",
     )
     group_size: int | None = Field(None, ge=1, description="Number of rollouts in the group.")
-    reference: str | None = Field(
+    reference: Reference | None = Field(
         None,
         description="Right answer. Without quality, the rollout gets 1 if its `answer` equals it, "
         "else 0.",
@@ -257,11 +273,11 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
 
 
 class PartitionRequest(GroupsRequest):
-    groups: list[PromptGroup] = Field(min_length=1)
+    groups: Items[PromptGroup] = Field(min_length=1)
 
 
 class PreferenceRequest(GroupsRequest):
-    groups: list[Group] = Field(min_length=1)
+    groups: Items[Group] = Field(min_length=1)
     diversity: RankingName = Field(
         "partition", description="Measure of how distinct a rollout is from its group."
     )
@@ -281,7 +297,7 @@ class Pair(Prompted):
 
 
 class EquivalenceRequest(Request):
-    pairs: list[Pair] = Field(min_length=1)
+    pairs: Items[Pair] = Field(min_length=1)
     threshold: Threshold | None = Field(None, description=THRESHOLD)
     text: TextRule = Field(
         "all", description=f"{TEXT_RULE} Default: all, the texts as they are given."

@@ -75,7 +75,7 @@ class RewardOptions(Strict):
     min_quality: Number | None = Field(
         None, description="Least quality that counts; required by among = quality."
     )
-    negative: Negative | Literal["refuse"] = Field(
+    negative: Literal[Negative, "refuse"] = Field(
         "sign_aware",
         description="Policy of the product (objective = darling) for negative quality.",
     )

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from darling_service.errors import FieldError, Invalid, Loc
+from darling_models.final_answers.equality import same_answer
+from darling_models.final_answers.plain_form import plain_form
+from darling_service.errors import MAX_ERRORS, FieldError, Invalid, Loc
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rounding import same
@@ -38,10 +40,15 @@ def check_pairs(request: EquivalenceRequest, settings: Settings) -> None:
 
 
 def each_group(groups: Sequence[Group], read: Callable[[Group], Answer]) -> list[Answer]:
-    """`read` of every group; its errors, placed under their groups, together in one `Invalid`."""
+    """`read` of every group; its errors, placed under their groups, together in one `Invalid`.
+
+    Stops once there are more than `MAX_ERRORS`.
+    """
     answers: list[Answer] = []
     errors: list[FieldError] = []
     for index, group in enumerate(groups):
+        if len(errors) > MAX_ERRORS:
+            break
         try:
             answers.append(read(group))
         except Invalid as problem:
@@ -97,8 +104,7 @@ def correctness_of(group: Group, complete: bool = True) -> BoolArray | None:
     answered = group.gives("answer") or not complete
     if group.reference is not None and answered:
         answers = [answer or "" for answer in group.column("answer")]
-        matches: BoolArray = qualities.from_reference(answers, group.reference) == 1.0
-        return matches
+        return np.asarray([same_answer(answer, group.reference) for answer in answers])
     return None
 
 
@@ -149,7 +155,7 @@ def verdicts_of(group: Group, quality: FloatArray | None, complete: bool = True)
 
 
 def answers_of(group: Group, required: bool) -> list[str]:
-    """The rollouts' final answers, up to case and white space; "" where there is none.
+    """The plain forms of the rollouts' final answers; "" where there is none.
 
     `required`: whether one of them at least must give the field; null says that there is none.
     """
@@ -159,7 +165,7 @@ def answers_of(group: Group, required: bool) -> list[str]:
             "the reward or advantage compares final answers; give `answer` in the rollouts that "
             "have one (null where none has), or set reward.outcome = 'class'",
         )
-    return [qualities.normal(answer or "") for answer in group.column("answer")]
+    return [plain_form(answer or "") for answer in group.column("answer")]
 
 
 def solutions_of(group: Group) -> list[FloatArray]:

@@ -9,6 +9,6 @@ from fastapi import APIRouter
 
 from darling_service.trainers import classify, nemo_gym, openrlhf, slime
 
-router = APIRouter()
+router = APIRouter(tags=["trainers"])
 for shim in (openrlhf, slime, nemo_gym, classify):
     router.include_router(shim.router)

@@ -1,4 +1,4 @@
-"""NeMo-Gym: a resources server at http://HOST:8000/trainers/nemo-gym.
+"""NeMo-Gym: a resources server at http://HOST:8000, whose `/verify` it calls for each rollout.
 
     {"responses_create_params": {"input": ...}, "response": {"output": [...]}, "_ng_...": ...}
     -> the same and "reward": 0.51
@@ -7,21 +7,27 @@
 Without a group id, `_ng_task_index` and the input identify the group; both come again in the next
 epoch, so a retry is then recognised by its text. The URL cannot carry a group's size: set
 `cohort_size`.
+
+The routes are those of NeMo-Gym 0.4 to 0.7, at the root, where NeMo-Gym looks for them, and under
+/trainers/nemo-gym. Its 0.7 reads `mask_sample`, `failure_kind` and `failure_reason`.
 """
 
+import asyncio
 import json
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from darling_service.http.body import read_body
+from darling_service.http.body import parse_body, read_body, read_content
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.schemas.messages import Conversation
 from darling_service.schemas.requests import Prompt
+from darling_service.schemas.responses import RolloutResponse
 from darling_service.scoring.texts import in_thread_if_long
+from darling_service.trainers.nemo_gym_metrics import VerifyResponses, aggregate
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.rollouts import (
     TrainerRollout,
@@ -36,23 +42,19 @@ from darling_service.trainers.rollouts import (
 router = APIRouter()
 
 
-class Foreign(BaseModel):
-    """An object of NeMo-Gym's; fields that are not listed are kept and sent back."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class CreateParams(Foreign):
+class CreateParams(BaseModel):
     input: Prompt = Field(description="The prompt: a text, or messages.")
 
 
-class Output(Foreign):
+class Output(BaseModel):
     output: Conversation = Field(
         description="Items of the rollout: messages, reasoning, tool calls and their outputs."
     )
 
 
-class NemoGymRequest(Foreign):
+class NemoGymRequest(BaseModel):
+    """A rollout of NeMo-Gym. Fields that are not listed are sent back as they came."""
+
     responses_create_params: CreateParams
     response: Output
     task: int | str | None = Field(
@@ -64,7 +66,11 @@ class NemoGymRequest(Foreign):
         None, alias="_ng_group_id", description="The same for all rollouts of a group."
     )
     attempt: int | None = Field(
-        None, alias="_ng_group_attempt", ge=0, description="Sampling attempt of the group."
+        None,
+        alias="_ng_group_attempt",
+        ge=0,
+        lt=2**63,
+        description="Sampling attempt of the group.",
     )
     rollout: int | str | None = Field(
         None, alias="_ng_rollout_index", description="The rollout in its group, kept in a retry."
@@ -73,6 +79,9 @@ class NemoGymRequest(Foreign):
         None, description="The right answer, compared by some quality sources."
     )
     label: Any = Field(None, description="The right answer, if `expected_answer` is missing.")
+    instance_config: Any = Field(
+        None, description="Settings of the task, where NeMo-RL looks for `mask_sample`."
+    )
 
 
 EXAMPLE: dict[str, Any] = {
@@ -98,36 +107,93 @@ EXAMPLE: dict[str, Any] = {
     responses=ok_response({**EXAMPLE, "reward": 1.0}),
     openapi_extra=accepts(NemoGymRequest, {"one rollout of a group": EXAMPLE}),
 )
+@router.post("/verify", include_in_schema=False)
 async def verify(request: Request) -> Response:
     """Returns the request with its rollout's reward added. The group's other rollouts arrive in
     requests of their own."""
     service = service_of(request)
     query = read_query(request, Query)
-    body = await read_body(request, NemoGymRequest, service.settings.max_body_bytes)
+    raw = await read_content(request, service.settings.max_body_bytes)
+    body = await parse_body(raw, NemoGymRequest)
     words = (body.responses_create_params.input, body.response.output)
     check_length(service.settings, input=words[0], output=words[1], label=_label(body))
     rollout = await in_thread_if_long(lambda: _rollout(body, query.n), words)
     answer = await while_connected(request, reward(service, rollout, query))
-    echoed = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return json_response({**echoed, "reward": answer["reward"]}, flags(answer))
+    return Response(
+        _with_fields(raw, {"reward": answer["reward"], **_failure(answer, body)}),
+        media_type="application/json",
+        headers=flags(answer),
+    )
 
 
 @router.post("/trainers/nemo-gym/seed_session", include_in_schema=False)
+@router.post("/seed_session", include_in_schema=False)
 async def seed_session() -> Response:
     """Answers the request with which agents begin each rollout; this service keeps no sessions."""
     return json_response({})
 
 
+@router.post("/trainers/nemo-gym/aggregate_metrics", include_in_schema=False)
+@router.post("/aggregate_metrics", include_in_schema=False)
+async def aggregate_metrics(request: Request) -> Response:
+    """Answers the request with which NeMo-Gym ends a collection of rollouts."""
+    limit = service_of(request).settings.max_body_bytes
+    body = await read_body(request, VerifyResponses, limit)
+    figures = await asyncio.to_thread(aggregate, body.verify_responses)
+    return Response(json.dumps(figures), media_type="application/json")
+
+
+@router.get("/trainers/nemo-gym/reverify_mode", include_in_schema=False)
+@router.get("/reverify_mode", include_in_schema=False)
+async def reverify_mode() -> Response:
+    """Answers that a rollout cannot be verified again by itself: its reward is that of a group."""
+    return json_response("unsupported")
+
+
 def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
     prompt, output = body.responses_create_params.input, body.response.output
-    sample = sample_of(prompt, output, _label(body))
+    field = "label" if body.expected_answer is None else "expected_answer"
+    sample = sample_of(prompt, output, getattr(body, field), label_field=(field,))
     messages = json.dumps(sample.messages)
     if body.group is not None:
         group = group_of("group", str(body.group), messages)
-        return TrainerRollout(prompt, output, sample, group, size, body.attempt or 0, body.rollout)
+        # As text, since NeMo-Gym may number them beyond the 64 bits of our own ids.
+        member = None if body.rollout is None else str(body.rollout)
+        return TrainerRollout(prompt, output, sample, group, size, body.attempt or 0, member)
     task = None if body.task is None else str(body.task)
     return TrainerRollout(prompt, output, sample, group_of("task", task, messages), size)
 
 
 def _label(body: NemoGymRequest) -> str | None:
     return text_of(body.label if body.expected_answer is None else body.expected_answer)
+
+
+def _failure(answer: RolloutResponse, body: NemoGymRequest) -> dict[str, Any]:
+    """What NeMo-Gym 0.7 is told of a group whose siblings were missing; nothing of a complete one.
+
+    The reward of several rollouts is a degraded but valid score. A rollout that was alone has
+    nothing to be distinct from: its reward is the quality, above that of its siblings elsewhere,
+    and is masked.
+    """
+    if answer["group_complete"]:
+        return {}
+    size = answer["group_size"]
+    alone = size == 1
+    fields: dict[str, Any] = {
+        "mask_sample": alone,
+        "failure_kind": "darling.partial_group",
+        "failure_reason": f"the group was scored with {size} of its rollouts, as others did not "
+        "arrive before the deadline",
+    }
+    if alone:
+        # NeMo-RL looks for the mask here.
+        settings = body.instance_config if isinstance(body.instance_config, dict) else {}
+        fields["instance_config"] = {**settings, "mask_sample": True}
+    return fields
+
+
+def _with_fields(raw: bytes, fields: dict[str, Any]) -> bytes:
+    """The JSON object `raw` with more fields at its end, where they win over earlier ones of their
+    name; all else stays to the byte what it was, whatever another parser would make of it."""
+    end = raw.rindex(b"}")
+    return raw[:end].rstrip() + b"," + json.dumps(fields).encode().removeprefix(b"{")

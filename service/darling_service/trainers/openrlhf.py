@@ -124,16 +124,19 @@ def _check(body: OpenRLHFRequest, settings: Settings) -> None:
 def _rollouts(
     body: OpenRLHFRequest, size: int | None, telemetry: Telemetry
 ) -> list[TrainerRollout]:
-    labels = [None] * len(body.query) if body.labels is None else list(map(text_of, body.labels))
-    groups = [group_of(*pair) for pair in zip(body.prompts, labels, strict=True)]
+    labels: list[Any] = [None] * len(body.query) if body.labels is None else body.labels
+    groups = [
+        group_of(prompt, text_of(label)) for prompt, label in zip(body.prompts, labels, strict=True)
+    ]
     together = Counter(groups)
     rollouts = []
-    for written, prompt, label, group in zip(body.query, body.prompts, labels, groups, strict=True):
+    columns = zip(body.query, body.prompts, labels, groups, strict=True)
+    for index, (written, prompt, label, group) in enumerate(columns):
         text = response_of(written, prompt)
         if text is None:
             telemetry.unmatched.inc()
             text = written
-        sample = sample_of(prompt, text, label, (prompt, written))
+        sample = sample_of(prompt, text, label, (prompt, written), label_field=("labels", index))
         # A list of several rollouts without a size is a whole batch: it holds whole groups.
         rollouts.append(
             TrainerRollout(

@@ -8,7 +8,7 @@ from typing import Any
 
 from darling_models.keys import content_key
 from darling_models.texts.rule import own_words
-from darling_service.errors import Invalid, Problem, Unavailable
+from darling_service.errors import Invalid, Loc, Problem, Unavailable
 from darling_service.http.state import Service
 from darling_service.quality.sample import Sample
 from darling_service.schemas.messages import ChatMessage, as_messages
@@ -112,12 +112,16 @@ def _request(
 def sample_of(
     prompt: Prompt,
     response: str | Sequence[ChatMessage],
-    label: str | None,
+    label: Any,
     written: tuple[str, str] | None = None,
+    *,
+    label_field: Loc = ("label",),
 ) -> Sample:
     """What a quality source is given: the conversation, and the policy's own words."""
     own = own_words(turns_of(response), prompt_of(prompt).opens_reasoning)
-    return Sample(as_messages(conversation_of(prompt)), "\n\n".join(own), label, written)
+    return Sample(
+        as_messages(conversation_of(prompt)), "\n\n".join(own), label, written, label_field
+    )
 
 
 def check_length(settings: Settings, **fields: str | Sequence[ChatMessage] | None) -> None:

@@ -73,7 +73,7 @@ async def rm(request: Request) -> Response:
     label = text_of(body.label)
     check_length(service.settings, prompt=body.prompt, response=body.response, label=label)
     words = (body.prompt, body.response)
-    sample = await in_thread_if_long(lambda: sample_of(*words, label), words)
+    sample = await in_thread_if_long(lambda: sample_of(*words, body.label), words)
     group = group_of(json.dumps(sample.messages), label)
     rollout = TrainerRollout(*words, sample, group, query.n)
     answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from darling_client._errors import Unavailable
 from darling_client._grouping import Grouping
 from darling_client._outages import log
-from darling_client._types import Group, GroupRewards, Prompt, Response
+from darling_client._types import Group, GroupRewards, Prompt, Response, Rollout
+from darling_client.trainers._quality import Judgement
+from darling_client.trainers._request import Request
 
 
 @dataclass(frozen=True)
@@ -18,56 +19,47 @@ class Row:
 
     prompt: Prompt
     response: Response
-    quality: float | None
-    """The task's own reward; a row where it is None or not finite takes no part in its group."""
+    judgement: Judgement | None
+    """What is known of it; a row without takes no part in its group."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """The rewards of one row."""
+    """The result of one row."""
 
     reward: float
-    """Quality shaped by diversity."""
-    quality: float
+    """What the trainer gets: quality shaped by diversity, or the advantage."""
+    quality: float | None
+    """None where the objective needs none and none was given."""
     diversity: float
     num_classes: int
     """The number of classes in the row's group."""
 
-
-ADVANTAGE_REFUSED = (
-    "reward.advantage is set, but this trainer computes advantages of its own from the rewards; "
-    "remove it, or call Client.rewards where your code can use advantages"
-)
+    def parts(self) -> dict[str, float]:
+        """What a trainer may log of it."""
+        parts = {"diversity": self.diversity, "num_classes": self.num_classes}
+        return parts if self.quality is None else {"quality": self.quality, **parts}
 
 
 class Batch:
     """The `groups` of the rows, to be sent, and the `scores` of the rows from what comes back."""
 
-    def __init__(self, rows: Sequence[Row], grouping: Grouping) -> None:
+    def __init__(self, rows: Sequence[Row], grouping: Grouping, request: Request) -> None:
         self._rows = rows
-        with_quality = (
-            [row for row in group if _finite(rows[row].quality)] for group in grouping.rows
-        )
-        self._kept = Grouping([group for group in with_quality if group])
+        self._request = request
+        judged = ([row for row in group if rows[row].judgement] for group in grouping.rows)
+        self._kept = Grouping([group for group in judged if group])
 
     @property
     def groups(self) -> list[Group]:
-        """The groups of rows with a finite quality."""
-        return [
-            Group(
-                prompt=group[0].prompt,
-                rollouts=[row.response for row in group],
-                quality=[row.quality for row in group if row.quality is not None],
-            )
-            for group in self._kept.split(self._rows)
-        ]
+        """The groups of rows with a judgement. Raises `ValueError` where references differ."""
+        return [_group(group) for group in self._kept.split(self._rows)]
 
     def scores(self, outcomes: Sequence[GroupRewards | Unavailable]) -> list[Score | None]:
         """The score of each row, from the outcome of each of the `groups`.
 
-        None for a row without quality, and for the rows of a group that is `Unavailable`, which is
-        logged: a made-up number would train the policy on nothing. Raises `ValueError` when
-        advantages were asked for.
+        None for a row without judgement, and for the rows of a group that is `Unavailable`, which
+        is logged: a made-up number would train the policy on nothing.
         """
         scores: list[Score | None] = [None] * len(self._rows)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
@@ -79,14 +71,41 @@ class Batch:
         for rows, outcome in zip(self._kept.rows, outcomes, strict=True):
             if isinstance(outcome, Unavailable):
                 continue
-            assert outcome.quality is not None
-            if outcome.advantages is not None:
-                raise ValueError(ADVANTAGE_REFUSED)
-            columns = zip(rows, outcome.rewards, outcome.quality, outcome.diversity, strict=True)
-            for row, reward, quality, diversity in columns:
-                scores[row] = Score(reward, quality, diversity, outcome.num_classes)
+            quality = [None] * len(rows) if outcome.quality is None else outcome.quality
+            columns = zip(
+                rows, self._request.sent(outcome), quality, outcome.diversity, strict=True
+            )
+            for row, reward, own_quality, diversity in columns:
+                scores[row] = Score(reward, own_quality, diversity, outcome.num_classes)
         return scores
 
 
-def _finite(quality: float | None) -> bool:
-    return quality is not None and math.isfinite(quality)
+def whole(size: int) -> Grouping:
+    """All rows as one group."""
+    return Grouping([list(range(size))])
+
+
+def _group(rows: Sequence[Row]) -> Group:
+    references = {row.judgement.reference for row in rows if row.judgement} - {None}
+    if len(references) > 1:
+        raise ValueError(
+            f"quality returned the references {', '.join(map(repr, sorted(map(str, references))))} "
+            "for rollouts of one group; return the same for all of them"
+        )
+    return Group(
+        prompt=rows[0].prompt,
+        rollouts=[rollout(row.response, row.judgement) for row in rows if row.judgement],
+        reference=next(iter(references), None),
+    )
+
+
+def rollout(response: Response, judgement: Judgement) -> Rollout:
+    """The rollout with what is known of it."""
+    return Rollout(
+        response,
+        quality=judgement.quality,
+        answer=judgement.answer,
+        correct=judgement.correct,
+        logprob=judgement.logprob,
+        solutions=judgement.solutions,
+    )

@@ -5,7 +5,8 @@ The lines for your workflow:
     from darling_client.trainers.areal import group_reward
 
     reward = group_reward(quality)                     # once, in the workflow's __init__
-    rewards = await reward(prompt, completions, data)  # in arun_episode, with all n completions
+    rewards = await reward(prompt, completions, data)  # in arun_episode, with all n completions;
+                                                       # step=engine.get_version() tells the step
     if rewards is None:
         return None                                    # AReaL then rejects the trajectory
 """
@@ -17,48 +18,50 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient, Unavailable
-from darling_client._grouping import Grouping
 from darling_client._outages import log
 from darling_client._types import Prompt
-from darling_client.trainers._batch import Batch, Row
-from darling_client.trainers._quality import qualities_of
+from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.trainers._quality import judgements_of
+from darling_client.trainers._request import Request
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardParams
+    from darling_client.trainers._request import AdapterParams
 
-Reward = Callable[[Prompt, Sequence[str], Mapping[str, Any]], Awaitable["list[float] | None"]]
+Reward = Callable[..., Awaitable["list[float] | None"]]
 
 
 def group_reward(
     quality: Callable[..., Any],
     *,
     client: AsyncClient | None = None,
-    **params: Unpack[RewardParams],
+    **params: Unpack[AdapterParams],
 ) -> Reward:
-    """Returns an async function of (prompt, completions, dataset row) that returns the rewards.
+    """Returns an async function of (prompt, completions, dataset row, step=None) that returns the
+    rewards.
 
     They are quality shaped by diversity, one per completion; None when the service has not answered
     within `patience_s` or a completion has no finite quality. Raises any other `DarlingError`.
 
     `quality(prompt, completion, prompt_ids, completion_ids, **row)`: an AReaL reward function or
-    its `AsyncRewardWrapper`; it gets empty lists of ids. `client`: by default one for the
-    environment's `DARLING_URL`. `params`: options of the request, as for `Client.rewards`.
+    its `AsyncRewardWrapper`; it gets empty lists of ids. It returns a number, or a mapping with
+    fields of `Judgement`. `client`: by default one for the environment's `DARLING_URL`. `params`:
+    see `AdapterParams`; `send="uncentered_advantage"` is for `reward_norm` and `adv_norm`
+    without means.
     """
+    request = Request(params, may_be_uncentered=True)
     client = client or AsyncClient()
 
     async def reward(
-        prompt: Prompt, completions: Sequence[str], row: Mapping[str, Any]
+        prompt: Prompt, completions: Sequence[str], row: Mapping[str, Any], step: int | None = None
     ) -> list[float] | None:
         rollouts: list[tuple[Any, ...]] = [(prompt, text, [], []) for text in completions]
-        qualities = await qualities_of(rollouts, partial(quality, **row))
-        rows = [
-            Row(prompt, text, value) for text, value in zip(completions, qualities, strict=True)
-        ]
-        batch = Batch(rows, Grouping([list(range(len(rows)))]))
+        judged = await judgements_of(rollouts, partial(quality, **row))
+        rows = [Row(prompt, text, known) for text, known in zip(completions, judged, strict=True)]
+        batch = Batch(rows, whole(len(rows)), request)
         try:
-            scores = batch.scores(await client.rewards(batch.groups, **params))
+            scores = batch.scores(await client.rewards(batch.groups, **request.params(step)))
         except Unavailable as failure:
             log.warning("AReaL rejects a trajectory, as there is no reward for it: %s", failure)
             return None

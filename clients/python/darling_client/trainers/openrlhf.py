@@ -10,22 +10,22 @@ itself, so evaluation may have another one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
-from darling_client._grouping import Grouping
-from darling_client.trainers._batch import Batch, Row, Score
+from darling_client.trainers._batch import Batch, Row, Score, whole
 from darling_client.trainers._cohort import Cohorts
-from darling_client.trainers._quality import qualities_of
+from darling_client.trainers._quality import judgement, judgements_of
+from darling_client.trainers._request import Request
 from darling_client.trainers._tokens import response
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardParams
+    from darling_client.trainers._request import AdapterParams
 
-Quality = Callable[[str, str, Any], "float | Awaitable[float]"]
+Quality = Callable[[str, str, Any], Any]
 
 
 def agent_executor(
@@ -33,28 +33,28 @@ def agent_executor(
     *,
     remote_rm_url: str | list[str] | None = None,
     client: AsyncClient | None = None,
-    **params: Unpack[RewardParams],
+    **params: Unpack[AdapterParams],
 ) -> type:
     """Returns the class that OpenRLHF looks for. Give one of the two sources of quality.
 
-    `quality(prompt, response, label)` returns a number, or an awaitable of one. `remote_rm_url` is
-    a reward server or file, as `--reward.remote_url` takes it, whose reward becomes the quality.
-    `client`: by default one for the environment's `DARLING_URL`. `params`: options of the request,
-    as for `Client.rewards`.
+    `quality(prompt, response, label)` returns a number, a mapping with some of the fields of
+    `Judgement`, or an awaitable of either. `remote_rm_url` is a reward server or file, as
+    `--reward.remote_url` takes it, whose reward becomes the quality. `client`: by default one for
+    the environment's `DARLING_URL`. `params`: see `AdapterParams`.
 
     Its `execute` raises `DarlingError` when there is no answer within `patience_s`, which ends the
     run: OpenRLHF cannot express "no signal", and would break on a reward of None with an error that
     explains less.
     """
-    from openrlhf.utils.agent import SingleTurnAgentExecutor
-
+    request = Request(params)
     if (quality is None) == (remote_rm_url is None):
         raise ValueError("agent_executor needs one source of quality: quality or remote_rm_url")
     client = client or AsyncClient()
+    from openrlhf.utils.agent import SingleTurnAgentExecutor
 
     async def scores(rows: list[Row]) -> list[Score | None]:
-        batch = Batch(rows, Grouping([list(range(len(rows)))]))
-        return batch.scores(await client.rewards(batch.groups, **params))
+        batch = Batch(rows, whole(len(rows)), request)
+        return batch.scores(await client.rewards(batch.groups, **request.params()))
 
     class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -71,7 +71,8 @@ def agent_executor(
             llm_engine: Any,
             images: Any = None,
         ) -> dict[str, Any]:
-            cohort = self._cohorts.join((prompt, str(label)))
+            # Siblings share the object of their images, of which the prompt says nothing.
+            cohort = self._cohorts.join((prompt, str(label), images and id(images)))
             try:
                 output: dict[str, Any] = await super().execute(
                     prompt, label, sampling_params, max_length, hf_tokenizer, llm_engine, images
@@ -87,30 +88,25 @@ def agent_executor(
                     for start, end in ranges
                 )
                 if quality is None:
-                    value = None if output["reward"] is None else float(output["reward"])
+                    known = judgement(output["reward"])
                 else:
-                    (value,) = await qualities_of([(prompt, text, label)], quality)
-                if value is None:
+                    (known,) = await judgements_of([(prompt, text, label)], quality)
+                if known is None:
                     raise ValueError(
                         "a rollout has no quality: quality or the server at remote_rm_url returned "
-                        "None; return a finite number"
+                        "None, NaN or infinity; return a finite number"
                     )
             except BaseException:
                 cohort.leave()
                 raise
-            score = await cohort.arrive(Row(prompt, said, value))
-            if score is None:
-                raise ValueError(f"a rollout's quality is {value}; return a finite number")
+            score = await cohort.arrive(Row(prompt, said, known))
+            assert score is not None
+            parts = {name: float(part) for name, part in score.parts().items()}
             return {
                 **output,
                 "reward": score.reward,
-                "scores": score.quality,
-                "extra_logs": {
-                    **output["extra_logs"],
-                    "quality": score.quality,
-                    "diversity": score.diversity,
-                    "num_classes": float(score.num_classes),
-                },
+                "scores": score.reward if score.quality is None else score.quality,
+                "extra_logs": {**output["extra_logs"], **parts},
             }
 
     return AgentExecutor

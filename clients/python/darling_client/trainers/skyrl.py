@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darling_client import AsyncClient
-from darling_client._calls import RewardParams
 from darling_client._grouping import regroup
 from darling_client._types import Response
 from darling_client.trainers._batch import Batch, Row
+from darling_client.trainers._quality import judgements_of
+from darling_client.trainers._request import AdapterParams, Request
 from darling_client.trainers._tokens import response
 
 
@@ -27,8 +28,20 @@ class DarlingGenerator:
 
     darling_client: AsyncClient | None = None
     """The client to use; by default one for the environment's `DARLING_URL`."""
-    darling_params: RewardParams | None = None
-    """Options of the request, as for `Client.rewards`."""
+    darling_params: AdapterParams | None = None
+    """See `AdapterParams`; checked when the generator is made."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        Request(self.darling_params or {})
+
+    def darling_quality(self, reward: float, response: Response, extras: Any) -> Any:
+        """What is known of a rollout: a number, a mapping with some of the fields of `Judgement`,
+        or an awaitable of either. Override it to say more than the environment's `reward`.
+
+        `response`: what the policy wrote. `extras`: `env_extras` of the dataset's row.
+        """
+        return reward
 
     async def generate(self, input_batch: Any, **more: Any) -> Any:
         """Returns the generator's output, with rewards of quality shaped by diversity.
@@ -52,23 +65,37 @@ class DarlingGenerator:
             )
         }
         last_steps = [index for index, is_last in enumerate(is_last_step) if is_last]
-        rows = [
-            Row(
-                prompt=prompts[ids[index].instance_id],
-                response=self._steps(output, ids, index),
-                quality=_total(output["rewards"][index]),
+        extras = dict(
+            zip(
+                map(_name, input_batch["trajectory_ids"]),
+                input_batch.get("env_extras") or [None] * len(input_batch["prompts"]),
+                strict=True,
             )
-            for index in last_steps
-        ]
-        batch = Batch(rows, regroup(ids[index].instance_id for index in last_steps))
-        scores = batch.scores(
-            await self.darling_client.rewards(batch.groups, **(self.darling_params or {}))
         )
+        responses = [self._steps(output, ids, index) for index in last_steps]
+        judged = await judgements_of(
+            [
+                (_total(output["rewards"][index]), response, extras[_name(ids[index])])
+                for index, response in zip(last_steps, responses, strict=True)
+            ],
+            self.darling_quality,
+        )
+        rows = [
+            Row(prompts[ids[index].instance_id], response, known)
+            for index, response, known in zip(last_steps, responses, judged, strict=True)
+        ]
+        request = Request(self.darling_params or {})
+        # Each row of the dataset has an id of its own, even where its prompt is another's too.
+        grouping = regroup(ids[index].instance_id for index in last_steps)
+        batch = Batch(rows, grouping, request)
+        params = request.params(getattr(metadata, "global_step", None))
+        scores = batch.scores(await self.darling_client.rewards(batch.groups, **params))
         rewards = list(output["rewards"])
         for index, score in zip(last_steps, scores, strict=True):
             if score is None:
                 raise ValueError(
-                    f"the environment's reward is {rewards[index]}; return a finite number"
+                    f"the quality of a rollout is None, NaN or infinity, where the environment's "
+                    f"reward is {rewards[index]}; return a finite number"
                 )
             rewards[index] = _shaped_like(rewards[index], score.reward)
         output["rewards"] = rewards
@@ -100,6 +127,11 @@ class DarlingGenerator:
             own = [{"role": "assistant", "content": step}] if isinstance(step, str) else step
             messages += [*between, *own]
         return messages
+
+
+def _name(trajectory: Any) -> tuple[Any, Any]:
+    """What tells a rollout from all others of the batch."""
+    return trajectory.instance_id, getattr(trajectory, "repetition_id", None)
 
 
 def _total(reward: Any) -> float:

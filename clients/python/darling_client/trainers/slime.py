@@ -9,27 +9,27 @@ my_rewards.py:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
-from darling_client._grouping import Grouping
-from darling_client.trainers._batch import Batch, Row
-from darling_client.trainers._quality import qualities_of
+from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.trainers._quality import judgements_of
+from darling_client.trainers._request import Request
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardParams
+    from darling_client.trainers._request import AdapterParams
 
 GroupReward = Callable[[Any, Sequence[Any]], Coroutine[Any, Any, list[Any]]]
 
 
 def group_reward(
-    quality: Callable[[Any], float | Awaitable[float | None] | None],
+    quality: Callable[[Any], Any],
     *,
     client: AsyncClient | None = None,
-    **params: Unpack[RewardParams],
+    **params: Unpack[AdapterParams],
 ) -> GroupReward:
     """Returns a function for `--custom-rm-path` with `--group-rm`, which rewards a group.
 
@@ -38,31 +38,54 @@ def group_reward(
     slime cannot express "no signal", so it raises `DarlingError` when there is no answer within
     `patience_s`, and `ValueError` when a sample has no finite quality.
 
-    `quality(sample)` returns a number, or an awaitable of one. `client`: by default one for the
-    environment's `DARLING_URL`. `params`: options of the request, as for `Client.rewards`.
+    `quality(sample)` returns a number, a mapping with some of the fields of `Judgement`, or an
+    awaitable of either. `client`: by default one for the environment's `DARLING_URL`. `params`: see
+    `AdapterParams`; `send="uncentered_advantage"` is for `--disable-rewards-normalization`.
     """
+    request = Request(params, may_be_uncentered=True)
     client = client or AsyncClient()
 
     async def darling(args: Any, samples: Sequence[Any]) -> list[Any]:
-        qualities = await qualities_of([(sample,) for sample in samples], quality)
+        _check_normalization(args, request)
+        judged = await judgements_of([(sample,) for sample in samples], quality)
         rows = [
-            Row(sample.prompt, sample.response, value)
-            for sample, value in zip(samples, qualities, strict=True)
+            Row(sample.prompt, sample.response, known)
+            for sample, known in zip(samples, judged, strict=True)
         ]
-        batch = Batch(rows, Grouping([list(range(len(rows)))]))
+        batch = Batch(rows, whole(len(rows)), request)
+        params = request.params(_step(args, samples))
         scores = batch.scores(await client.rewards(batch.groups, **params))
         key = getattr(args, "reward_key", None)
         rewards: list[Any] = []
         for sample, score in zip(samples, scores, strict=True):
             if score is None:
                 raise ValueError("quality returned None, NaN or infinity; return a finite number")
-            parts = {
-                "quality": score.quality,
-                "diversity": score.diversity,
-                "num_classes": score.num_classes,
-            }
+            parts = score.parts()
             sample.metadata = {**(sample.metadata or {}), "darling": parts}
             rewards.append({**parts, key: score.reward} if key else score.reward)
         return rewards
 
     return darling
+
+
+def _check_normalization(args: Any, request: Request) -> None:
+    """Warns, or refuses, where slime's arguments do not go with what it is sent."""
+    if not getattr(args, "rewards_normalization", False):
+        return
+    if request.send == "uncentered_advantage":
+        raise ValueError(
+            "send is 'uncentered_advantage', but slime takes the group's mean off; set "
+            "--disable-rewards-normalization"
+        )
+    if getattr(args, "grpo_std_normalization", False):
+        request.std_is_on("slime", "--disable-grpo-std-normalization")
+
+
+def _step(args: Any, samples: Sequence[Any]) -> int | None:
+    """The step that a group is sampled for, as slime numbers its groups on and on; groups that it
+    samples in excess move it forward."""
+    group, per_step = (
+        getattr(samples[0], "group_index", None),
+        getattr(args, "rollout_batch_size", 0),
+    )
+    return None if group is None or not per_step else int(group) // int(per_step)

@@ -14,42 +14,40 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import Client
+from darling_client.trainers._request import Request
 from darling_client.trainers.trl import DarlingReward
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardParams
+    from darling_client.trainers._request import AdapterParams
 
 
 def darling_orm(
-    quality: Callable[..., Sequence[float | None]],
+    quality: Callable[..., Any],
     *,
     num_generations: int | None = None,
     client: Client | None = None,
     gather: bool = True,
-    **params: Unpack[RewardParams],
+    **params: Unpack[AdapterParams],
 ) -> type:
     """Returns an ORM class that rewards quality shaped by diversity.
 
-    `quality(completions, **columns)` is called as an ORM is. `num_generations`: by default that of
-    the trainer's arguments, where `num_generations_eval` always comes from. `client`, `gather` and
-    `params`: see `DarlingReward`, which says what the ORM returns and raises.
+    `quality(completions, **columns)` is called as an ORM is, and may return mappings as that of
+    `DarlingReward` may. `num_generations`: by default that of the trainer's arguments, where
+    `num_generations_eval` always comes from. `client`, `gather` and `params`: see `DarlingReward`,
+    which says what the ORM returns and raises.
     """
+    Request(params)
     from swift.rewards import ORM
 
     class Darling(ORM):  # type: ignore[misc]
         def __init__(self, args: Any = None, **more: Any) -> None:
             super().__init__(args)
-            size = num_generations or getattr(args, "num_generations", None)
-            if size is None:
-                raise ValueError(
-                    "num_generations is missing in the trainer's arguments; give it to darling_orm"
-                )
             self._reward = DarlingReward(
                 lambda prompts, completions, **columns: quality(completions, **columns),
-                size,
-                num_generations_eval=getattr(args, "num_generations_eval", None),
+                num_generations,
+                args=args,
                 client=client,
                 gather=gather,
                 **params,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darling_client import Client
@@ -19,16 +20,19 @@ from darling_client._grouping import Grouping, consecutive
 from darling_client._messages import words_body
 from darling_client._types import Prompt, Response
 from darling_client.trainers._batch import Batch, Row, Score
+from darling_client.trainers._quality import judgements
 from darling_client.trainers._ranks import together
+from darling_client.trainers._request import Request
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardParams
+    from darling_client.trainers._request import AdapterParams
 
 Quality = Callable[..., Any]
 """A TRL reward function, blocking or async:
-`quality(prompts=..., completions=..., **columns) -> list[float | None]`."""
+`quality(prompts=..., completions=..., **columns)`. It returns a list with a number, a mapping with
+some of the fields of `Judgement`, or None for each completion."""
 
 
 class DarlingReward:
@@ -44,25 +48,38 @@ class DarlingReward:
     def __init__(
         self,
         quality: Quality,
-        num_generations: int,
+        num_generations: int | None = None,
         *,
         num_generations_eval: int | None = None,
+        args: Any = None,
         client: Client | None = None,
         gather: bool = True,
-        **params: Unpack[RewardParams],
+        **params: Unpack[AdapterParams],
     ) -> None:
-        """`num_generations`, `num_generations_eval`: the same as in GRPOConfig, which TRL does not
-        pass to reward functions. `client`: by default one for the environment's `DARLING_URL`.
+        """`num_generations`, `num_generations_eval`: the same as in GRPOConfig. `args`: that
+        GRPOConfig or RLOOConfig, instead of both; it is then checked at once. `client`: by default
+        one for the environment's `DARLING_URL`.
 
         `gather`: score the rows of all ranks together, as a group may straddle ranks. Set it to
         False to save the exchange where `per_device_train_batch_size * steps_per_generation` is a
-        multiple of `num_generations`. `params`: options of the request, as for `Client.rewards`.
+        multiple of `num_generations`. `params`: see `AdapterParams`.
+
+        Raises `ValueError` and `TypeError` that name the wrong argument.
         """
+        self.request = Request(params)
         self.quality = quality
-        self.sizes = list(dict.fromkeys([num_generations, num_generations_eval or num_generations]))
-        self.client = client or Client()
         self.gather = gather
-        self.params = params
+        size = num_generations or getattr(args, "num_generations", None)
+        if not size:
+            raise ValueError(
+                "num_generations is missing; give the number, or args=GRPOConfig(...), as TRL does "
+                "not pass it to reward functions"
+            )
+        self.sizes = Sizes(
+            size, num_generations_eval or getattr(args, "num_generations_eval", None)
+        )
+        self._check(args)
+        self.client = client or Client()
 
     def __call__(
         self,
@@ -82,33 +99,97 @@ class DarlingReward:
         **columns: Any,
     ) -> list[float | None]:
         """The rewards of `responses`, of which the quality function sees the `completions`."""
+        trainer = trainer_of(log_metric)
+        step = getattr(columns.get("trainer_state"), "global_step", None)
 
         def local() -> list[Row]:
+            self._check(getattr(trainer, "args", None))
             more = columns if log_metric is None else {**columns, "log_metric": log_metric}
-            qualities = self.quality(prompts=prompts, completions=completions, **more)
-            if inspect.isawaitable(qualities):
-                qualities = asyncio.run(_result_of(qualities))
+            values = self.quality(prompts=prompts, completions=completions, **more)
+            if inspect.isawaitable(values):
+                values = asyncio.run(_result_of(values))
+            judged = judgements(values, len(completions))
             return [
-                Row(prompt, words_body(said), None if value is None else float(value))
-                for prompt, said, value in zip(prompts, responses, qualities, strict=True)
+                Row(prompt, words_body(said), known)
+                for prompt, said, known in zip(prompts, responses, judged, strict=True)
             ]
 
-        scores = together(local, self._score) if self.gather else self._score(local())
+        def score(rows: list[Row]) -> list[Score | None]:
+            grouping = group_rows([row.prompt for row in rows], self.sizes.possible(trainer))
+            batch = Batch(rows, grouping, self.request)
+            params = self.request.params(step)
+            return batch.scores(self.client.try_rewards(batch.groups, **params))
+
+        scores = together(local, score) if self.gather else score(local())
         if log_metric is not None:
             _log(scores, log_metric)
         return [None if score is None else score.reward for score in scores]
 
-    def _score(self, rows: list[Row]) -> list[Score | None]:
-        batch = Batch(rows, group_rows([row.prompt for row in rows], self.sizes))
-        return batch.scores(self.client.try_rewards(batch.groups, **self.params))
+    def _check(self, args: Any) -> None:
+        """Warns, or raises `ValueError`, where the trainer's arguments do not fit the reward."""
+        for name in ("num_generations", "num_generations_eval"):
+            theirs, ours = getattr(args, name, None), getattr(self.sizes, name)
+            if theirs and ours and theirs != ours:
+                raise ValueError(
+                    f"{name} is {ours} in DarlingReward and {theirs} in the trainer's arguments; "
+                    "give the same, or args= alone"
+                )
+        per_device = getattr(args, "per_device_train_batch_size", None) or 0
+        rows = per_device * (getattr(args, "steps_per_generation", None) or 0)
+        size = self.sizes.num_generations
+        if not self.gather and rows % size:
+            raise ValueError(
+                f"gather is False, but a rank has {rows} rows (per_device_train_batch_size * "
+                f"steps_per_generation), which are not whole groups of {size}; leave gather on"
+            )
+        if setting := divides_by_std(args):
+            self.request.std_is_on(*setting)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of groups in training and evaluation."""
+
+    num_generations: int
+    num_generations_eval: int | None = None
+    """None: the same as in training."""
+
+    def possible(self, trainer: Any) -> list[int]:
+        """The size of the batch's groups where the trainer is seen, which tells its mode by that of
+        its model; else those to try, in this order."""
+        theirs = getattr(getattr(trainer, "args", None), "num_generations_eval", None)
+        evaluation = self.num_generations_eval or theirs or self.num_generations
+        model = getattr(trainer, "model", None)
+        if isinstance(is_training := getattr(model, "training", None), bool):
+            return [self.num_generations if is_training else evaluation]
+        return list(dict.fromkeys([self.num_generations, evaluation]))
+
+
+def trainer_of(log_metric: Any) -> Any:
+    """The trainer, of which TRL passes a method to reward functions; None where it passes none."""
+    trainer = getattr(log_metric, "__self__", None)
+    return trainer if hasattr(trainer, "args") and hasattr(trainer, "model") else None
+
+
+def divides_by_std(args: Any) -> tuple[str, str] | None:
+    """The setting by which a trainer of these arguments divides by the std of rewards, and what to
+    set instead; None if it does not or if the arguments do not tell."""
+    scale = getattr(args, "scale_rewards", None)
+    if scale not in (None, False, "none"):
+        return f"scale_rewards={scale!r}", "scale_rewards='none'"
+    if getattr(args, "normalize_advantages", False) is True:
+        return "normalize_advantages=True", "normalize_advantages=False"
+    if getattr(args, "multi_objective_aggregation", None) == "normalize_then_sum":
+        name = "multi_objective_aggregation"
+        return f"{name}='normalize_then_sum'", f"{name}='sum_then_normalize'"
+    return None
 
 
 def group_rows(prompts: Sequence[Prompt], sizes: Sequence[int]) -> Grouping:
     """Groups of consecutive rows, of the first of the `sizes` for which each has one prompt.
 
     Position decides and not the prompt alone, as two rows of the dataset may have the same prompt.
-    TRL does not say whether it trains or evaluates, so the size has to be recognised. Raises
-    `ValueError` when no size fits.
+    Raises `ValueError` when no size fits.
     """
     for size in sizes:
         if len(prompts) % size == 0:
@@ -126,10 +207,10 @@ def group_rows(prompts: Sequence[Prompt], sizes: Sequence[int]) -> Grouping:
 def _log(scores: Sequence[Score | None], log_metric: Callable[[str, float], None]) -> None:
     """Logs means over the scored rows of this rank, and the share of rows without a score."""
     scored = [score for score in scores if score is not None]
-    if scored:
-        log_metric("darling/quality", sum(score.quality for score in scored) / len(scored))
-        log_metric("darling/diversity", sum(score.diversity for score in scored) / len(scored))
-        log_metric("darling/num_classes", sum(score.num_classes for score in scored) / len(scored))
+    for name in ("quality", "diversity", "num_classes"):
+        values = [score.parts()[name] for score in scored if name in score.parts()]
+        if values:
+            log_metric(f"darling/{name}", sum(values) / len(values))
     log_metric("darling/unanswered", 1 - len(scored) / len(scores) if scores else 0.0)
 
 

@@ -14,21 +14,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
-from darling_client._grouping import Grouping
-from darling_client.trainers._batch import Batch, Row
-from darling_client.trainers._quality import qualities_of
+from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.trainers._quality import judgements_of
+from darling_client.trainers._request import Request
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from darling_client._calls import RewardParams
+    from darling_client.trainers._request import AdapterParams
 
 
 def group_reward(
     quality: Callable[..., Any],
     *,
     client: AsyncClient | None = None,
-    **params: Unpack[RewardParams],
+    **params: Unpack[AdapterParams],
 ) -> Callable[..., Awaitable[list[float]]]:
     """Returns a reward function of whole groups, as verifiers tells by its plural parameters.
 
@@ -37,10 +37,12 @@ def group_reward(
     logs the error and gives the whole group the same 0, which is no signal.
 
     `quality` is a reward function of one rollout, blocking or async, with any of the parameters
-    prompt, completion, answer, state, task and info. Give it here and not to the rubric, as group
-    functions do not see what other functions return. `client`: by default one for the environment's
-    `DARLING_URL`. `params`: options of the request, as for `Client.rewards`.
+    prompt, completion, answer, state, task and info. It returns a number, or a mapping with some of
+    the fields of `Judgement`. Give it here and not to the rubric, as group functions do not see
+    what other functions return. `client`: by default one for the environment's `DARLING_URL`.
+    `params`: see `AdapterParams`.
     """
+    request = Request(params)
     client = client or AsyncClient()
     parameters = inspect.signature(quality).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -59,13 +61,13 @@ def group_reward(
         names = ("prompt", "completion", "answer", "state", "task", "info")
         columns = zip(prompts, completions, answers, states, tasks, infos, strict=True)
         rollouts = [(dict(zip(names, values, strict=True)),) for values in columns]
-        qualities = await qualities_of(rollouts, quality_of)
+        judged = await judgements_of(rollouts, quality_of)
         rows = [
-            Row(prompt, completion, value)
-            for prompt, completion, value in zip(prompts, completions, qualities, strict=True)
+            Row(prompt, completion, known)
+            for prompt, completion, known in zip(prompts, completions, judged, strict=True)
         ]
-        batch = Batch(rows, Grouping([list(range(len(rows)))]))
-        scores = batch.scores(await client.rewards(batch.groups, **params))
+        batch = Batch(rows, whole(len(rows)), request)
+        scores = batch.scores(await client.rewards(batch.groups, **request.params()))
         if None in scores:
             raise ValueError("quality returned None, NaN or infinity; return a finite number")
         return [score.reward for score in scores if score is not None]

@@ -16,13 +16,16 @@ from typing import Any
 from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 
-from darling_client import AsyncClient, CohortRollout, Rollout
+from darling_client import AsyncClient, CohortRollout
 from darling_client._types import Response
-from darling_client.trainers._batch import ADVANTAGE_REFUSED
+from darling_client.trainers._batch import rollout
+from darling_client.trainers._quality import FIELDS, Judgement, judgement
+from darling_client.trainers._request import Request
 from darling_client.trainers._tokens import decoded, response
 
 CLIENT_PARAMS = ("token", "patience_s", "timeout_s")
-ROLLOUT_PARAMS = ("reward", "partition", "model")
+WAITS = ("deadline_s", "idle_timeout_s")
+REQUEST_PARAMS = ("reward", "partition", "run", "model", "send")
 VALIDATION_PREFIXES = ("test", "val", "eval", "dev")
 """How the names of validation splits begin."""
 
@@ -32,8 +35,9 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
     calls `compute_score`.
 
     The configuration `reward.darling` may hold `url`, `token`, `patience_s` and `timeout_s` of the
-    client, `deadline_s` of `CohortRollout`, and `reward`, `partition` and `model` of the request.
-    Raises `ValueError` that names any other.
+    client, `deadline_s` and `idle_timeout_s` of `CohortRollout`, and the options of
+    `AdapterParams`; the `run` is by default `trainer.experiment_name`. Raises `ValueError` that
+    names any other. `compute_score` may return the fields of `Judgement` beside `score`.
     """
 
     def __init__(self, config: Any, tokenizer: Any, compute_score: Any, **more: Any) -> None:
@@ -41,20 +45,23 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
         params: Any = OmegaConf.to_container(
             config.reward.get("darling") or OmegaConf.create(), resolve=True
         )
-        known = {"url", "deadline_s", *CLIENT_PARAMS, *ROLLOUT_PARAMS}
+        known = {"url", *CLIENT_PARAMS, *WAITS, *REQUEST_PARAMS}
         if unknown := sorted(set(params) - known):
             raise ValueError(
                 f"reward.darling has unknown options {', '.join(unknown)}; it takes "
                 f"{', '.join(sorted(known))}, and options of the reward go to reward.darling.reward"
             )
-        if (params.get("reward") or {}).get("advantage") is not None:
-            raise ValueError(ADVANTAGE_REFUSED)
+        run = params.get("run") or str(config.trainer.get("experiment_name") or "verl")
+        own = {name: params[name] for name in REQUEST_PARAMS if name in params}
+        self._request = Request({**own, "run": run})
+        if config.algorithm.get("adv_estimator") == "grpo" and config.algorithm.get(
+            "norm_adv_by_std_in_grpo", True
+        ):
+            self._request.std_is_on("verl", "algorithm.norm_adv_by_std_in_grpo=False")
         self._client = AsyncClient(
             params.get("url"), **{name: params[name] for name in CLIENT_PARAMS if name in params}
         )
-        self._deadline_s = params.get("deadline_s")
-        self._params = {name: params[name] for name in ROLLOUT_PARAMS if name in params}
-        self._run = str(config.trainer.get("experiment_name") or "verl")
+        self._waits = {name: params[name] for name in WAITS if name in params}
 
     async def run_single(self, data: Any) -> dict[str, Any]:
         """Returns the reward of one rollout, once its siblings have reached the service.
@@ -71,6 +78,8 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
                 "pass it on, so give reward.reward_model a resource pool of its own or switch it "
                 "off"
             )
+        about = dict(scored["reward_extra_info"])
+        known = _judgement(scored["reward_score"], about)
         session_id = columns.get("session_id")
         result = await self._client.rollout(
             CohortRollout(
@@ -79,21 +88,21 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
                 member_id=uuid.uuid4().hex if session_id is None else int(session_id),
                 group_size=self._group_size(columns),
                 prompt=self._prompt(item),
-                rollout=Rollout(self._response(item), quality=float(scored["reward_score"])),
-                deadline_s=self._deadline_s,
+                rollout=rollout(self._response(item), known),
+                reference=known.reference,
+                **self._waits,
             ),
-            run=self._run,
-            **self._params,
+            **self._request.params(columns.get("global_steps")),
         )
         parts = {
-            "quality": result.quality,
+            **({} if result.quality is None else {"quality": result.quality}),
             "diversity": result.diversity,
             "num_classes": result.num_classes,
             "group_complete": float(result.group_complete),
         }
         return {
-            "reward_score": result.reward,
-            "reward_extra_info": {**scored["reward_extra_info"], **parts},
+            "reward_score": self._request.sent_one(result),
+            "reward_extra_info": {**about, **parts},
         }
 
     def _group_size(self, columns: Any) -> int:
@@ -124,3 +133,17 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
         mask = item.batch.get("response_mask")
         own = None if mask is None else mask[:length].tolist()
         return response(self.tokenizer, tokens[:length].tolist(), own)
+
+
+def _judgement(score: Any, about: dict[str, Any]) -> Judgement:
+    """What is known of a rollout: its score, and the fields of `Judgement` among the columns that
+    `compute_score` returned beside it. Takes the solutions out of `about`: verl cannot log lists.
+
+    Raises `ValueError` for a score that is no finite number.
+    """
+    fields = {name: about[name] for name in FIELDS if name in about}
+    about.pop("solutions", None)
+    known = judgement({**fields, "quality": score})
+    if known is None:
+        raise ValueError(f"compute_score returned the score {score!r:.80}; return a finite number")
+    return known

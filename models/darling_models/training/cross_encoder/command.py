@@ -92,6 +92,7 @@ def train_cross_encoder(
     little.
     """
     recipe = recipe or CrossEncoderRecipe()
+    out.mkdir(parents=True, exist_ok=True)
     pairs = read_pairs(pairs_file)
     check_enough(pairs)
     groups = [] if groups_file is None else read_groups(groups_file)

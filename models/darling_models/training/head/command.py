@@ -63,6 +63,7 @@ def train(
     Without `tuning` the encoder stays as it is. `work` keeps what took long; None: nothing is kept.
     Raises `ValueError` if the data is too little, or not that of what `work` keeps.
     """
+    out.mkdir(parents=True, exist_ok=True)
     one_thread_for_numpy()
     pairs = read_pairs(pairs_file)
     check_enough(pairs)
@@ -107,7 +108,11 @@ def train(
     if corpus.tuned.layers:
         save_file(corpus.tuned.layers, out / TUNED)
     draw_reliability(
-        out / "reliability.png", "held-out pairs", held_out.probabilities, corpus.similar
+        out / "reliability.png",
+        "held-out pairs",
+        held_out.probabilities,
+        corpus.similar,
+        pairs_file.name,
     )
     choices = {
         "seed": seed,

@@ -53,22 +53,22 @@ def simpson(partition: Sequence[int]) -> float:
     return 1.0 - math.fsum((s / n) ** 2 for s in Counter(partition).values())
 
 
-def effective_diversity_fixed(partition: Sequence[int], valid: Sequence[bool]) -> float:
-    """Effective semantic diversity, fixed form: classes among the valid rollouts, over n.
+def effective_diversity_fixed(valid: Sequence[int], n: int) -> float:
+    """Effective semantic diversity, fixed form: classes among the valid rollouts, over all n.
 
-    Source: arXiv 2504.12522; `valid` are those that meet the quality threshold.
+    `valid`: the partition of the valid rollouts alone. Source: arXiv 2504.12522, where those are
+    valid that meet the quality threshold.
     """
-    good = {c for c, ok in zip(partition, valid, strict=True) if ok}
-    return len(good) / len(partition)
+    return len(set(valid)) / n
 
 
-def effective_diversity_pairwise(partition: Sequence[int], valid: Sequence[bool]) -> float:
+def effective_diversity_pairwise(valid: Sequence[int], n: int) -> float:
     """Effective semantic diversity, pairwise form: the share of all pairs that are both valid and
-    of different classes (arXiv 2504.12522). NaN for a single rollout."""
-    n = len(partition)
+    of different classes (arXiv 2504.12522). NaN for n = 1.
+
+    `valid`: the partition of the valid rollouts alone, of n.
+    """
     if n < 2:
         return math.nan
-    sizes = Counter(c for c, ok in zip(partition, valid, strict=True) if ok)
-    good = sum(sizes.values())
-    same = sum(math.comb(s, 2) for s in sizes.values())
-    return (math.comb(good, 2) - same) / math.comb(n, 2)
+    same = sum(math.comb(size, 2) for size in Counter(valid).values())
+    return (math.comb(len(valid), 2) - same) / math.comb(n, 2)

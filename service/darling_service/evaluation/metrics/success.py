@@ -21,17 +21,18 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
-def majority_at_k(answers: Sequence[Hashable], correct: Sequence[bool], k: int) -> float:
+def majority_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool], k: int) -> float:
     """P(the most frequent answer of k drawn rollouts is correct); tied answers share the credit.
 
-    An answer is correct when a rollout that gives it is marked so. Exact over all subsets of k
+    An answer is correct when a rollout that gives it is marked so. None, for no answer, is no vote;
+    where nobody votes, the majority is wrong. Exact over all subsets of k
     where there are at most `EXACT_SUBSETS`, else the mean over that many seeded draws. NaN if
     k > n.
     """
     n = len(answers)
     if k > n:
         return math.nan
-    right = {a for a, c in zip(answers, correct, strict=True) if c}
+    right = {a for a, c in zip(answers, correct, strict=True) if c and a is not None}
     if math.comb(n, k) <= EXACT_SUBSETS:
         subsets = list(combinations(range(n), k))
     else:
@@ -40,8 +41,10 @@ def majority_at_k(answers: Sequence[Hashable], correct: Sequence[bool], k: int) 
     return math.fsum(_vote([answers[i] for i in s], right) for s in subsets) / len(subsets)
 
 
-def _vote(answers: Sequence[Hashable], right: set[Hashable]) -> float:
-    counts = Counter(answers)
+def _vote(answers: Sequence[Hashable | None], right: set[Hashable]) -> float:
+    counts = Counter(answer for answer in answers if answer is not None)
+    if not counts:
+        return 0.0
     most = max(counts.values())
     leading = [answer for answer, count in counts.items() if count == most]
     return sum(answer in right for answer in leading) / len(leading)
@@ -61,8 +64,8 @@ def auc_at_k(n: int, c: int, k: int) -> float:
 def coverage_at_n(class_sizes: Sequence[int], drawn: int) -> float:
     """Cov@N: expected number of classes among `drawn` of the m correct rollouts.
 
-    sum over classes of 1 - C(m - f, N) / C(m, N), f the class's size (arXiv 2606.29985). NaN if
-    N > m.
+    sum over classes of 1 - C(m - f, N) / C(m, N), f the class's size (arXiv 2606.29985).
+    `class_sizes`: those of the correct rollouts, partitioned alone. NaN if N > m.
     """
     m = sum(class_sizes)
     if drawn > m or drawn < 1:

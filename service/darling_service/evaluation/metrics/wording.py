@@ -1,4 +1,4 @@
-"""Variety of wording: n-grams and BLEU. Words are what white space parts, lower-cased."""
+"""Variety of wording: n-grams. Words are what white space parts, lower-cased."""
 
 import math
 from collections.abc import Sequence
@@ -35,23 +35,6 @@ def expectation_adjusted_distinct(texts: Sequence[str], vocabulary: int) -> floa
         return 1.0
     expected = vocabulary * -math.expm1(len(tokens) * math.log1p(-1 / vocabulary))
     return len(set(tokens)) / expected
-
-
-def self_bleu(texts: Sequence[str]) -> float:
-    """Mean BLEU-4 of each text against all others, in [0, 1]; lower is more varied.
-
-    Source: arXiv 1802.01886, by sacrebleu with its default tokens and smoothing. NaN for one text.
-    """
-    from sacrebleu.metrics.bleu import BLEU
-
-    if len(texts) < 2:
-        return math.nan
-    bleu = BLEU(effective_order=True)
-    scores = [
-        bleu.sentence_score(text, [*texts[:i], *texts[i + 1 :]]).score
-        for i, text in enumerate(texts)
-    ]
-    return math.fsum(scores) / len(scores) / 100
 
 
 def ngram_novelty(texts: Sequence[str], size: int = 4) -> float:

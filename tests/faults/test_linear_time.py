@@ -1,0 +1,109 @@
+"""No text costs more than its length: ten times the characters, at most fifteen times the CPU time.
+
+CPU time of this process, not seconds on the clock, so that a busy machine is no failure.
+"""
+
+import time
+from collections.abc import Callable
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from darling_models.embedded.classifier import ARTEFACT
+from darling_models.embedded.description import Description, describe
+from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
+from darling_models.embedded.features import pair_features
+from darling_models.embedded.head import PairHead
+from darling_models.final_answers.equality import matches_label
+from darling_models.final_answers.extraction import final_answer
+from darling_models.final_answers.plain_form import plain_form
+from darling_models.lexical import BASELINES, short_answers_equivalent
+from darling_models.options import DEFAULT_OPTIONS
+from darling_models.pairs import pair_unit
+from darling_models.protocol import all_pairs, classify, text_unit
+from darling_models.reasoning import part_reasoning
+from darling_models.texts.chat_templates import Turn, read_prompt, rollout_turns
+from darling_models.texts.rule import TextRule, compared_text
+from darling_models.texts.special_tokens import is_blank, without_special_tokens
+from darling_models.texts.tool_calls import with_plain_calls
+from darling_service.rewards.diversity import ngram_diversity
+from darling_service.trainers.classify import pair_in
+from darling_service.trainers.responses import response_of
+from tests.faults.hostile import SHAPES, text_of
+
+CHARACTERS = 2_500
+"""Length of the shorter text. The longer one, of ten times as many, is long enough for a function
+of quadratic time to show itself and short enough for all shapes to take a minute."""
+NOISE_S = 0.05
+"""CPU seconds that never count as too many: timers and garbage collection."""
+TRIES = 3
+
+ENCODER = TextEncoder(wheel_weights())
+HEAD = PairHead.load(ARTEFACT)
+WIDTH = len(HEAD.lexicon.mean)
+
+
+def described(text: str) -> Description:
+    """The description with one token for two characters, all of one vector: no model runs."""
+    starts = np.arange(0, max(len(text), 1), 2)
+    vectors = np.ones((len(starts), WIDTH), dtype=np.float32)
+    ids = starts % len(HEAD.lexicon.idf)
+    return describe(text, TokenizedText(ids, starts), vectors, HEAD.lexicon)
+
+
+def compared(text: str) -> object:
+    texts = [described(text), described(text[1:])]
+    return pair_features(texts, texts[0], all_pairs(2), HEAD.lexicon)
+
+
+def lexical(name: str) -> Callable[[str], object]:
+    classifier = BASELINES[name](DEFAULT_OPTIONS)
+    return lambda text: classify(classifier, "", [text, text[1:]], all_pairs(2))
+
+
+def by_rule(rule: TextRule) -> Callable[[str], object]:
+    return lambda text: compared_text([Turn("assistant", text), Turn("tool", text)], rule)
+
+
+FUNCTIONS: dict[str, Callable[[str], object]] = {
+    "tokens": lambda text: ENCODER.tokenize([text]),
+    "description and features": compared,
+    **{name: lexical(name) for name in BASELINES},
+    "short-answer rule": lambda text: short_answers_equivalent(text, text[1:]),
+    "keys": lambda text: (text_unit(text), pair_unit(text, text[1:], text)),
+    "n-gram diversity": lambda text: ngram_diversity([text, text[1:]]),
+    "answers compared": plain_form,
+    "final answers": final_answer,
+    "labels": lambda text: matches_label(text, "42"),
+    "reasoning": part_reasoning,
+    "turns of a rollout": rollout_turns,
+    "prompt": read_prompt,
+    "special tokens": without_special_tokens,
+    "blank": is_blank,
+    "tool calls": with_plain_calls,
+    **{f"text by rule {rule}": by_rule(rule) for rule in get_args(TextRule)},
+    "response in a query": lambda text: response_of(text, text[3:] + "x"),
+    "pair in an input": lambda text: pair_in(f"[CLS] {text} [SEP] {text} [SEP]"),
+}
+
+
+def seconds(function: Callable[[str], object], text: str) -> float:
+    started = time.process_time()
+    function(text)
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_ten_times_the_characters_take_at_most_fifteen_times_as_long(name: str) -> None:
+    function, slow = FUNCTIONS[name], {}
+    seconds(function, text_of("plain words", CHARACTERS))  # imports, tables
+    for shape in SHAPES:
+        short, long = text_of(shape, CHARACTERS), text_of(shape, 10 * CHARACTERS)
+        for _ in range(TRIES):
+            once, tenfold = seconds(function, short), seconds(function, long)
+            if tenfold <= max(15 * once, NOISE_S):
+                break
+        else:
+            slow[shape] = f"{once:.4f} s, then {tenfold:.4f} s"
+    assert not slow

@@ -1,0 +1,142 @@
+"""Commands of the documentation that no test runs: why, and what is checked of each instead."""
+
+import argparse
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from unittest.mock import patch
+
+import yaml
+
+from darling_service.cli.main import COMMANDS
+from darling_service.cli.settings_flags import read_settings
+from darling_service.settings import Settings
+from tests.pages.fences import ROOT
+
+
+@dataclass(frozen=True)
+class Untried:
+    """Commands that `pattern` matches from their start are not run, for `reason`."""
+
+    pattern: str
+    reason: str
+    check: Callable[[str], None]
+    slow: bool = False
+    """Whether `make test-slow` runs them all the same."""
+
+
+def untried(command: str, *, slow: bool = False) -> Untried | None:
+    """The first row of the list that names the command; None if the command is to be run."""
+    rows = (row for row in LIST if re.match(row.pattern, command))
+    return next((row for row in rows if not (slow and row.slow)), None)
+
+
+def flags_exist(command: str) -> None:
+    """The subcommand has every flag and takes every value; settings are in their ranges."""
+    words = shlex.split(command, comments=True)
+    name = words[words.index(next(w for w in words if w.endswith("darling-reward"))) + 1]
+    (subcommand,) = (candidate for candidate in COMMANDS if name == candidate.NAME)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    subcommand.add_arguments(parser)
+    with patch.object(parser, "error", side_effect=_refused(command)):
+        arguments = parser.parse_args(words[words.index(name) + 1 :])
+    read_settings(arguments)
+
+
+def _refused(command: str) -> Callable[[str], None]:
+    def refuse(message: str) -> None:
+        raise AssertionError(f"{command}: {message}")
+
+    return refuse
+
+
+def module_exists(command: str) -> None:
+    """The module that is run exists, and so do its flags."""
+    words = shlex.split(command, comments=True)
+    module = words[words.index("-m") + 1]
+    path = ROOT / module.replace(".", "/")
+    file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    assert file.exists(), command
+    sources = "".join(source.read_text() for source in file.parent.glob("*.py"))
+    for flag in re.findall(r" (--[\w-]+)", command):
+        assert f'"{flag}"' in sources, f"{command}: {flag}"
+
+
+def target_exists(command: str) -> None:
+    words = shlex.split(command.partition(" >")[0], comments=True)
+    dry = subprocess.run(
+        ["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert dry.returncode == 0, f"{command}: {dry.stderr}"
+
+
+def can_be_installed(command: str) -> None:
+    """Each local path holds a project and has the extras. No name is asked of a package index."""
+    words = shlex.split(command, comments=True)
+    for word in words[words.index("install") + 1 :]:
+        if word.startswith("-") or word in FROM_INDEX:
+            continue
+        assert word.startswith((".", "clients/")), f"{command}: {word} is on no package index"
+        path, _, extras = word.partition("[")
+        project = tomllib.loads((ROOT / path / "pyproject.toml").read_text())["project"]
+        for extra in filter(None, extras.rstrip("]").split(",")):
+            assert extra in project["optional-dependencies"], f"{command}: {extra}"
+
+
+FROM_INDEX = {"trl", "requests"}
+"""Packages of others that the documentation installs."""
+
+
+def image_can_be_built(command: str) -> None:
+    """Targets, build arguments, settings and files that a docker command names exist."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", dockerfile, re.M)
+    arguments = re.findall(r"^ARG (\w+)", dockerfile, re.M)
+    words = shlex.split(command, comments=True)
+    for flag, value in pairwise(words):
+        if flag == "--target":
+            assert value in stages, command
+        elif flag == "--build-arg":
+            assert value.partition("=")[0] in arguments, command
+        elif flag == "-e":
+            setting = value.partition("=")[0].removeprefix("DARLING_").lower()
+            assert setting in Settings.model_fields, command
+        elif flag == "-f":
+            yaml.safe_load((ROOT / value).read_text())
+    for path in re.findall(r"docker/[\w./-]+", command):
+        assert (ROOT / path).parent.exists(), command
+
+
+def names_are_read(command: str) -> None:
+    """The variables that are exported are read by the client or the service."""
+    sources = [*(ROOT / "clients/python").rglob("*.py"), ROOT / "docker/compose.yaml"]
+    text = "".join(source.read_text() for source in sources)
+    for name in re.findall(r"([A-Z_]+)=", command):
+        setting = name.removeprefix("DARLING_").lower() in Settings.model_fields
+        assert setting or name in text, f"{command}: {name}"
+
+
+def script_takes(command: str) -> None:
+    """The script exists and has the flags; the trainer's own tests run it."""
+    (script,) = re.findall(r"[\w/]+\.py", command)
+    for flag in re.findall(r"(--[\w-]+)", command.partition(script)[2]):
+        assert f'"{flag}"' in (ROOT / script).read_text(), command
+
+
+PROGRAM = r"(\.venv/bin/)?darling-reward "
+LIST = (
+    Untried(r"(\w+=\S+ )*make ", "installs, serves, or takes minutes to hours", target_exists),
+    Untried(PROGRAM + "serve", "serves until it is stopped", flags_exist),
+    Untried(PROGRAM + "train", "takes minutes", flags_exist, slow=True),
+    Untried(PROGRAM + "evaluate-classifier", "reads what train wrote", flags_exist, slow=True),
+    Untried(PROGRAM + r".*(judge:|cross-encoder:|PATH|\bDIR\b)", "needs a model", flags_exist),
+    Untried(r"(\S*python\S*) -m benchmarks", "measures for minutes to hours", module_exists),
+    Untried(r"(\.venv/bin/)?pip install", "changes the environment", can_be_installed),
+    Untried(r"docker ", "needs Docker, and a registry of images", image_can_be_built),
+    Untried("(export|printf|chmod) ", "belongs to another machine", names_are_read),
+    Untried(r"(DARLING_\w+=\S+ )?(python|torchrun .*) .*trl_grpo", "needs TRL", script_takes),
+)
