@@ -378,7 +378,7 @@ def test_no_text_makes_a_reward_model_fail(odd_model: Service, text: str) -> Non
 
 @pytest.mark.parametrize(
     ("quality", "words"),
-    [("reward-model:/nowhere/at/all", "cannot load the checkpoint"), ("best", "unknown quality")],
+    [("reward-model:/nowhere/at/all", "there is no folder"), ("best", "unknown quality")],
 )
 def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: str) -> None:
     command = [
