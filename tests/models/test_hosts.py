@@ -68,12 +68,15 @@ def test_a_host_that_refuses_for_good_does_not_take_the_others_with_it() -> None
             asked(refusing.url, DEAD)
 
 
+DATE = "a date"
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
         ("40", 40.0),
         ("40.5", 40.5),
-        (formatdate(time.time() + 100, usegmt=True), 100.0),
+        (DATE, 100.0),
         (None, hosts.PAUSE_DEFAULT_S),
         ("soon", hosts.PAUSE_DEFAULT_S),
         ("", hosts.PAUSE_DEFAULT_S),
@@ -83,15 +86,15 @@ def test_a_host_that_refuses_for_good_does_not_take_the_others_with_it() -> None
     ],
 )
 def test_a_pause_is_as_long_as_the_server_asks(header: str | None, seconds: float) -> None:
+    if header == DATE:
+        header = formatdate(time.time() + seconds, usegmt=True)
     headers = {} if header is None else {"retry-after": header}
     with scripted(lambda _: Reply(429, "slow down", headers)) as server:
         pool = Hosts([server.url], 4)
         for _ in range(3):
             with pytest.raises(ModelBusy) as busy:
                 pool.post("/ask", {}, lambda answer: answer)
-            assert busy.value.retry_after_s == pytest.approx(
-                seconds, abs=60 if seconds == 100 else 3
-            )
+            assert busy.value.retry_after_s == pytest.approx(seconds, abs=3)
     assert len(server.seen) == 1, "nobody asks during a pause"
 
 

@@ -72,7 +72,7 @@ def test_a_bad_line_is_named_with_its_fault(tmp_path: Path, fault: str, packed: 
         prompts(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \r\n", BOM, gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n \r\n", BOM, gzip.compress(b"", mtime=0)])
 def test_a_file_without_a_line_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
@@ -97,7 +97,7 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
             prompts(path)
 
 
-@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES)])
+@pytest.mark.parametrize("content", [LINES, gzip.compress(LINES, mtime=0)])
 def test_a_pipe_is_read_once(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -131,7 +131,8 @@ def test_only_the_line_that_was_being_written_is_cut_off(
 
 
 @pytest.mark.parametrize(
-    "content", [b"my notes", b"a,b\n1,2", b'[\n{"a": 1}\n]', gzip.compress(LINES), b"\x00\n\x01"]
+    "content",
+    [b"my notes", b"a,b\n1,2", b'[\n{"a": 1}\n]', gzip.compress(LINES, mtime=0), b"\x00\n\x01"],
 )
 def test_a_file_of_another_kind_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "out.jsonl"
