@@ -315,7 +315,7 @@ def refusals() -> Iterator[None]:
     """Turns a client's refusal into ours."""
     try:
         yield
-    except BadRequest as error:
+    except (BadRequest, ValueError) as error:
         raise RefusedError(str(error)) from None
 
 
