@@ -125,7 +125,7 @@ def test_an_option_is_taken_where_a_term_reads_it_and_refused_elsewhere(
         ({"exploration": "batch"}, "exploration changes advantages; set advantage"),
         ({"diversity": "volume"}, "volume is a term to add, not a factor"),
         ({"parity": "darling", "floor": 0.2}, "parity fixes every option but advantage"),
-        ({"objective": "entropy"}, "'darling', 'additive'"),
+        ({"objective": "entropy"}, "choose one of darling, additive"),
     ],
 )
 def test_a_refusal_names_the_option_and_the_cure(
