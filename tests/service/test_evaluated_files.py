@@ -55,13 +55,20 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
             f"rollouts[1].correct: {json.dumps(value)} is not a verdict",
         )
         for value in VERDICTS
-        if value is not None
+    },
+    "own verdicts all null": (with_own("correct", None, None), "rollouts[0].correct: null is not"),
+    "own quality all null": (with_own("quality", None, None), "rollouts[0].quality: null is not a"),
+    **{
+        f"null for a list of {name}": (
+            {**RECORD, "reference": "7", name: None},
+            f"{name}: is null; write one value for each rollout, or leave the field out",
+        )
+        for name in ("correct", "answers", "quality", "rewards", "partition", "generation_scores")
     },
     "no verdict in one rollout": (
         with_own("correct", True, ..., False),
         "rollouts[1].correct: missing; give it in every rollout, or in none",
     ),
-    "a null verdict in one rollout": (with_own("correct", None, 1), "rollouts[0].correct: missing"),
     "verdicts all null": ({**RECORD, "correct": [None] * 3}, "correct[0]: null is not a verdict"),
     "one verdict for all": ({**RECORD, "correct": True}, "correct: must hold one value for each"),
     "verdicts too few": ({**RECORD, "correct": [1]}, "correct: must hold one value for each of"),
