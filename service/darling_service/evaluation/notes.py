@@ -8,7 +8,7 @@ from darling_service.evaluation.records import Record
 SUCCESS = "pass@k, auc@k, maj@k and cov@k"
 """Figures that always need `correct`."""
 JUDGED = f"effective_diversity, effective_diversity_pairwise, {SUCCESS}"
-"""Figures that need `correct` where other records have it and no quality threshold stands for it."""
+"""Figures that need `correct` where other records have it and there is no quality threshold."""
 COLUMNS: Mapping[str, str] = {
     "correct": SUCCESS,
     "answers": "maj@k",
