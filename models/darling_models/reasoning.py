@@ -3,39 +3,56 @@
 What a user sees of a reasoning model is its answer, so equivalence and quality are decided on that.
 The marks are those of today's open models: `<think>` and its kin (DeepSeek, Qwen, GLM, Seed),
 `[THINK]` (Magistral), `<|begin_of_thought|>` (Sky-T1, OpenThinker), `<|START_THINKING|>` (Command
-A), `◁think▷` (Kimi), gpt-oss's channels, and Granite's opening and closing sentences.
+A), `◁think▷` (Kimi), `<|inner_prefix|>` (Apertus), `<|think|>` (Solar), the channels of gpt-oss and
+Gemma, and Granite's opening and closing sentences.
 """
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
-TAGS = "think|thinking|thought|thoughts|reasoning|scratchpad|inner_monologue|seed:think"
+TAGS = (
+    "think|thinking|thought|thoughts|thought_process|antthinking|reasoning|reason|analysis|cot|"
+    "chain_of_thought|scratchpad|inner_monologue|seed:think"
+)
 """Names of tags that enclose reasoning."""
 
 OPENING = rf"""
-    <(?:{TAGS})>
+    <(?:{TAGS})(?:\s[^<>\n]{{0,99}})?>
   | \[THINK\]
   | ◁think▷
+  | <\|think\|>
   | <\|begin_of_thought\|>
   | <\|START_THINKING\|>
+  | <\|inner_prefix\|>
   | <\|channel\|>analysis(?:<\|message\|>)?
-  | \AHere\ is\ my\ thought\ process:
+  | <\|channel>thought
+  | \AHere(?:\ is|'s|’s)\ my\ thought\ process:
 """
 CLOSING = rf"""
-    </(?:{TAGS})>
+    </(?:{TAGS})\s{{0,9}}>
   | \[/THINK\]
   | ◁/think▷
+  | <\|/think\|>
+  | <\|begin\|>assistant<\|content\|>
   | <\|end_of_thought\|>(?:\s{{0,9}}<\|begin_of_solution\|>)?
   | <\|END_THINKING\|>(?:\s{{0,9}}<\|START_RESPONSE\|>)?
+  | <\|inner_suffix\|>
   | <\|channel\|>(?:final|commentary)[^<]{{0,99}}<\|message\|>
-  | ^Here\ is\ my\ response:
+  | <channel\|>
+  | ^Here(?:\ is|'s|’s)\ my\ response:
 """
 MARK = re.compile(rf"(?P<opening>{OPENING})|(?P<closing>{CLOSING})", re.X | re.I | re.M)
 """Every alternative is of bounded length, so that a search takes time linear in the text."""
+QUOTED = re.compile(r"^[ \t]*```|</?tool_call>", re.M)
+"""Where a fence of code or a call of a tool begins and ends; a mark inside is not the policy's."""
+QUOTES = frozenset("`'\"‘’“”«»")
+"""Characters that, on both sides of a mark, make it a word of the text."""
 
 ENDING = re.compile(r"(?:\s|<\|(?:end|return|call|end_of_solution|END_RESPONSE)\|>){0,999}\Z", re.I)
-SPOKEN_ANALYSIS, SPOKEN_FINAL = "analysis", "assistantfinal"
-"""What gpt-oss's channels come to when a tokenizer drops its special tokens."""
+SPOKEN = re.compile(r"\A(?:assistant)?analysis(?=[^\W\d_a-z]|\d)|(?<!\s)assistantfinal(?!\s)")
+"""What gpt-oss's channels come to when a tokenizer drops its special tokens: nothing stands between
+the channel's name and its words."""
 ENDING_CHARS = 1_000
 """Characters at the end of an answer that are searched for closing marks of its channel."""
 SENTENCE_ENDS = frozenset(".!?:;>]|*)\"'”’…。！？▷")
@@ -60,11 +77,17 @@ def part_reasoning(text: str) -> Parted:
 
     The answer follows the last closing mark, whether or not the opening one is in the text: a chat
     template may have written it at the end of the prompt. Reasoning that opens after that and does
-    not close leaves no answer. Marks within backticks are words of the text.
+    not close leaves no answer. Marks between quotation marks are words of the text, and so are
+    those outside of reasoning in fences of code and calls of tools.
     """
     closed, opened = 0, -1
+    quoted = deque(_quoted(text))
     for mark in MARK.finditer(text):
-        if text[mark.start() - 1 : mark.start()] == "`" or text[mark.end() : mark.end() + 1] == "`":
+        if _is_word(text, mark.start(), mark.end()):
+            continue
+        while quoted and quoted[0][1] <= mark.start():
+            quoted.popleft()
+        if opened < 0 and quoted and quoted[0][0] < mark.start():
             continue
         if mark["closing"] is not None:
             closed, opened = mark.end(), -1
@@ -73,11 +96,43 @@ def part_reasoning(text: str) -> Parted:
     if opened >= 0:
         return Parted(MARK.sub("", text).strip(), "", finished=False)
     if closed:
-        return Parted(MARK.sub("", text[:closed]).strip(), _trimmed(text[closed:]), finished=True)
-    if text.startswith(SPOKEN_ANALYSIS) and SPOKEN_FINAL in text:
-        reasoning, _, answer = text.removeprefix(SPOKEN_ANALYSIS).rpartition(SPOKEN_FINAL)
+        reasoning = _trimmed(MARK.sub("", text[:closed]))
+        return Parted(reasoning, _trimmed(text[closed:]), finished=True)
+    spoken = list(SPOKEN.finditer(text)) if "assistantfinal" in text else []
+    if len(spoken) > 1 and spoken[0].start() == 0:
+        reasoning, answer = text[spoken[0].end() : spoken[-1].start()], text[spoken[-1].end() :]
         return Parted(reasoning.strip(), answer.strip(), finished=True)
     return Parted(None, text, finished=True)
+
+
+def begins_inside(text: str) -> bool:
+    """Whether `text` closes reasoning that it does not open: the prompt, or the template of each of
+    a conversation's turns, has opened it."""
+    for mark in MARK.finditer(text):
+        if not _is_word(text, mark.start(), mark.end()):
+            return mark["closing"] is not None
+    return False
+
+
+def _quoted(text: str) -> list[tuple[int, int]]:
+    """Stretches between two fences of code, or between the marks of a tool's call. A stretch that
+    does not end is none: it may be in reasoning that was cut off."""
+    stretches = []
+    ends = {"```": "```", "<tool_call>": "</tool_call>"}
+    start, wanted = 0, ""
+    for found in QUOTED.finditer(text):
+        mark = found.group().strip()
+        if mark == wanted:
+            stretches.append((start, found.end()))
+            wanted = ""
+        elif not wanted and mark in ends:
+            start, wanted = found.start(), ends[mark]
+    return stretches
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    """Whether the mark from `start` to `end` stands between quotation marks."""
+    return text[start - 1 : start] in QUOTES and text[end : end + 1] in QUOTES
 
 
 def _opens(text: str, start: int) -> bool:
@@ -87,9 +142,8 @@ def _opens(text: str, start: int) -> bool:
     return not row or row[-1] in SENTENCE_ENDS
 
 
-def _trimmed(answer: str) -> str:
-    """`answer` without the white space around it and the marks that end its channel."""
-    answer = answer.strip()
-    tail = max(0, len(answer) - ENDING_CHARS)
-    ending = ENDING.search(answer, tail)
-    return answer if ending is None else answer[: ending.start()]
+def _trimmed(part: str) -> str:
+    """`part` without the white space around it and the marks that end its channel."""
+    part = part.strip()
+    ending = ENDING.search(part, max(0, len(part) - ENDING_CHARS))
+    return part if ending is None else part[: ending.start()]

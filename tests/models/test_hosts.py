@@ -223,6 +223,23 @@ def test_a_busy_server_is_waited_for_and_stays_ready(
         assert len(server.seen) == asked_before, "nobody asks during the pause"
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"), [(400, 422), (413, 422), (401, 424), (404, 424), (429, 429), (500, 503)]
+)
+def test_what_a_reward_server_refuses_is_passed_on(status: int, expected: int) -> None:
+    answer = Reply(status, {"error": "its own words"}, {"retry-after": "33"})
+    sent = {"query": ["p a"], "prompts": ["p"], "labels": ["x"]}
+    with scripted(lambda _: answer) as server:
+        app = create_app(Service(Settings(model="exact", quality=server.url)))
+        with TestClient(app, raise_server_exceptions=False) as http:
+            while http.get("/health/ready").status_code != 200:
+                time.sleep(0.01)
+            refused = http.post("/get_reward?n=1", json=sent)
+    assert refused.status_code == expected
+    assert ("retry-after" in refused.headers) == (expected in (429, 503))
+    assert ("its own words" in refused.text) == (expected in (422, 424))
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_server_that_refuses_this_service_is_a_424(status: int) -> None:
     replies: list[Reply] = []

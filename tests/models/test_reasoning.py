@@ -26,6 +26,18 @@ FINISHED = {
     "Granite": "Here is my thought process: Lisbon, or Cairo?\n\nHere is my response: Kyoto.",
     "words before the reasoning": "Sure. <think>Lisbon, or Cairo?</think>Kyoto.",
     "two stretches of reasoning": "<think>Lisbon?</think>Hm.\n<think>Cairo?</think>Kyoto.",
+    "Apertus": "<|inner_prefix|>Lisbon, or Cairo?<|inner_suffix|>Kyoto.",
+    "Solar": "<|think|>Lisbon, or Cairo?<|end|><|begin|>assistant<|content|>Kyoto.",
+    "Gemma's channel": "<|channel>thought\nLisbon, or Cairo?<channel|>Kyoto.",
+    "a tag of Claude's": "<antThinking>Lisbon, or Cairo?</antThinking>Kyoto.",
+    "a chain of thought": "<cot>Lisbon, or Cairo?</cot>Kyoto.",
+    "a tag with an attribute": '<think type="deep">Lisbon, or Cairo?</think >Kyoto.',
+    "gpt-oss, the role left": "assistantanalysisLisbon, or Cairo?assistantfinalKyoto.",
+    "Granite, shorter": "Here's my thought process: Lisbon, or Cairo?\nHere's my response: Kyoto.",
+    "reasoning ends in code": "<think>Lisbon, or `Cairo?`</think>Kyoto.",
+    "the same, opened in the prompt": "Lisbon, or `Cairo?`</think>\nKyoto.",
+    "reasoning ends in a fence": "<think>Lisbon, or\n```\nCairo?\n```</think>Kyoto.",
+    "reasoning ends inside a fence": "<think>Lisbon, or\n```\nCairo?</think>Kyoto.",
     "a tag in backticks in the reasoning": "<think>I must write `</think>`. Cairo?</think>Kyoto.",
 }
 
@@ -52,6 +64,14 @@ ORDINARY = (
     "Think [think] thinking",
     "Kyoto. Here is my response: yes.",
     "a < b and c > d",
+    "```python\nopening = '<think>'\n```",
+    "```python\nanswer = s.split('</think>')[-1]\n```",
+    "```python\nre.search(r'<think>(.*?)</think>(.*)', s)\n```",
+    'The mark "</think>" ends reasoning; “<think>” begins it.',
+    '<tool_call>{"name": "search", "arguments": {"q": "<think>"}}</tool_call>',
+    '<tool_call>{"name": "search", "arguments": {"q": "Hi.\n<think> a"}}</tool_call>',
+    "analysis of the data shows Kyoto. The assistantfinal token is odd",
+    "analysis: assistantfinal is a token",
 )
 
 
@@ -61,7 +81,7 @@ def test_the_answer_follows_the_reasoning(text: str) -> None:
     assert (parted.answer, parted.finished) == ("Kyoto.", True)
     assert parted.reasoning is not None
     assert "Cairo?" in parted.reasoning
-    assert "think>" not in parted.reasoning.replace("`</think>`", "")
+    assert not parted.reasoning.rstrip().endswith(">")
 
 
 @pytest.mark.parametrize("text", UNFINISHED)
@@ -96,6 +116,12 @@ def test_an_answer_is_a_piece_of_the_text_and_has_none_of_its_own(pieces: list[s
         " ",
         "\n",
         "Here is my ",
+        "```\n",
+        "```\n<think>",
+        "<tool_call>",
+        "`<think>",
+        "analysisA",
+        "assistantfinal",
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "</think>"])

@@ -159,3 +159,15 @@ def cpu_seconds(work: Callable[[str], None], text: str) -> float:
     started = time.process_time()
     work(text)
     return time.process_time() - started
+
+
+@pytest.mark.parametrize(("last", "compared"), [("no end", ""), ("Cairo?</think>Kyoto.", "Kyoto.")])
+def test_a_template_that_opens_the_reasoning_opens_it_in_every_turn(
+    last: str, compared: str
+) -> None:
+    turns = [
+        Turn("assistant", "a plan</think>one call"),
+        Turn("tool", "found"),
+        Turn("assistant", last),
+    ]
+    assert compared_text(turns, "answer").text == compared

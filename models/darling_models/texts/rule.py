@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from darling_models.reasoning import part_reasoning
+from darling_models.reasoning import begins_inside, part_reasoning
 from darling_models.texts.chat_templates import Turn
 from darling_models.texts.special_tokens import is_blank
 from darling_models.texts.tool_calls import with_plain_calls
@@ -65,6 +65,11 @@ def own_words(turns: Sequence[Turn], in_reasoning: bool = False) -> list[str]:
     ]
     if own and in_reasoning:
         own[0] = f"<think>\n{own[0]}"
+    if any(map(begins_inside, own[:-1])):
+        # The template opens the reasoning in front of each of the policy's turns, so that one that
+        # does not close it is all reasoning.
+        first = next(place for place, text in enumerate(own) if begins_inside(text))
+        own[first + 1 :] = [f"<think>\n{text}" for text in own[first + 1 :]]
     return own
 
 
