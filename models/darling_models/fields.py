@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from darling_models.texts.special_tokens import is_blank
+
 Value = TypeVar("Value")
 
 MAX_SHOWN = 40
@@ -51,6 +53,22 @@ def named(place: str, read: Callable[[Any], Value], value: Any) -> Value:
         raise FieldFault(f"{place}{dot}{error.place}", error.message) from None
     except ValueError as error:
         raise FieldFault(place, str(error)) from None
+
+
+def check_characters(row: Mapping[str, Any]) -> None:
+    """Raises `FieldFault` for the first text, or name of a field, that holds a lone surrogate."""
+    rest: list[tuple[str, Any]] = [("", row)]
+    while rest:
+        place, value = rest.pop()
+        if isinstance(value, str):
+            named(place, text, value)
+        elif isinstance(value, list):
+            rest += [(f"{place}[{k}]", item) for k, item in reversed(list(enumerate(value)))]
+        elif isinstance(value, dict):
+            dot = "." if place else ""
+            for name in value:
+                named(f"{place}{dot}{ascii(name)[1:-1]}", text, name)
+            rest += [(f"{place}{dot}{name}", item) for name, item in reversed(value.items())]
 
 
 def verdict(value: Any) -> bool:
@@ -103,7 +121,8 @@ def text(value: Any) -> str:
 
 
 def answer(value: Any) -> str | None:
-    """A final answer as text; None where there is none, that is for null and a blank text.
+    """A final answer as text; None where there is none, that is for null and for a text that shows
+    nothing, such as white space, zero-width spaces or special tokens.
 
     A number is written as people do: 42 for 42.0. Anything else raises `ValueError`.
     """
@@ -114,7 +133,7 @@ def answer(value: Any) -> str | None:
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else str(value)
     if isinstance(value, str):
-        return text(value) if value.strip() else None
+        return None if is_blank(text(value)) else value
     raise ValueError(f"{_shown(value)} is not an answer; write a text, a number or null")
 
 

@@ -6,16 +6,21 @@ and the line.
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
+from darling_models import fields
+
 Row = TypeVar("Row")
 
 GZIP = b"\x1f\x8b"
 """First bytes of a gzip file, whatever its name."""
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How JSON writes half a character, alone or in a pair; UTF-8 itself cannot."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What Windows programs put at the start of a UTF-8 file, and `cat` then in the middle of one."""
 
@@ -26,14 +31,17 @@ def read(
     """What `make` makes of the object on each line.
 
     Raises `OSError` if the file cannot be opened. Raises `ValueError` naming the file if it holds
-    no line, unless it `may_be_empty`; and naming file and line if a line is not a JSON object, or
-    if `make` raises `ValueError` over it.
+    no line, unless it `may_be_empty`; and naming file and line if a line is not a JSON object, if
+    any of its texts holds a lone surrogate, or if `make` raises `ValueError` over it.
     """
     rows = []
     with open_lines(path) as lines:
         for number, line in numbered(lines):
             try:
-                rows.append(make(parse(line)))
+                row = parse(line)
+                if SURROGATE.search(line):
+                    fields.check_characters(row)
+                rows.append(make(row))
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from None
     if not rows and not may_be_empty:

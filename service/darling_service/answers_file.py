@@ -5,10 +5,9 @@ run goes on where it stopped and never in a file that is about something else.
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
@@ -45,6 +44,55 @@ def line_digest(line: bytes) -> str:
     return blake2b(line.strip(), digest_size=8).hexdigest()
 
 
+class Matching:
+    """Earlier answers, matched with the lines of the input in order by the content of the line.
+
+    Answers with an error do not stand: their lines are scored again, and may have been mended or
+    removed since.
+    """
+
+    def __init__(self, earlier: Iterator[Earlier]) -> None:
+        self._earlier = earlier
+        self._vacant = 0
+        """Answers with an error since the last match: so many lines may stand in their place."""
+        self._may_move = False
+        """Whether there was an error, so that the file is written anew with other line numbers."""
+        self._next = self._advance()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no answer is left that stands."""
+        return self._next is None
+
+    def of(self, number: int, line: bytes) -> Earlier | None:
+        """The answer of an input line, or None if the line is to be scored.
+
+        Raises `ScoreError` if an answer stands there that is about another line.
+        """
+        answer = self._next
+        if answer is None:
+            return None
+        if answer.input == line_digest(line) and (self._may_move or answer.line == number):
+            self._vacant = 0
+            self._next = self._advance()
+            return replace(answer, line=number)
+        if self._vacant == 0:
+            raise ScoreError(
+                f"OUT answers another file: its line {answer.line} is not the answer of line "
+                f"{number} of IN; choose another OUT, or give --overwrite"
+            )
+        self._vacant -= 1
+        return None
+
+    def _advance(self) -> Earlier | None:
+        for answer in self._earlier:
+            if not answer.failed:
+                return answer
+            self._vacant += 1
+            self._may_move = True
+        return None
+
+
 class Answers:
     """OUT as a pipe, a terminal or a device: nothing can be gone on with."""
 
@@ -57,7 +105,7 @@ class Answers:
         return iter(())
 
     def keep(self, earlier: Earlier) -> None:
-        """Lets an answer of an earlier run stand."""
+        """Lets an answer of an earlier run stand, under its line number in the input."""
 
     def write(self, line: int, input_line: bytes, answer: dict[str, Any]) -> None:
         names = {"line": line, "input": line_digest(input_line)}
@@ -99,7 +147,7 @@ class AnswersFile(Answers):
 
     def keep(self, earlier: Earlier) -> None:
         if self._old is not None:
-            self._file.write(_line(earlier.record))
+            self._file.write(_line({**earlier.record, "line": earlier.line}))
 
     def settle(self) -> None:
         if self._old is not None:
@@ -116,9 +164,11 @@ class AnswersFile(Answers):
 
     def _read(self, line: bytes) -> Earlier:
         try:
-            record = json.loads(line)
-            number, digest = int(record["line"]), str(record["input"])
-            model, options = str(record["model"]), str(record["options"])
+            record = orjson.loads(line)
+            number, digest = record["line"], record["input"]
+            model, options = record["model"], record["options"]
+            if type(number) is not int or not ("error" in record or record["diversity"]):
+                raise ValueError
         except (ValueError, KeyError, TypeError):
             message = f"{self._path} was not written by this command; choose another OUT"
             raise ScoreError(message) from None

@@ -22,7 +22,7 @@ from darling_models import json_lines
 from darling_models.keys import content_key
 from darling_models.progress import progress
 from darling_models.protocol import ModelInfo
-from darling_service.answers_file import Answers, AnswersFile, Earlier, ScoreError, line_digest
+from darling_service.answers_file import Answers, AnswersFile, Earlier, Matching, ScoreError
 from darling_service.errors import BadRequest, Invalid, ModelFailed, Overloaded, Problem
 from darling_service.pipeline import Pipeline
 from darling_service.schemas.parse import parse
@@ -129,7 +129,7 @@ async def _answered(
     Raises `ScoreError` if an earlier run's answers are those of other lines.
     """
     running: deque[tuple[int, bytes, Earlier | asyncio.Task[dict[str, Any]]]] = deque()
-    earlier_answers = out.earlier()
+    matching = Matching(out.earlier())
     settled = False
 
     async def finish_oldest() -> int:
@@ -147,20 +147,19 @@ async def _answered(
 
     try:
         for number, line in json_lines.numbered(lines):
-            earlier = None if settled else next(earlier_answers, None)
-            if earlier is None and not settled:
+            if matching.exhausted and not settled:
                 while running:
                     yield await finish_oldest()
                 out.settle()
                 settled = True
-            if earlier is not None and _stands(earlier, number, line):
+            if earlier := matching.of(number, line):
                 running.append((number, line, earlier))
             else:
                 task = asyncio.create_task(_answer(pipeline, line, columns, options))
                 running.append((number, line, task))
             if len(running) == WINDOW:
                 yield await finish_oldest()
-        if next(earlier_answers, None) is not None:
+        if not matching.exhausted:
             raise ScoreError(
                 "OUT answers more lines than IN has, so it is about another file; choose another "
                 "OUT, or give --overwrite"
@@ -172,21 +171,6 @@ async def _answered(
         for _, _, answer in running:
             if not isinstance(answer, Earlier):
                 answer.cancel()
-
-
-def _stands(earlier: Earlier, number: int, line: bytes) -> bool:
-    """Whether an earlier answer is that of this line; a line with an error is scored again.
-
-    Raises `ScoreError` if it is the answer of another line.
-    """
-    if earlier.line == number and earlier.failed:
-        return False
-    if (earlier.line, earlier.input) != (number, line_digest(line)):
-        raise ScoreError(
-            f"OUT answers another file: its line {earlier.line} is not the answer of line {number} "
-            "of IN; choose another OUT, or give --overwrite"
-        )
-    return True
 
 
 async def _rewards(pipeline: Pipeline, request: RewardRequest) -> RewardResponse:

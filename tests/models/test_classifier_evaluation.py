@@ -179,6 +179,21 @@ def test_a_file_without_the_fields_is_told(files: Path) -> None:
     assert "line 1: generation_0: missing; add it" in run.stderr
 
 
+@pytest.mark.parametrize("several", [0, 2])
+def test_groups_of_one_text_are_left_out(files: Path, tmp_path: Path, several: int) -> None:
+    single = {"prompt": "p", "generations": ["a"], "partition": [0]}
+    group = {"prompt": "q", "generations": ["a", "b"], "partition": [0, 1]}
+    write_rows(tmp_path / "groups.jsonl", [single] * 3 + [group] * several)
+    run = evaluate(
+        *("--pairs", files / "pairs.jsonl", "--groups", tmp_path / "groups.jsonl"),
+        *("--model", "exact", "--baselines", "unigram", "--max-lengthened", "0"),
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Warning" not in run.stderr
+    assert f"3 of {3 + several} groups have one text; left out." in run.stdout
+    assert f"stored partitions, average linkage ({several} groups)" in run.stdout
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_keeps_the_promises_of_a_classifier(name: str) -> None:
     texts = [essay(0, 40), essay(1, 30), essay(0, 60), "", "No."]

@@ -95,6 +95,18 @@ def test_a_group_judged_as_stored_is_perfect() -> None:
     assert [figures[name].value for name in figures] == [1, 1, 1, 1, 0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_groups_of_one_text_say_nothing_of_a_partition() -> None:
+    stored = np.asarray([0, 0, 1])
+    group = TeacherGroup("p", ("a", "b", "c"), stored)
+    single = TeacherGroup("q", ("a",), np.asarray([0]))
+    matrix, one = np.ones((3, 3)), np.ones((1, 1))
+    alone = partition_metrics([matrix], [group], 0.5, "average")
+    assert partition_metrics([one, matrix, one], [single, group, single], 0.5, "average") == alone
+    nothing = partition_metrics([one], [single], 0.5, "average")
+    assert all(np.isnan(interval.value) for interval in nothing.values())
+
+
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
     values = np.random.default_rng(1).normal(size=400)
     (interval,) = bootstrap(lambda of: [float(values[of].mean())], 400)

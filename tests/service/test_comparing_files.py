@@ -73,6 +73,35 @@ def test_a_message_and_its_text_are_one_prompt(
     assert "verdict: on 12 shared prompts" in out
 
 
+SAID = {"role": "user", "content": "x0"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "same"),
+    [
+        ("x0 ", True),
+        ("\n x0", True),
+        ("<s>x0</s>", True),
+        ("<|im_start|>user\nx0<|im_end|>\n<|im_start|>assistant\n", True),
+        ([SAID], True),
+        ([{"role": "system", "content": "Be brief."}, SAID], True),
+        ("X0", False),
+        ("x 0", False),
+        ([SAID, {"role": "assistant", "content": "Which?"}, SAID], False),
+    ],
+)
+def test_prompts_are_the_same_where_the_same_was_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prompt: Any, same: bool
+) -> None:
+    shared, first = rows(1, 2)
+    before = write(tmp_path / "a.jsonl", [shared, {**first, "prompt": "x0"}])
+    after = write(tmp_path / "b.jsonl", [shared, {**first, "prompt": prompt}])
+    status, out, _ = evaluate(capsys, before, after)
+    assert status == 0
+    (row,) = (line for line in out.splitlines() if line.startswith("pass@1"))
+    assert row.split()[-1] == ("2" if same else "1")
+
+
 def test_the_table_shows_rows_and_the_direction_of_better(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

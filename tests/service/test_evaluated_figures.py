@@ -154,6 +154,43 @@ def test_verdicts_that_only_some_records_have_are_told(tmp_path: Path, evaluate:
     assert "runs: 1 of 2 records, the first of them record 2, have no correct" in table
 
 
+@pytest.mark.parametrize("without", [0, 3], ids=["all have verdicts", "three have none"])
+def test_records_without_verdicts_leave_effective_diversity(
+    tmp_path: Path, evaluate: Evaluate, without: int
+) -> None:
+    """One of three is right: 1/3, whatever stands beside the record."""
+    row: dict[str, Any] = {"rollouts": ["a", "b", "c"]}
+    rows = [{**row, "prompt": f"p{k}"} for k in range(without)]
+    rows.append({**row, "prompt": "q", "correct": [1, 0, 0]})
+    document = evaluate.document(write(tmp_path / "r.jsonl", rows))
+    for name, mean in (("effective_diversity", 1 / 3), ("effective_diversity_pairwise", 0)):
+        figure = document["metrics"][name]
+        assert (figure["mean"], figure["rows"]) == (pytest.approx(mean), 1)
+        assert any(name in note for note in document["notes"]) == (without > 0)
+
+
+def test_verdicts_of_one_file_leave_the_other_without_effective_diversity(
+    tmp_path: Path, evaluate: Evaluate
+) -> None:
+    row: dict[str, Any] = {"prompt": "p", "rollouts": ["a", "b"]}
+    bare = write(tmp_path / "bare.jsonl", [row])
+    judged = write(tmp_path / "judged.jsonl", [{**row, "correct": [1, 0]}])
+    _, table, _ = evaluate(bare, judged)
+    assert "0/1" in next(line for line in table.splitlines() if "effective_diversity " in line)
+    alone = evaluate.document(bare)["metrics"]["effective_diversity"]
+    assert (alone["mean"], alone["rows"]) == (1, 1)
+
+
+@pytest.mark.parametrize("quality", [0.1 + 0.2 - 1e-16, 0.3 - 1e-9, 0.3, 0.30000001192092896])
+def test_a_quality_at_the_threshold_up_to_rounding_is_valid(
+    tmp_path: Path, evaluate: Evaluate, quality: float
+) -> None:
+    row = {"prompt": "p", "rollouts": ["a", "b"], "quality": [quality, 0.2999]}
+    path = write(tmp_path / "r.jsonl", [row])
+    figures = evaluate.document(path, "--quality-threshold", "0.3")["metrics"]
+    assert figures["effective_diversity"]["mean"] == 0.5
+
+
 def test_a_number_and_its_text_are_one_answer(tmp_path: Path, evaluate: Evaluate) -> None:
     row = {"prompt": "p", "rollouts": list("abcd"), "answers": [42, 42.0, "42", "41"]}
     for reference in (42, 42.0, "42"):

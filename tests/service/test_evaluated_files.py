@@ -55,13 +55,20 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
             f"rollouts[1].correct: {json.dumps(value)} is not a verdict",
         )
         for value in VERDICTS
-        if value is not None
+    },
+    "own verdicts all null": (with_own("correct", None, None), "rollouts[0].correct: null is not"),
+    "own quality all null": (with_own("quality", None, None), "rollouts[0].quality: null is not a"),
+    **{
+        f"null for a list of {name}": (
+            {**RECORD, "reference": "7", name: None},
+            f"{name}: is null; write one value for each rollout, or leave the field out",
+        )
+        for name in ("correct", "answers", "quality", "rewards", "partition", "generation_scores")
     },
     "no verdict in one rollout": (
         with_own("correct", True, ..., False),
         "rollouts[1].correct: missing; give it in every rollout, or in none",
     ),
-    "a null verdict in one rollout": (with_own("correct", None, 1), "rollouts[0].correct: missing"),
     "verdicts all null": ({**RECORD, "correct": [None] * 3}, "correct[0]: null is not a verdict"),
     "one verdict for all": ({**RECORD, "correct": True}, "correct: must hold one value for each"),
     "verdicts too few": ({**RECORD, "correct": [1]}, "correct: must hold one value for each of"),
@@ -254,6 +261,37 @@ def test_every_reader_skips_blank_lines_and_names_the_broken_one(
     error = refused(READERS[reader](tmp_path, "", line), capsys)
     assert f"{tmp_path / 'file.jsonl'}, {message}" in error
     assert "Error" not in error
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        (r'{"prompt": "\ud800"}', "prompt"),
+        (r'{"prompt": "\uDBFFa"}', "prompt"),
+        (r'{"prompt": "\udc00\ud800"}', "prompt"),
+        (r'{"prompt": [{"role": "user", "content": "a\udfff"}]}', "prompt[0].content"),
+        (r'{"x": [{"y": ["\ud83d\ude00", "\ud83d"]}]}', "x[0].y[1]"),
+        (r'{"\ud800": 1}', r"\ud800"),
+    ],
+)
+def test_every_reader_names_half_a_character(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reader: str, line: str, place: str
+) -> None:
+    error = refused(READERS[reader](tmp_path, line), capsys)
+    assert f"{tmp_path / 'file.jsonl'}, line 1: {place}: contains a lone surrogate" in error
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u200b", "\ufeff", "\u2800", "<s>", "<|im_end|>"])
+def test_what_shows_nothing_is_no_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], blank: str
+) -> None:
+    row = {**RECORD, "answers": [blank] * 3, "reference": blank}
+    error = refused(evaluate(tmp_path, row), capsys)
+    assert "line 1: reference: is blank; write the right answer, or leave the field out" in error
+    whole = evaluate(tmp_path, {**row, "reference": "7"})
+    assert main([*map(str, whole), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"]["pass@1"]["mean"] == 0
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -233,6 +233,74 @@ def test_lines_with_an_error_are_scored_again_in_their_place(tmp_path: Path) -> 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
 
+@pytest.mark.parametrize("removed", [[4], [4, 5], [0], [9], [0, 4, 5, 9]])
+@pytest.mark.parametrize("mended", [True, False])
+def test_lines_with_an_error_may_be_removed(
+    tmp_path: Path, removed: list[int], mended: bool
+) -> None:
+    """The answers of the other lines stand; only their numbers change."""
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    bad = {0, 4, 5, 9}
+    rows = [{**GOOD, "prompt": f"p{k}", "id": str(k)} for k in range(10)]
+    write(source, [{**row, "quality": [1]} if k in bad else row for k, row in enumerate(rows)])
+    assert exact(str(source), str(out)).returncode == 1
+    stamped = [row | {"stamp": 1} if "error" not in row else row for row in read(out)]
+    write(out, stamped)
+    left = [k for k in range(10) if k not in removed]
+    write(source, [rows[k] | ({} if mended or k not in bad else {"quality": [1]}) for k in left])
+    run = exact(str(source), str(out))
+    answers = read(out)
+    assert [row["line"] for row in answers] == list(range(1, len(left) + 1)), run.stderr.decode()
+    assert [row["input"] for row in answers if "stamp" in row] == [
+        row["input"] for row in stamped if "stamp" in row
+    ]
+    assert run.returncode == int(not mended and len(removed) < len(bad))
+
+
+@pytest.mark.parametrize("kept", [[0, 2, 3], [0, 3], [0, 1, 3], [3, 1, 2], [2, 0, 3]])
+def test_no_other_line_may_be_removed_beside_one_with_an_error(
+    tmp_path: Path, kept: list[int]
+) -> None:
+    """Line 1 has the error; lines 2 and 3 have answers, and one of them is missing or moved."""
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{**GOOD, "prompt": f"p{k}"} for k in range(4)]
+    rows[1]["quality"] = [1]
+    write(source, rows)
+    assert exact(str(source), str(out)).returncode == 1
+    before = out.read_bytes()
+    write(source, [rows[k] for k in kept])
+    run = exact(str(source), str(out))
+    if kept == [0, 2, 3]:
+        assert run.returncode == 0
+    else:
+        assert (run.returncode, out.read_bytes()) == (2, before)
+        assert b"--overwrite" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"line":1e999,"input":"a","model":"m","options":"o"}',
+        '{"line":NaN,"input":"a","model":"m","options":"o"}',
+        '{"line":true,"input":"a","model":"m","options":"o"}',
+        '{"line":1,"input":"a","model":"m","options":"o"}',
+        '{"line":' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"line":1' + "0" * 5000 + "}",
+        '{"line":1,"input":"\\ud800"}',
+        "[1]",
+        "null",
+    ],
+)
+def test_an_output_that_no_run_wrote_is_refused(tmp_path: Path, line: str) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text(line + "\n")
+    run = exact(small(tmp_path / "in.jsonl", 1), str(out))
+    assert run.returncode == 2
+    assert run.stderr.decode().count("\n") == 1
+    assert b"was not written by this command; choose another OUT" in run.stderr
+    assert out.read_text() == line + "\n"
+
+
 def test_what_keeps_failing_stays_told(tmp_path: Path) -> None:
     source, out = small(tmp_path / "in.jsonl", 3, quality=[1]), tmp_path / "out.jsonl"
     for _ in range(2):

@@ -112,6 +112,8 @@ def _evaluate(
     if groups:
         groups = sample(groups, limits.groups, limits.seed)
         report.notes.append(_seen(model, [group.prompt for group in groups], "groups"))
+        if single := sum(len(group.texts) == 1 for group in groups):
+            report.notes.append(f"{single} of {len(groups)} groups have one text; left out.")
         report.sections += partitions(contenders, groups)
     for title, rows in problems.items():
         drawn = sample(rows, limits.groups, limits.seed)

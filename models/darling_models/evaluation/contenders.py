@@ -98,4 +98,5 @@ class Tfidf(LexicalClassifier[Any]):
         return self._vectorizer.transform([text])
 
     def similarity(self, a: Any, b: Any) -> float:
-        return float(a.multiply(b).sum())
+        # Rounding takes the cosine of equal texts beyond 1.
+        return min(float(a.multiply(b).sum()), 1.0)

@@ -94,7 +94,8 @@ def partitions(contenders: Contenders, groups: Sequence[TeacherGroup]) -> Iterat
         figures: dict[str, Figures] = {}
         for name, c in progress(contenders.items(), desc=f"{linkage} linkage"):
             figures[name] = partition_metrics(matrices[name], groups, c.info.threshold, linkage)
-        yield Section(f"stored partitions, {linkage} linkage", len(groups), "groups", figures)
+        several = sum(len(group.texts) > 1 for group in groups)
+        yield Section(f"stored partitions, {linkage} linkage", several, "groups", figures)
 
 
 def shares_equivalent(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import adjusted_rand_score, v_measure_score
 
-from darling_models.figures.intervals import Interval, bootstrap
+from darling_models.figures.intervals import UNMEASURED, Interval, bootstrap
 from darling_models.labelled_data import TeacherGroup
 from darling_models.partitions.linkage import partition
 from darling_models.protocol import FloatArray, IntArray, Linkage
@@ -106,18 +106,22 @@ def partition_metrics(
 ) -> dict[str, Interval]:
     """`PARTITION_METRICS` against stored partitions, by group.
 
-    `matrices`: each group's (n, n) probabilities. Means over groups, resampled by prompt.
+    `matrices`: each group's (n, n) probabilities. Means over groups, resampled by prompt; groups of
+    one text have no pairs and are left out.
     """
+    several = [(p, g) for p, g in zip(matrices, groups, strict=True) if len(g.texts) > 1]
+    if not several:
+        return dict.fromkeys(PARTITION_METRICS, UNMEASURED)
     rows = np.asarray(
         [
             agreement(partition(p, threshold, linkage, contents(g.texts)), g.partition)
-            for p, g in zip(matrices, groups, strict=True)
+            for p, g in several
         ]
     )
     intervals = bootstrap(
         lambda of: rows[of].mean(axis=0).tolist(),
-        len(groups),
-        [group.prompt for group in groups],
+        len(several),
+        [group.prompt for _, group in several],
     )
     return dict(zip(PARTITION_METRICS, intervals, strict=True))
 

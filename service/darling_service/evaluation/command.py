@@ -30,7 +30,8 @@ class Request:
     size: int | None = None
     """Rollouts that distinct_k and utility_k look at."""
     quality_threshold: float | None = None
-    """Quality from which a rollout is valid; None: `correct` decides, else all are valid."""
+    """Quality from which a rollout is valid; None: `correct` decides, and where no record
+    has it, all are valid."""
     patience: float = 0.8
     encoder: str | None = None
     """A sentence encoder, such as `embeddings`, for the Vendi score and cosine distances."""
@@ -61,13 +62,16 @@ def _evaluate(request: Request, settings: Settings) -> Report:
     names = run_names(request.files)
     size, ks = _size(request, files), _tries(request, files)
     _require_quality(request, files)
+    judged = any(record.correct is not None for records in files for record in records)
     notes = [f"the first {size} rollouts of each record count for *_{size}"]
     if len(files) > 1:
         notes += check_prompts(names, files)
     encoder = None if request.encoder is None else load_encoder(request.encoder, settings)
     runs = []
     for name, records in zip(names, files, strict=True):
-        classes = classify(records, request.quality_threshold, settings, request.repartition)
+        classes = classify(
+            records, request.quality_threshold, judged, settings, request.repartition
+        )
         notes += about_file(name, records, classes, settings.model)
         kernels = [None] * len(records) if encoder is None else similarities(records, encoder)
         choices = Choices(size, ks, request.patience, request.vendi_order, _vocabulary(records))

@@ -84,9 +84,10 @@ def _variety(record: Record, partitions: Classes, choices: Choices) -> dict[str,
         "class_entropy": classes.class_entropy(every),
         "effective_classes": classes.effective_classes(every),
         "simpson": classes.simpson(every),
-        "effective_diversity": classes.effective_diversity_fixed(partitions.valid, n),
-        "effective_diversity_pairwise": classes.effective_diversity_pairwise(partitions.valid, n),
     }
+    if (valid := partitions.valid) is not None:
+        values["effective_diversity"] = classes.effective_diversity_fixed(valid, n)
+        values["effective_diversity_pairwise"] = classes.effective_diversity_pairwise(valid, n)
     scores = record.generation_scores if partitions.stored else None
     if scores is None and record.quality is not None:
         scores = classes.generation_scores(record.quality, every)

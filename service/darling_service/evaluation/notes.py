@@ -5,8 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from darling_service.evaluation.partitioning import Classes
 from darling_service.evaluation.records import Record
 
+SUCCESS = "pass@k, auc@k, maj@k and cov@k"
+"""Figures that always need `correct`."""
+JUDGED = f"effective_diversity, effective_diversity_pairwise, {SUCCESS}"
+"""Figures that need `correct` where other records have it and there is no quality threshold."""
 COLUMNS: Mapping[str, str] = {
-    "correct": "pass@k, auc@k, maj@k and cov@k",
+    "correct": SUCCESS,
     "answers": "maj@k",
     "quality": "quality and utility_k",
 }
@@ -30,7 +34,8 @@ def about_file(
             f"{name}: the reasoning of {reasoned} of {sum(len(r.texts) for r in records)} rollouts "
             f"is left out of all figures of classes and wording; that of {unfinished} does not end"
         )
-    for column, figures in COLUMNS.items():
+    unknown = any(each.valid is None for each in classes)
+    for column, figures in {**COLUMNS, "correct": JUDGED if unknown else SUCCESS}.items():
         lacking = [k for k, record in enumerate(records) if getattr(record, column) is None]
         if lacking and (column == "correct" or len(lacking) < len(records)):
             yield (

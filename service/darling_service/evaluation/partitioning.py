@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from darling_models.errors import ModelError
 from darling_models.progress import progress
 from darling_service.errors import Problem
 from darling_service.evaluation.records import Record
 from darling_service.pipeline import Pipeline
+from darling_service.rewards.rounding import same
 from darling_service.schemas.requests import PartitionOptions, PartitionRequest, PromptGroup
 from darling_service.settings import Settings
 
@@ -30,22 +33,29 @@ class Classes:
     every: list[int]
     right: list[int]
     """Classes of the correct rollouts; empty where correctness is unknown."""
-    valid: list[int]
-    """Classes of the rollouts that count in effective diversity."""
+    valid: list[int] | None
+    """Classes of the rollouts that count in effective diversity; None where that is unknown."""
     stored: bool
     """Whether these are the classes of the file; those of some rollouts are then its restriction,
     since a partition does not say how it was made."""
 
 
 def classify(
-    records: Sequence[Record], threshold: float | None, settings: Settings, repartition: bool
+    records: Sequence[Record],
+    threshold: float | None,
+    judged: bool,
+    settings: Settings,
+    repartition: bool,
 ) -> list[Classes]:
     """The classes of each record, from the file if it has them and `repartition` is false.
 
-    `threshold`: quality from which a rollout is valid; None: the correct ones are, or all where
-    correctness is unknown. Raises `ModelError`.
+    `threshold`: quality from which a rollout is valid; None: the correct ones are. `judged`:
+    whether any record that is measured says which ones are correct; if none does, all are valid.
+    Raises `ModelError`.
     """
-    wanted = [(_everyone(record), _right(record), _valid(record, threshold)) for record in records]
+    wanted = [
+        (_everyone(record), _right(record), _valid(record, threshold, judged)) for record in records
+    ]
     stored = [not repartition and record.partition is not None for record in records]
     todo = dict.fromkeys(
         (k, members)
@@ -66,7 +76,12 @@ def classify(
         return partitions[k, members] if members else []
 
     return [
-        Classes(classes(k, every), classes(k, right), classes(k, valid), stored[k])
+        Classes(
+            classes(k, every),
+            classes(k, right),
+            None if valid is None else classes(k, valid),
+            stored[k],
+        )
         for k, (every, right, valid) in enumerate(wanted)
     ]
 
@@ -79,10 +94,18 @@ def _right(record: Record) -> Members:
     return tuple(i for i, right in enumerate(record.correct or ()) if right)
 
 
-def _valid(record: Record, threshold: float | None) -> Members:
+def _valid(record: Record, threshold: float | None, judged: bool) -> Members | None:
+    """The rollouts that count in effective diversity; None where nobody knows.
+
+    Counting all rollouts of a record without verdicts would flatter a file that has some.
+    """
     if threshold is not None and record.quality is not None:
-        return tuple(i for i, quality in enumerate(record.quality) if quality >= threshold)
-    return _everyone(record) if record.correct is None else _right(record)
+        quality = np.asarray(record.quality)
+        enough = (quality >= threshold) | same(quality, threshold)
+        return tuple(np.flatnonzero(enough).tolist())
+    if record.correct is not None:
+        return _right(record)
+    return None if judged else _everyone(record)
 
 
 def _partitions(groups: Sequence[PromptGroup], settings: Settings) -> list[list[int]]:

@@ -102,10 +102,9 @@ class Columns:
         `FieldFault` if a value is wrong, or missing in some rollouts unless it `may_be_missing`.
         """
         name = _name(self.row, names)
-        held = [
-            own != "" and own in r and (may_be_missing or r[own] is not None) for r in self.rollouts
-        ]
+        held = [own != "" and own in rollout for rollout in self.rollouts]
         if name is None:
+            self._refuse_null(names)
             return self._own(own, value, held, may_be_missing) if any(held) else None
         if any(held):
             raise FieldFault(name, f"stands here and as {own} in the rollouts; drop one of them")
@@ -113,6 +112,13 @@ class Columns:
         if not isinstance(values, list) or len(values) != len(self.rollouts):
             raise FieldFault(name, f"must hold one value for each of the {len(held)} rollouts")
         return named(name, lambda column: each(value, column), values)
+
+    def _refuse_null(self, names: Sequence[str]) -> None:
+        """Raises `FieldFault` for a list that is null: no value is known, and one is expected."""
+        for name in names:
+            if name in self.row:
+                message = "is null; write one value for each rollout, or leave the field out"
+                raise FieldFault(name, message)
 
     def _own(
         self,
