@@ -130,7 +130,8 @@ rollouts = st.lists(
     max_size=3,
 )
 group = st.fixed_dictionaries(
-    {"prompt": word, "rollouts": rollouts}, optional={"id": word, "reference": word}
+    {"prompt": word, "rollouts": rollouts},
+    optional={"id": word, "reference": word.map("42 {}".format)},  # a blank one is refused
 )
 request = st.fixed_dictionaries(
     {"groups": st.lists(group, min_size=1, max_size=4)},
