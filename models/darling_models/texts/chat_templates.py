@@ -82,6 +82,13 @@ class Turn:
     """user, assistant, system or tool."""
     text: str
     """Without special tokens; reasoning is marked by <think> and </think>."""
+    calls: str = ""
+    """Tools that are called after the text, as rows; marks in their arguments mean nothing."""
+
+    @property
+    def words(self) -> str:
+        """The text and the calls after it."""
+        return "\n".join(part for part in (self.text, self.calls) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ def prompt_turns(text: str) -> list[Turn] | None:
     if is_blank(before):
         return turns
     begins = first.startswith("<s>") or ANYWHERE.match(text.lstrip()) is not None
-    if not begins and not (turns[-1].role == "assistant" and _is_opening(turns[-1].text)):
+    if not begins and not (turns[-1].role == "assistant" and _is_opening(turns[-1].words)):
         return None
     has_user = any(turn.role == "user" for turn in turns)
     return [Turn("system" if has_user else "user", before), *turns]
@@ -143,21 +150,21 @@ def read_prompt(prompt: str | Sequence[Turn]) -> PromptText:
         prompt = turns
     last = prompt[-1].text if prompt and prompt[-1].role == "assistant" else ""
     _, opens = _before_reasoning(last)
-    said = [turn for turn in prompt if turn.role != "system" and not _is_opening(turn.text)]
+    said = [turn for turn in prompt if turn.role != "system" and not _is_opening(turn.words)]
     if len(said) == 1:
-        return PromptText(said[0].text, said[0].text, opens)
-    name = "\n\n".join(f"{turn.role}: {turn.text}" for turn in said)
+        return PromptText(said[0].words, said[0].words, opens)
+    name = "\n\n".join(f"{turn.role}: {turn.words}" for turn in said)
     return PromptText(_last_user_turn(prompt), name, opens)
 
 
 def _last_user_turn(turns: Sequence[Turn]) -> str:
     """What the user last said; everything that was said if there is no turn of the user."""
     runs = [
-        "\n\n".join(turn.text for turn in run)
+        "\n\n".join(turn.words for turn in run)
         for is_user, run in groupby(turns, lambda turn: turn.role == "user")
         if is_user
     ]
-    return runs[-1] if runs else "\n\n".join(turn.text for turn in turns)
+    return runs[-1] if runs else "\n\n".join(turn.words for turn in turns)
 
 
 def _before_reasoning(text: str) -> tuple[str, bool]:
@@ -183,7 +190,7 @@ def _split(text: str) -> tuple[str, list[Turn]]:
         end = len(text) if following is None else following.start()
         for turn in _turns(header, text[header.end() : end], last=following is None):
             # A blank turn after one of the same speaker adds nothing; hostile texts have thousands.
-            if turn.text or not turns or turn.role != turns[-1].role:
+            if turn.words or not turns or turn.role != turns[-1].role:
                 turns.append(turn)
     return before, turns
 
@@ -222,7 +229,7 @@ def _harmony(header: re.Match[str], body: str, last: bool) -> Turn:
     text = _plain(body)
     recipient = RECIPIENT.search(f"{header['to'] or ''} {channel}")
     if role == "assistant" and recipient is not None:
-        return Turn(role, call_text(recipient[1], text))
+        return Turn(role, "", call_text(recipient[1], text))
     if role == "assistant" and channel.startswith("analysis"):
         unfinished = last and not body.rstrip().endswith(HARMONY_ENDS)
         return Turn(role, f"<think>\n{text}" if unfinished else f"<think>\n{text}\n</think>")
