@@ -18,19 +18,22 @@ from darling_models.texts.tool_calls import call_text
 NAME = r"[A-Za-z][\w.-]{0,40}"
 SHORT = "system|user|assistant|observation|tool|human|bot|prompter|developer|environment|ipython"
 QUOTED = r" \t`\"'("
-"""Characters before a short header, such as <|user|>, that make it a word of the text."""
+"""Characters before a header that make it a word of the text, unless a tag ends before the space.
+After a short header, such as <|user|>, a space and a small letter do the same."""
+FIELD = r"(?:[ ][\w-]{1,20}=[^\n<]{0,40})?"
+"""A name or a recipient that follows the role."""
 CONSTRAINT = r"(?:<\|constrain\|>[^<\n]{0,40})?"
 HEADER = re.compile(
     rf"""
-    <(?:
-        \|im_start\|>[ ]?(?P<chatml>{NAME})[^\n<]{{0,60}}(?:\n|<\|im_sep\|>|\Z)
+    <(?:(?<![{QUOTED}]<)|(?<=>[ ]<))(?:
+        \|im_start\|>[ ]?(?P<chatml>{NAME}){FIELD}[ \t\r]{{0,9}}(?:\n|<\|im_sep\|>|\Z)
       | \|im_(?P<kimi>user|assistant|system)\|>[^\n<]{{0,60}}<\|im_middle\|>
       | \|start_header_id\|>\s?(?P<llama3>{NAME})\s?<\|end_header_id\|>
       | \|header_start\|>(?P<llama4>{NAME})<\|header_end\|>
       | start_of_turn>(?P<gemma>{NAME})(?:\n|\Z)
       | \|start_of_role\|>(?P<granite>{NAME})[^\n<]{{0,60}}<\|end_of_role\|>
       | (?:\|START_OF_TURN_TOKEN\|><)?\|(?P<command>USER|CHATBOT|SYSTEM)_TOKEN\|>
-      | (?<![{QUOTED}]<)[|｜](?P<short>{SHORT})[|｜]>
+      | [|｜](?P<short>{SHORT})[|｜]>(?![ ](?-i:[a-z]))
       | [|｜](?P<tools>tool▁outputs▁begin|tool▁outputs▁end)[|｜]>
       | \|(?P<apertus>user|assistant|system|developer)_start\|>
       | (?:extra_id_\d|SPECIAL_\d\d)>(?P<nemotron>System|User|Assistant|Tool)(?:\n|\Z)
@@ -44,7 +47,7 @@ HEADER = re.compile(
         (?:(?<=\A\[)|(?<=[\n\]]\[)|(?<=s>\[)|(?<=s>[ ]\[))
           (?P<mistral>INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\]
       | (?P<mistral_end>/INST|/TOOL_RESULTS)\]
-      | (?<![{QUOTED}]\[)\|(?P<exaone>user|assistant|system|tool)\|\]
+      | (?<![{QUOTED}]\[)\|(?P<exaone>user|assistant|system|tool)\|\](?![ ](?-i:[a-z]))
     )
     """,
     re.X | re.I,
@@ -114,7 +117,10 @@ def rollout_turns(text: str) -> list[Turn]:
     if "<" not in text and "[" not in text:
         return [Turn("assistant", text.strip())]
     first, turns = _split(text)
-    return [Turn("assistant", _plain(first)), *turns] if first or not turns else turns
+    if not first.strip() and not any(turn.role == "assistant" for turn in turns):
+        # Others alone say nothing of the policy: the text only speaks of a template.
+        return [Turn("assistant", _plain(text))]
+    return [Turn("assistant", _plain(first)), *turns] if first else turns
 
 
 def prompt_turns(text: str) -> list[Turn] | None:
@@ -127,7 +133,7 @@ def prompt_turns(text: str) -> list[Turn] | None:
     if "<" not in text and "[" not in text:
         return None
     first, turns = _split(text)
-    if not turns:
+    if all(turn.role == "tool" and is_blank(turn.words) for turn in turns):
         return None
     before = _plain(first)
     if is_blank(before):
