@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from darling_models.texts.chat_templates import Turn, read_prompt, role_of
 from darling_models.texts.special_tokens import is_blank
 
 Value = TypeVar("Value")
@@ -147,7 +148,8 @@ def items(value: Any) -> list[Any]:
 def prompt(value: Any) -> str:
     """A prompt as one text, from a text or from chat messages. Else raises `ValueError`.
 
-    Messages are joined as the service joins them: a single one reads the same as the plain text.
+    Of several messages it is what the user last said, as the service compares them; a single one
+    reads the same as the plain text.
     """
     if isinstance(value, str):
         return text(value)
@@ -156,7 +158,7 @@ def prompt(value: Any) -> str:
     turns = each(_turn, value)
     if len(turns) == 1:
         return turns[0][1]
-    return "\n\n".join(f"{role}: {content}" for role, content in turns)
+    return read_prompt([Turn(role_of(role), content) for role, content in turns]).text
 
 
 def rollouts(value: Any) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def test_a_prompt_is_a_text_or_messages() -> None:
     one = [{"role": "user", "content": "Hi", "name": "Ann"}]
     assert fields.prompt("Hi") == fields.prompt(one) == "Hi"
     two = [{"role": "system", "content": "Be brief."}, *one]
-    assert fields.prompt(two) == "system: Be brief.\n\nuser: Hi"
+    assert fields.prompt(two) == "Hi"
 
 
 @pytest.mark.parametrize(

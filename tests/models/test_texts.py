@@ -102,6 +102,35 @@ def test_a_prompt_that_only_speaks_of_templates_is_in_none(prompt: str) -> None:
     assert read_prompt(prompt).text == prompt
 
 
+@pytest.mark.parametrize("ending", ["Kyoto", "Cairo"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|im_start|> is a token. What does it do? ",
+        "<|im_start|>user is a header. ",
+        "[|user|] is EXAONE's. ",
+        "<|user|> is Phi's. ",
+        "[INST] is Mistral's. ",
+        "<start_of_turn> is Gemma's. ",
+        "Gemma: <start_of_turn>user\nHi<end_of_turn>\n",
+        "ChatML: <|im_start|>user\nHi<|im_end|>\n",
+        "Llama: <|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>",
+    ],
+)
+def test_a_text_that_speaks_of_a_template_keeps_its_words(text: str, ending: str) -> None:
+    for words in (
+        read_prompt(text + ending).text,
+        compared_text(rollout_turns(text + ending), "answer").text,
+    ):
+        assert words.endswith(ending)
+        assert len(words) > len(ending)
+
+
+def test_a_space_after_a_header_may_begin_the_turn() -> None:
+    assert read_prompt("[|user|] Hi\n[|assistant|]").text == "Hi"
+    assert read_prompt("<|im_start|> user\nHi<|im_end|>\n<|im_start|> assistant\n").text == "Hi"
+
+
 def test_prompts_of_one_last_turn_have_names_of_their_own() -> None:
     first = [Turn("user", "A city?"), Turn("assistant", "Rome."), Turn("user", "Another?")]
     second = [Turn("user", "A sea?"), Turn("assistant", "Red."), Turn("user", "Another?")]

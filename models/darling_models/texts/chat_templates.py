@@ -18,19 +18,22 @@ from darling_models.texts.tool_calls import call_text
 NAME = r"[A-Za-z][\w.-]{0,40}"
 SHORT = "system|user|assistant|observation|tool|human|bot|prompter|developer|environment|ipython"
 QUOTED = r" \t`\"'("
-"""Characters before a short header, such as <|user|>, that make it a word of the text."""
+"""Characters before a header that make it a word of the text, unless a tag ends before the space.
+After a short header, such as <|user|>, a space and a small letter do the same."""
+FIELD = r"(?:[ ][\w-]{1,20}=[^\n<]{0,40})?"
+"""A name or a recipient that follows the role."""
 CONSTRAINT = r"(?:<\|constrain\|>[^<\n]{0,40})?"
 HEADER = re.compile(
     rf"""
-    <(?:
-        \|im_start\|>[ ]?(?P<chatml>{NAME})[^\n<]{{0,60}}(?:\n|<\|im_sep\|>|\Z)
+    <(?:(?<![{QUOTED}]<)|(?<=>[ ]<))(?:
+        \|im_start\|>[ ]?(?P<chatml>{NAME}){FIELD}[ \t\r]{{0,9}}(?:\n|<\|im_sep\|>|\Z)
       | \|im_(?P<kimi>user|assistant|system)\|>[^\n<]{{0,60}}<\|im_middle\|>
       | \|start_header_id\|>\s?(?P<llama3>{NAME})\s?<\|end_header_id\|>
       | \|header_start\|>(?P<llama4>{NAME})<\|header_end\|>
       | start_of_turn>(?P<gemma>{NAME})(?:\n|\Z)
       | \|start_of_role\|>(?P<granite>{NAME})[^\n<]{{0,60}}<\|end_of_role\|>
       | (?:\|START_OF_TURN_TOKEN\|><)?\|(?P<command>USER|CHATBOT|SYSTEM)_TOKEN\|>
-      | (?<![{QUOTED}]<)[|｜](?P<short>{SHORT})[|｜]>
+      | [|｜](?P<short>{SHORT})[|｜]>(?![ ](?-i:[a-z]))
       | [|｜](?P<tools>tool▁outputs▁begin|tool▁outputs▁end)[|｜]>
       | \|(?P<apertus>user|assistant|system|developer)_start\|>
       | (?:extra_id_\d|SPECIAL_\d\d)>(?P<nemotron>System|User|Assistant|Tool)(?:\n|\Z)
@@ -44,7 +47,7 @@ HEADER = re.compile(
         (?:(?<=\A\[)|(?<=[\n\]]\[)|(?<=s>\[)|(?<=s>[ ]\[))
           (?P<mistral>INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS)\]
       | (?P<mistral_end>/INST|/TOOL_RESULTS)\]
-      | (?<![{QUOTED}]\[)\|(?P<exaone>user|assistant|system|tool)\|\]
+      | (?<![{QUOTED}]\[)\|(?P<exaone>user|assistant|system|tool)\|\](?![ ](?-i:[a-z]))
     )
     """,
     re.X | re.I,
@@ -82,6 +85,13 @@ class Turn:
     """user, assistant, system or tool."""
     text: str
     """Without special tokens; reasoning is marked by <think> and </think>."""
+    calls: str = ""
+    """Tools that are called after the text, as rows; marks in their arguments mean nothing."""
+
+    @property
+    def words(self) -> str:
+        """The text and the calls after it."""
+        return "\n".join(part for part in (self.text, self.calls) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,10 @@ def rollout_turns(text: str) -> list[Turn]:
     if "<" not in text and "[" not in text:
         return [Turn("assistant", text.strip())]
     first, turns = _split(text)
-    return [Turn("assistant", _plain(first)), *turns] if first or not turns else turns
+    if not first.strip() and not any(turn.role == "assistant" for turn in turns):
+        # Others alone say nothing of the policy: the text only speaks of a template.
+        return [Turn("assistant", _plain(text))]
+    return [Turn("assistant", _plain(first)), *turns] if first else turns
 
 
 def prompt_turns(text: str) -> list[Turn] | None:
@@ -120,13 +133,13 @@ def prompt_turns(text: str) -> list[Turn] | None:
     if "<" not in text and "[" not in text:
         return None
     first, turns = _split(text)
-    if not turns:
+    if all(turn.role == "tool" and is_blank(turn.words) for turn in turns):
         return None
     before = _plain(first)
     if is_blank(before):
         return turns
     begins = first.startswith("<s>") or ANYWHERE.match(text.lstrip()) is not None
-    if not begins and not (turns[-1].role == "assistant" and _is_opening(turns[-1].text)):
+    if not begins and not (turns[-1].role == "assistant" and _is_opening(turns[-1].words)):
         return None
     has_user = any(turn.role == "user" for turn in turns)
     return [Turn("system" if has_user else "user", before), *turns]
@@ -143,21 +156,21 @@ def read_prompt(prompt: str | Sequence[Turn]) -> PromptText:
         prompt = turns
     last = prompt[-1].text if prompt and prompt[-1].role == "assistant" else ""
     _, opens = _before_reasoning(last)
-    said = [turn for turn in prompt if turn.role != "system" and not _is_opening(turn.text)]
+    said = [turn for turn in prompt if turn.role != "system" and not _is_opening(turn.words)]
     if len(said) == 1:
-        return PromptText(said[0].text, said[0].text, opens)
-    name = "\n\n".join(f"{turn.role}: {turn.text}" for turn in said)
+        return PromptText(said[0].words, said[0].words, opens)
+    name = "\n\n".join(f"{turn.role}: {turn.words}" for turn in said)
     return PromptText(_last_user_turn(prompt), name, opens)
 
 
 def _last_user_turn(turns: Sequence[Turn]) -> str:
     """What the user last said; everything that was said if there is no turn of the user."""
     runs = [
-        "\n\n".join(turn.text for turn in run)
+        "\n\n".join(turn.words for turn in run)
         for is_user, run in groupby(turns, lambda turn: turn.role == "user")
         if is_user
     ]
-    return runs[-1] if runs else "\n\n".join(turn.text for turn in turns)
+    return runs[-1] if runs else "\n\n".join(turn.words for turn in turns)
 
 
 def _before_reasoning(text: str) -> tuple[str, bool]:
@@ -183,7 +196,7 @@ def _split(text: str) -> tuple[str, list[Turn]]:
         end = len(text) if following is None else following.start()
         for turn in _turns(header, text[header.end() : end], last=following is None):
             # A blank turn after one of the same speaker adds nothing; hostile texts have thousands.
-            if turn.text or not turns or turn.role != turns[-1].role:
+            if turn.words or not turns or turn.role != turns[-1].role:
                 turns.append(turn)
     return before, turns
 
@@ -222,7 +235,7 @@ def _harmony(header: re.Match[str], body: str, last: bool) -> Turn:
     text = _plain(body)
     recipient = RECIPIENT.search(f"{header['to'] or ''} {channel}")
     if role == "assistant" and recipient is not None:
-        return Turn(role, call_text(recipient[1], text))
+        return Turn(role, "", call_text(recipient[1], text))
     if role == "assistant" and channel.startswith("analysis"):
         unfinished = last and not body.rstrip().endswith(HARMONY_ENDS)
         return Turn(role, f"<think>\n{text}" if unfinished else f"<think>\n{text}\n</think>")

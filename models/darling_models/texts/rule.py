@@ -40,29 +40,53 @@ def compared_text(
     the reasoning without a mark of its own.
     """
     if rule == "all":
-        return ComparedText(visible(turn.text for turn in turns))
-    own = own_words(turns, in_reasoning and rule != "assistant")
+        return ComparedText(visible(turn.words for turn in turns))
+    runs = _own_runs(turns)
     if rule == "last":
-        own = own[-1:]
-    whole = with_plain_calls(visible(own))
+        in_reasoning, runs = in_reasoning and len(runs) == 1, runs[-1:]
+    own = _before_calls(turn for run in runs for turn in run)
     if rule == "assistant":
-        return ComparedText(whole)
-    parted = part_reasoning(whole)
+        return ComparedText(visible(_with_calls(text, calls) for text, calls in own))
+    if own and in_reasoning:
+        own[0] = (f"<think>\n{own[0][0]}", own[0][1])
     if rule == "reasoning":
-        return ComparedText(visible([parted.reasoning or ""]))
-    if parted.reasoning is None:
-        return ComparedText(whole)
-    status: Literal["dropped", "unfinished"] = "dropped" if parted.finished else "unfinished"
-    return ComparedText(visible([parted.answer]), status)
+        return ComparedText(visible(part_reasoning(text).reasoning or "" for text, _ in own))
+    return _answer(own)
+
+
+def _answer(own: Sequence[tuple[str, str]]) -> ComparedText:
+    """What follows the last reasoning. Calls are never parted: they end the reasoning before."""
+    answer: list[str] = []
+    fate: Literal["dropped", "unfinished"] | None = None
+    for text, calls in reversed(own):
+        parted = part_reasoning(text)
+        answer.append(_with_calls(parted.answer, calls))
+        if parted.reasoning is not None:
+            fate = "dropped" if parted.finished or calls else "unfinished"
+            break
+    return ComparedText(visible(reversed(answer)), fate)
+
+
+def _before_calls(turns: Iterable[Turn]) -> list[tuple[str, str]]:
+    """(text, calls): the texts up to each turn that calls tools as one, and the calls."""
+    own: list[tuple[str, str]] = []
+    texts: list[str] = []
+    for turn in turns:
+        texts.append(turn.text)
+        if turn.calls:
+            own.append((visible(texts), turn.calls))
+            texts = []
+    return [*own, (visible(texts), "")] if texts else own
+
+
+def _with_calls(text: str, calls: str) -> str:
+    """The text, in which calls may stand between marks, and the calls after it."""
+    return Turn("assistant", with_plain_calls(text), calls).words
 
 
 def own_words(turns: Sequence[Turn], in_reasoning: bool = False) -> list[str]:
     """The policy's own texts: one for each run of its turns that nobody else interrupts."""
-    own = [
-        visible(turn.text for turn in run)
-        for is_own, run in groupby(turns, lambda turn: turn.role == "assistant")
-        if is_own
-    ]
+    own = [visible(turn.words for turn in run) for run in _own_runs(turns)]
     if own and in_reasoning:
         own[0] = f"<think>\n{own[0]}"
     if any(map(begins_inside, own[:-1])):
@@ -71,6 +95,12 @@ def own_words(turns: Sequence[Turn], in_reasoning: bool = False) -> list[str]:
         first = next(place for place, text in enumerate(own) if begins_inside(text))
         own[first + 1 :] = [f"<think>\n{text}" for text in own[first + 1 :]]
     return own
+
+
+def _own_runs(turns: Sequence[Turn]) -> list[list[Turn]]:
+    """The policy's turns, in runs that nobody else interrupts."""
+    runs = groupby(turns, lambda turn: turn.role == "assistant")
+    return [list(run) for is_own, run in runs if is_own]
 
 
 def visible(texts: Iterable[str]) -> str:

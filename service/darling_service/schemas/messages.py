@@ -6,9 +6,9 @@ reasoning, function_call or function_call_output. Other fields, such as ids, are
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from operator import itemgetter
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,18 +24,16 @@ REASONING = ("reasoning_content", "reasoning", "thinking")
 """Fields in which servers give the reasoning apart from the content."""
 ARGUMENTS = ("arguments", "input", "action", "code")
 """Fields in which a call holds its arguments, by the kind of the tool."""
-READ = (
-    *("content", "tool_calls", "function_call", "refusal", "summary", "output", "name"),
-    *(*REASONING, *ARGUMENTS),
-)
-"""Fields that hold what is said."""
 UNREAD = frozenset(
     {
         *("image", "image_url", "input_image", "audio", "audio_url", "input_audio"),
         *("video", "video_url", "input_video", "file", "input_file"),
     }
 )
-"""Parts that are no text, whose characters do not count."""
+"""Parts that are no text: what stands in them is not read."""
+
+APART = frozenset({"thinking", "reasoning", "tool_use", "tool_result"})
+"""Parts that are read, but not as a text of the speaker."""
 
 
 class ChatMessage(BaseModel):
@@ -70,38 +68,79 @@ class ChatMessage(BaseModel):
 
     def turns(self) -> list[Turn]:
         """What the message says, as turns: of the speaker, and of tools whose results it quotes."""
-        said = self._item() if self.role is None else self._message()
-        texts = [
-            (role, "\n".join(text for _, text in run if text))
-            for role, run in groupby(said, itemgetter(0))
-        ]
-        return [turn for role, text in texts for turn in _turns(role, text)]
+        turns: list[Turn] = []
+        for (role, is_call), run in groupby(self._said(), lambda said: (said.role, said.is_call)):
+            text = "\n".join(filter(None, (said.read() for said in run)))
+            if not is_call:
+                turns += _turns(role, text)
+            elif turns and turns[-1].role == role and not turns[-1].calls:
+                turns[-1] = replace(turns[-1], calls=text)
+            else:
+                turns.append(Turn(role, "", text))
+        return turns
 
     def chars(self) -> int:
-        """The number of characters that `turns` reads, or a few more."""
-        return sum(_chars(getattr(self, name, None)) for name in READ)
+        """The number of characters that `turns` reads; arguments count as JSON."""
+        return sum(said.chars() for said in self._said())
 
-    def _message(self) -> list[tuple[str, str]]:
+    def _said(self) -> Iterator["_Text | _Call"]:
+        return self._item() if self.role is None else self._message()
+
+    def _message(self) -> Iterator["_Text | _Call"]:
         role, more = role_of(self.role or ""), self.model_extra or {}
-        said = _parts(self.content, role)
-        thoughts = (getattr(self, name, None) for name in REASONING)
         if role == "assistant":
-            said[:0] = [(role, _thought(text)) for text in thoughts if isinstance(text, str)]
+            thoughts = (getattr(self, name, None) for name in REASONING)
+            yield from (_thought(role, text) for text in thoughts if isinstance(text, str))
+        yield from _parts(self.content, role)
         if isinstance(more.get("refusal"), str):
-            said.append((role, more["refusal"]))
-        calls = [*(self.tool_calls or []), *_objects([more.get("function_call")])]
-        return said + [(role, _call(call)) for call in calls]
+            yield _Text(role, more["refusal"])
+        for call in (*(self.tool_calls or ()), *_objects([more.get("function_call")])):
+            yield _call(role, call)
 
-    def _item(self) -> list[tuple[str, str]]:
+    def _item(self) -> Iterator["_Text | _Call"]:
         kind, more = self.type or "", self.model_extra or {}
         if kind == "reasoning":
-            said = _parts(self.content or more.get("summary"), "assistant")
-            return [("assistant", _thought("\n\n".join(text for _, text in said)))]
-        if kind.endswith("_output"):
-            return _parts(more.get("output"), "tool")
-        if kind.endswith("_call"):
-            return [("assistant", _call({"name": kind, **more}))]
-        return _parts(self.content, "assistant")
+            parts = _parts(self.content or more.get("summary"), "assistant")
+            yield _thought("assistant", "\n\n".join(said.read() for said in parts))
+        elif kind.endswith("_output"):
+            yield from _parts(more.get("output"), "tool")
+        elif kind.endswith("_call"):
+            yield _call("assistant", {"name": kind, **more})
+        else:
+            yield from _parts(self.content, "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text, or reasoning, that a message holds."""
+
+    role: str
+    text: str
+    is_call: ClassVar = False
+
+    def read(self) -> str:
+        return self.text
+
+    def chars(self) -> int:
+        return len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of a tool. Its arguments are opaque: what looks like a part in them is none."""
+
+    role: str
+    name: str
+    arguments: Any
+    is_call: ClassVar = True
+
+    def read(self) -> str:
+        return call_text(self.name, self.arguments)
+
+    def chars(self) -> int:
+        """Characters of the name, and of the arguments as JSON."""
+        own = self.arguments
+        return len(self.name) + len(own if isinstance(own, str) else call_text("", own))
 
 
 Conversation = Annotated[list[ChatMessage], Field(max_length=MAX_MESSAGES, fail_fast=True)]
@@ -114,7 +153,7 @@ def conversation_turns(messages: Sequence[ChatMessage]) -> list[Turn]:
 
 def as_messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
     """The turns as messages with `role` and `content`."""
-    return [{"role": turn.role, "content": turn.text} for turn in turns]
+    return [{"role": turn.role, "content": turn.words} for turn in turns]
 
 
 def _turns(role: str, text: str) -> list[Turn]:
@@ -124,46 +163,53 @@ def _turns(role: str, text: str) -> list[Turn]:
     )
 
 
-def _parts(content: Any, role: str) -> list[tuple[str, str]]:
-    """(role, text) of a message's content: a text, or parts; other parts say nothing."""
-    said: list[tuple[str, str]] = []
-    in_text = False
+def _parts(content: Any, role: str) -> Iterator[_Text | _Call]:
+    """What a message's content says: a text, or parts; other parts say nothing."""
+    texts: list[str] = []
     for part in content if isinstance(content, list) else [content]:
-        about = part if isinstance(part, dict) else {"text": part}
-        kind, text = about.get("type"), about.get("text", about.get("refusal"))
-        if kind in ("thinking", "reasoning"):
-            said.append((role, _thought(str(about.get(kind) or text or ""))))
-        elif kind == "tool_use":
-            said.append((role, _call(about)))
-        elif kind == "tool_result":
-            said += _parts(about.get("content"), "tool")
-        elif isinstance(text, str):
-            said.append((role, said.pop()[1] + text if in_text else text))
-            in_text = True
+        if isinstance(text := _text_of(part), str):
+            texts.append(text)  # Neighbouring texts are one.
             continue
-        in_text = False
-    return said
+        if texts:
+            yield _Text(role, "".join(texts))
+            texts = []
+        if isinstance(part, dict):
+            yield from _other_part(part, role)
+    if texts:
+        yield _Text(role, "".join(texts))
 
 
-def _thought(text: str) -> str:
-    return f"<think>\n{text}\n</think>" if text else ""
+def _text_of(part: Any) -> Any:
+    """The text of a part that is one; anything else for other parts."""
+    if not isinstance(part, dict):
+        return part
+    kind = part.get("type")
+    if isinstance(kind, str) and kind in UNREAD | APART:
+        return None
+    return part.get("text", part.get("refusal"))
 
 
-def _call(call: Mapping[str, Any]) -> str:
+def _other_part(part: Mapping[str, Any], role: str) -> Iterator[_Text | _Call]:
+    kind = part.get("type")
+    if kind in ("thinking", "reasoning"):
+        yield _thought(role, str(part.get(kind) or part.get("text") or ""))
+    elif kind == "tool_use":
+        yield _call(role, part)
+    elif kind == "tool_result":
+        yield from _parts(part.get("content"), "tool")
+
+
+def _thought(role: str, text: str) -> _Text:
+    return _Text(role, f"<think>\n{text}\n</think>" if text else "")
+
+
+def _call(role: str, call: Mapping[str, Any]) -> _Call:
     function = next(_objects([call.get("function"), call.get("custom")]), call)
     arguments = (function.get(name) for name in ARGUMENTS)
-    return call_text(str(function.get("name")), next((a for a in arguments if a is not None), None))
+    return _Call(
+        role, str(function.get("name")), next((a for a in arguments if a is not None), None)
+    )
 
 
 def _objects(values: Sequence[Any]) -> Iterator[dict[str, Any]]:
     return (value for value in values if isinstance(value, dict))
-
-
-def _chars(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, list):
-        return sum(map(_chars, value))
-    if isinstance(value, dict):
-        return 0 if value.get("type") in UNREAD else sum(map(_chars, value.values()))
-    return 0

@@ -231,10 +231,12 @@ def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator
         yield FieldError(
             ("groups",), over("groups", len(groups), "max_groups", settings.max_groups)
         )
+        return
     for g, group in enumerate(groups):
         if len(group.rollouts) > settings.max_rollouts:
             message = too_many_rollouts(len(group.rollouts), settings)
             yield FieldError(("groups", g, "rollouts"), message)
+            continue
         yield from too_long(("groups", g, "prompt"), group.prompt, settings)
         for r, rollout in enumerate(group.rollouts):
             yield from too_long(("groups", g, "rollouts", r), response_of(rollout), settings)
@@ -245,6 +247,7 @@ def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[Fi
         yield FieldError(
             ("pairs",), over("pairs", len(request.pairs), "max_pairs", settings.max_pairs)
         )
+        return
     for p, pair in enumerate(request.pairs):
         for name, text in (("prompt", pair.prompt), ("a", pair.a), ("b", pair.b)):
             yield from too_long(("pairs", p, name), text, settings)

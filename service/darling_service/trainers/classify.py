@@ -22,6 +22,7 @@ from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.schemas.fields import OBJECT, TEXT, text_or
 from darling_service.schemas.requests import EquivalenceRequest, Pair
+from darling_service.schemas.responses import EquivalenceResponse
 from darling_service.scoring.inputs import over
 from darling_service.scoring.texts import in_thread_if_long
 from darling_service.settings import Settings
@@ -79,32 +80,37 @@ async def classify(request: Request) -> Response:
     inputs = [body.input] if isinstance(body.input, str) else body.input
     if not inputs:
         raise Invalid([FieldError(("input",), "must not be empty")])
-    pairs = await in_thread_if_long(lambda: _pairs(inputs, service.settings), inputs)
     known = body.model in {info.id for info in service.pipeline.models()}
-    equivalence = EquivalenceRequest(pairs=pairs, model=body.model if known else None)
-    answer = await while_connected(request, service.pipeline.equivalence(equivalence))
-    return json_response(
-        {
-            "id": f"classify-{uuid4().hex}",
-            "object": "list",
-            "created": int(time.time()),
-            "model": body.model or answer.model.id,
-            "data": [
-                {
-                    "index": index,
-                    "label": f"LABEL_{int(result.equivalent)}",
-                    "probs": [1.0 - result.probability, result.probability],
-                    "num_classes": 2,
-                }
-                for index, result in enumerate(answer.results)
-            ],
-            "usage": {
-                "prompt_tokens": answer.usage.tokens,
-                "total_tokens": answer.usage.tokens,
-                "completion_tokens": 0,
-            },
-        }
+    model = body.model if known else None
+    equivalence = await in_thread_if_long(
+        lambda: EquivalenceRequest(pairs=_pairs(inputs, service.settings), model=model), inputs
     )
+    answer = await while_connected(request, service.pipeline.equivalence(equivalence))
+    return await in_thread_if_long(lambda: json_response(_content(answer, body.model)), inputs)
+
+
+def _content(answer: EquivalenceResponse, model: str | None) -> dict[str, Any]:
+    """The answer in vLLM's format."""
+    return {
+        "id": f"classify-{uuid4().hex}",
+        "object": "list",
+        "created": int(time.time()),
+        "model": model or answer.model.id,
+        "data": [
+            {
+                "index": index,
+                "label": f"LABEL_{int(result.equivalent)}",
+                "probs": [1.0 - result.probability, result.probability],
+                "num_classes": 2,
+            }
+            for index, result in enumerate(answer.results)
+        ],
+        "usage": {
+            "prompt_tokens": answer.usage.tokens,
+            "total_tokens": answer.usage.tokens,
+            "completion_tokens": 0,
+        },
+    }
 
 
 def _pairs(inputs: list[str], settings: Settings) -> list[Pair]:

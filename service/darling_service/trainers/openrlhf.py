@@ -20,7 +20,7 @@ from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.schemas.responses import RolloutResponse
-from darling_service.scoring.inputs import too_long
+from darling_service.scoring.inputs import too_long, too_many_rollouts
 from darling_service.scoring.texts import in_thread_if_long
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
@@ -93,9 +93,8 @@ async def get_reward(request: Request) -> Response:
     service = service_of(request)
     query = read_query(request, Query)
     body = await read_body(request, OpenRLHFRequest, service.settings.max_body_bytes)
-    _check(body, service.settings)
     rollouts = await in_thread_if_long(
-        lambda: _rollouts(body, query.n, service.telemetry), body.query
+        lambda: _rollouts(body, query.n, service.settings, service.telemetry), body.query
     )
     if not rollouts:
         return json_response({"rewards": [], "scores": [], "extra_logs": {}})
@@ -122,13 +121,25 @@ def _check(body: OpenRLHFRequest, settings: Settings) -> None:
 
 
 def _rollouts(
-    body: OpenRLHFRequest, size: int | None, telemetry: Telemetry
+    body: OpenRLHFRequest, size: int | None, settings: Settings, telemetry: Telemetry
 ) -> list[TrainerRollout]:
+    """The rollouts in the columns. Raises `Invalid` if a count or a text is over its limit."""
+    _check(body, settings)
     labels: list[Any] = [None] * len(body.query) if body.labels is None else body.labels
     groups = [
         group_of(prompt, text_of(label)) for prompt, label in zip(body.prompts, labels, strict=True)
     ]
     together = Counter(groups)
+    if len(together) > settings.max_groups:
+        message = (
+            f"{len(together)} groups are over max_groups = {settings.max_groups}; send fewer "
+            "prompts in one request, or raise DARLING_MAX_GROUPS"
+        )
+        raise Invalid([FieldError(("prompts",), message)])
+    largest = size or max(together.values(), default=0)
+    if largest > settings.max_rollouts:
+        place = ("query", "n") if size else ("query",)
+        raise Invalid([FieldError(place, too_many_rollouts(largest, settings))])
     rollouts = []
     columns = zip(body.query, body.prompts, labels, groups, strict=True)
     for index, (written, prompt, label, group) in enumerate(columns):
