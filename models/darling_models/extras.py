@@ -13,9 +13,16 @@ from darling_models.errors import ModelError
 def require(extra: str, modules: Iterable[str]) -> None:
     """Raises `ModelError` if one of the modules that an extra brings is not installed."""
     for module in modules:
-        if find_spec(module) is None:
+        if not _is_installed(module):
             package = module.replace("_", "-")
             raise ModelError(f"the package {package} is not installed; {how_to_install(extra)}")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # it is loaded, and its loader has left no specification
+        return True
 
 
 def how_to_install(extra: str) -> str:

@@ -15,7 +15,7 @@ from darling_models.registry import load
 KINDS = ["cross-encoder", "embeddings", "darling-qwen3", "noveltybench-deberta"]
 PATHS = [
     "./modles/x",
-    "../x",
+    "../no-such-model",
     "/nowhere/x",
     "~/nowhere-at-all",
     "a/b/c",

@@ -228,6 +228,6 @@ def test_it_serves_rewards_and_survives_hostile_ones(tmp_path: Path) -> None:
 
 
 def test_without_math_verify_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darling_models.final_answers.workers.find_spec", lambda name: None)
-    with pytest.raises(ModelError, match=r"darling-reward\[math\]"):
+    monkeypatch.setattr("darling_models.extras.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"pip install '\.\[math\]'"):
         load("answers")

@@ -124,7 +124,7 @@ def test_every_help_has_an_example_that_its_command_accepts(
         return 0
 
     monkeypatch.setattr(cli, "_run", accept)
-    program, *words = shlex.split(command.EXAMPLE.replace("\\\n", ""))
+    program, *words = shlex.split(command.EXAMPLE.partition("\n\n")[0].replace("\\\n", ""))
     assert program == "darling-reward"
     assert main(words) == 0
     assert accepted[0].command == name

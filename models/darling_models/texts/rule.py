@@ -1,7 +1,7 @@
 """The one rule of which text of a rollout is compared, for every route, file and trainer."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -42,6 +42,8 @@ def compared_text(
     if rule == "all":
         return ComparedText(visible(turn.words for turn in turns))
     runs = _own_runs(turns)
+    if rule != "assistant":
+        runs = _opened_in_each(runs)
     if rule == "last":
         in_reasoning, runs = in_reasoning and len(runs) == 1, runs[-1:]
     own = _before_calls(turn for run in runs for turn in run)
@@ -52,6 +54,18 @@ def compared_text(
     if rule == "reasoning":
         return ComparedText(visible(part_reasoning(text).reasoning or "" for text, _ in own))
     return _answer(own)
+
+
+def _opened_in_each(runs: list[list[Turn]]) -> list[list[Turn]]:
+    """The runs of a policy whose template opens the reasoning in front of each of them, as one run
+    shows that closes what it does not open: the later ones then begin inside their reasoning."""
+    closes = [begins_inside(visible(turn.text for turn in run)) for run in runs]
+    if not any(closes[:-1]):
+        return runs
+    later = closes.index(True) + 1
+    return runs[:later] + [
+        [replace(run[0], text=f"<think>\n{run[0].text}"), *run[1:]] for run in runs[later:]
+    ]
 
 
 def _answer(own: Sequence[tuple[str, str]]) -> ComparedText:
@@ -86,14 +100,9 @@ def _with_calls(text: str, calls: str) -> str:
 
 def own_words(turns: Sequence[Turn], in_reasoning: bool = False) -> list[str]:
     """The policy's own texts: one for each run of its turns that nobody else interrupts."""
-    own = [visible(turn.words for turn in run) for run in _own_runs(turns)]
+    own = [visible(turn.words for turn in run) for run in _opened_in_each(_own_runs(turns))]
     if own and in_reasoning:
         own[0] = f"<think>\n{own[0]}"
-    if any(map(begins_inside, own[:-1])):
-        # The template opens the reasoning in front of each of the policy's turns, so that one that
-        # does not close it is all reasoning.
-        first = next(place for place, text in enumerate(own) if begins_inside(text))
-        own[first + 1 :] = [f"<think>\n{text}" for text in own[first + 1 :]]
     return own
 
 
