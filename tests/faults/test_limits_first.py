@@ -228,6 +228,7 @@ def test_a_lone_surrogate_is_named_wherever_it_stands(route: str, kind: str) -> 
         assert any(place[: len(loc)] == list(loc) for place in named), (loc, body)
 
 
+@pytest.mark.slow
 def test_hostile_bodies_take_little_memory_and_no_request_waits(tmp_path: Any) -> None:
     """Every route of one service, beside which another caller asks whether it is alive."""
     with running(tmp_path / "log", "--model", "exact") as service, service.client() as http:

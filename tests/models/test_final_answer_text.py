@@ -316,7 +316,7 @@ SHAPES = [
 LETTERS = 10_000
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("frame", ["{}", "The answer is {}", "{} 42", "\\boxed{{{}}}"])
 def test_time_is_linear_in_the_text(shape: str, frame: str) -> None:
