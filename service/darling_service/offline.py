@@ -133,7 +133,6 @@ async def _answered(
     settled = False
 
     async def finish_oldest() -> int:
-        nonlocal settled
         number, line, answer = running.popleft()
         if isinstance(answer, Earlier):
             summary.add(answer.record)

@@ -80,10 +80,11 @@ class PackedModernBert:
             )
             for layer, kind in zip(self._layers, config.layer_types, strict=True)
         }
-        self._sizes = PackSizes(sizes or [])
         if sizes is None:
             self._sizes = PackSizes.alike(self._run, int(self._words.shape[0]))
             log.info("%s", self._sizes)
+        else:
+            self._sizes = PackSizes(sizes)
 
     def first(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
         """Yields (index, state (hidden,) that the head reads) for every sequence: that of the first
