@@ -282,6 +282,20 @@ def test_a_new_partition_has_a_new_utility(tmp_path: Path, evaluate: Evaluate) -
             assert metrics["utility_3"]["mean"] == pytest.approx(expected)
 
 
+def test_utility_is_of_the_records_with_scores(tmp_path: Path, evaluate: Evaluate) -> None:
+    """NoveltyBench's files hold null where its reward model gave no scores."""
+    row = {"prompt": "p", "rollouts": ["a", "b"], "partition": [0, 1]}
+    rows = [{**row, "generation_scores": scores} for scores in ([5.0, 3.0], None)]
+    document = evaluate.document(write(tmp_path / "r.jsonl", rows))
+    utility = document["metrics"]["utility_2"]
+    assert utility["mean"] == pytest.approx((5 + 0.8 * 3) / 1.8)
+    assert (utility["rows"], document["metrics"]["distinct_2"]["rows"]) == (1, 2)
+    assert any(
+        "1 of 2 records, the first of them record 2, have no generation" in note
+        for note in document["notes"]
+    )
+
+
 def test_scores_without_their_partition_are_not_used(tmp_path: Path, evaluate: Evaluate) -> None:
     row = {"prompt": "p", "rollouts": ["a", "a"], "generation_scores": [5.0, 3.0]}
     assert "utility_2" not in evaluate.document(write(tmp_path / "r.jsonl", [row]))["metrics"]

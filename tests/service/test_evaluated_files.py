@@ -63,7 +63,7 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
             {**RECORD, "reference": "7", name: None},
             f"{name}: is null; write one value for each rollout, or leave the field out",
         )
-        for name in ("correct", "answers", "quality", "rewards", "partition", "generation_scores")
+        for name in ("correct", "answers", "quality", "rewards", "partition")
     },
     "no verdict in one rollout": (
         with_own("correct", True, ..., False),

@@ -13,6 +13,7 @@ COLUMNS: Mapping[str, str] = {
     "correct": SUCCESS,
     "answers": "maj@k",
     "quality": "quality and utility_k",
+    "generation_scores": "figures of utility_k without quality",
 }
 """Columns that a record may lack, and the figures that need them."""
 MAX_QUOTED = 60

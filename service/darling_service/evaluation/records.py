@@ -4,7 +4,9 @@ Each line is a JSON object. Its rollouts are in `rollouts`, `generations` or `re
 chat messages, or objects as in /v1/rewards). Columns with one value per rollout may stand beside
 them: `quality` (or `reward_model_scores`), `correct`, `answers`, and NoveltyBench's `partition` and
 `generation_scores`. A missing answer is an answer that is wrong; any other value that is missing in
-a column is an error, since leaving its record out would flatter the figures.
+a column is an error, since leaving its record out would flatter the figures. Only
+`generation_scores` may be null as a whole, as in NoveltyBench's files: utility is then of the other
+records, and says of how many.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +79,7 @@ def _record(row: Mapping[str, Any], rule: TextRule) -> Record:
         correct=correct,
         answers=answers,
         partition=columns.read(("partition",), "class", fields.class_number),
-        generation_scores=columns.read(("generation_scores",), "", _score),
+        generation_scores=columns.read(("generation_scores",), "", _score, may_be_null=True),
     )
 
 
@@ -95,16 +97,19 @@ class Columns:
         value: Callable[[Any], Value],
         *,
         may_be_missing: bool = False,
+        may_be_null: bool = False,
     ) -> list[Value] | None:
         """A value for each rollout; None if there is neither a list nor the field `own`.
 
         `names`: what the list may be called. `own`: "" for a value that stands only there. Raises
-        `FieldFault` if a value is wrong, or missing in some rollouts unless it `may_be_missing`.
+        `FieldFault` if a value is wrong, or missing in some rollouts unless it `may_be_missing`, or
+        if the list is null unless it `may_be_null`.
         """
         name = _name(self.row, names)
         held = [own != "" and own in rollout for rollout in self.rollouts]
         if name is None:
-            self._refuse_null(names)
+            if not may_be_null:
+                self._refuse_null(names)
             return self._own(own, value, held, may_be_missing) if any(held) else None
         if any(held):
             raise FieldFault(name, f"stands here and as {own} in the rollouts; drop one of them")
