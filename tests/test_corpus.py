@@ -6,6 +6,7 @@ compared. With quality 1 a reward is the diversity, which tells the classes wher
 
 import asyncio
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,9 +23,11 @@ import pytest
 from darling_client import AsyncClient, BadRequest, Client, CohortRollout, Group, Rollout
 from darling_client.trainers import areal, slime, verifiers
 from darling_client.trainers.trl import DarlingReward
+from darling_models.labelled_data import read_groups, read_pairs, read_texts
+from darling_models.labelling.candidates import read_questions
+from darling_models.texts.group import prompt_of
 from darling_service.cli.main import main
 from darling_service.schemas.requests import PromptGroup
-from darling_service.scoring.texts import prompt_of
 from tests.conftest import Service
 
 FOLDER = Path(__file__).parent / "corpus"
@@ -399,6 +402,54 @@ def test_evaluate_finds_the_same(
             metrics = json.loads(said.out)["metrics"]
             distinct = metrics[f"distinct_{len(case.rollouts)}"]["mean"]
             assert distinct == max(case.partition or ()) + 1, case.name
+
+
+READERS: dict[str, Callable[[Path, Any], list[str]]] = {
+    "label": lambda path, rule: list(read_questions(path, "prompt", "rollouts", rule)[0].texts),
+    "pairs": lambda path, rule: [
+        text for pair in read_pairs(path, rule) for text in (pair.a, pair.b)
+    ],
+    "groups": lambda path, rule: list(read_groups(path, rule)[0].texts),
+    "solutions": lambda path, rule: read_texts(path, "prompt", "rollouts", rule)[0].texts,
+}
+"""The texts of a line that a command reads: `label`, and those that train and measure."""
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("file", FILES)
+def test_labelled_files_hold_the_same_texts(tmp_path: Path, file: str, reader: str) -> None:
+    for case in read(file):
+        if case.text == "everything":
+            continue
+        path = tmp_path / "case.jsonl"
+        path.write_text(as_labelled(case))
+        if case.refused is not None:
+            with pytest.raises(ValueError, match=re.escape(case.refused)):
+                READERS[reader](path, case.text or "answer")
+            continue
+        assert case.partition is not None
+        texts = READERS[reader](path, case.text or "answer")
+        if reader == "label":
+            assert len(texts) == max(case.partition) + 1, case.name
+            continue
+        if reader == "pairs":
+            texts = [texts[0], *texts[1::2]][: len(case.rollouts)]
+        first_of_class = [case.partition.index(number) for number in case.partition]
+        assert [texts.index(text) for text in texts] == first_of_class, case.name
+
+
+def as_labelled(case: Case) -> str:
+    """The case as a group of rollouts, as a group of a teacher, and as pairs with its first."""
+    rows: list[dict[str, Any]] = [
+        {
+            **{"prompt": case.prompt, "similar": 0},
+            **{"generation_0": case.rollouts[0], "generation_1": rollout},
+            **{"rollouts": case.rollouts, "generations": case.rollouts},
+            "partition": [0] * len(case.rollouts),
+        }
+        for rollout in case.rollouts[1:] or case.rollouts
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -9,15 +9,28 @@ everywhere.
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from darling_models.texts.chat_templates import Turn, read_prompt, role_of
+from pydantic import TypeAdapter, ValidationError
+
+from darling_models.faults import (
+    LONE_SURROGATE,
+    faults_of,
+    has_lone_surrogate,
+    lone_surrogates,
+    path,
+)
+from darling_models.texts.messages import ChatMessage, Conversation, Response, TextOrMessages
 from darling_models.texts.special_tokens import is_blank
 
 Value = TypeVar("Value")
 
 MAX_SHOWN = 40
 """Characters of a wrong value that an error repeats."""
+CONVERSATION = TypeAdapter(Conversation)
+TEXT_OR_MESSAGES = TypeAdapter(TextOrMessages)
+
 MAX_NUMBER = 1e30
 """Largest magnitude of a number: squares, summed over a file, stay finite in float64."""
 
@@ -58,18 +71,9 @@ def named(place: str, read: Callable[[Any], Value], value: Any) -> Value:
 
 def check_characters(row: Mapping[str, Any]) -> None:
     """Raises `FieldFault` for the first text, or name of a field, that holds a lone surrogate."""
-    rest: list[tuple[str, Any]] = [("", row)]
-    while rest:
-        place, value = rest.pop()
-        if isinstance(value, str):
-            named(place, text, value)
-        elif isinstance(value, list):
-            rest += [(f"{place}[{k}]", item) for k, item in reversed(list(enumerate(value)))]
-        elif isinstance(value, dict):
-            dot = "." if place else ""
-            for name in value:
-                named(f"{place}{dot}{ascii(name)[1:-1]}", text, name)
-            rest += [(f"{place}{dot}{name}", item) for name, item in reversed(value.items())]
+    for loc in lone_surrogates(row):
+        place = path(loc).encode(errors="backslashreplace").decode()
+        raise FieldFault(place, LONE_SURROGATE)
 
 
 def verdict(value: Any) -> bool:
@@ -112,12 +116,8 @@ def text(value: Any) -> str:
     """A text that can be written as UTF-8. Anything else raises `ValueError`."""
     if not isinstance(value, str):
         raise ValueError(f"{_shown(value)} is not a text; write one in quotes")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            "contains a lone surrogate (\\ud800 to \\udfff), which is not a character; remove it"
-        ) from None
+    if has_lone_surrogate(value):
+        raise ValueError(LONE_SURROGATE)
     return value
 
 
@@ -145,53 +145,57 @@ def items(value: Any) -> list[Any]:
     return value
 
 
-def prompt(value: Any) -> str:
-    """A prompt as one text, from a text or from chat messages. Else raises `ValueError`.
-
-    Of several messages it is what the user last said, as the service compares them; a single one
-    reads the same as the plain text.
-    """
+def prompt(value: Any) -> str | list[ChatMessage]:
+    """A prompt, from a text or from chat messages. Anything else raises `ValueError`."""
     if isinstance(value, str):
         return text(value)
-    if not isinstance(value, list) or not value:
-        raise ValueError(f"{_shown(value)} is not a prompt; write a text or a list of messages")
-    turns = each(_turn, value)
-    if len(turns) == 1:
-        return turns[0][1]
-    return read_prompt([Turn(role_of(role), content) for role, content in turns]).text
-
-
-def rollouts(value: Any) -> list[dict[str, Any]]:
-    """Rollouts as objects, each with a `text` or `messages`: from texts, lists of messages, or
-    objects as in /v1/rewards.
-
-    Anything else raises `ValueError`. The messages themselves are not looked at.
-    """
-    return each(_rollout, items(value))
-
-
-def rollout_texts(value: Any) -> tuple[str, ...]:
-    """The texts of rollouts, which are texts, or objects with one. Else raises `ValueError`."""
-    return tuple(each(lambda rollout: field(_rollout(rollout), "text", text), items(value)))
-
-
-def _turn(value: Any) -> tuple[str, str]:
-    """(role, content) of a message."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{_shown(value)} is not a message; write an object")
-    return field(value, "role", text), field(value, "content", text)
-
-
-def _rollout(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"text": text(value)}
     if isinstance(value, list):
-        return {"messages": value}
+        return _conversation(value)
+    raise ValueError(f"{_shown(value)} is not a prompt; write a text or a list of messages")
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A rollout of a file."""
+
+    response: Response
+    known: Mapping[str, Any]
+    """What the file says of it beside, such as its quality, by field."""
+
+
+def rollout(value: Any) -> Rollout:
+    """A rollout, from a text, a list of messages, or an object with `text` or `messages`.
+
+    Anything else raises `ValueError`.
+    """
+    if isinstance(value, str):
+        return Rollout(text(value), {})
+    if isinstance(value, list):
+        return Rollout(_conversation(value), {})
     if not isinstance(value, dict):
-        raise ValueError(f"{_shown(value)} is neither a text nor an object with a text; write one")
-    if "messages" in value:
-        return value
-    return {**value, "text": field(value, "text", text)}
+        raise ValueError(
+            f"{_shown(value)} is neither a text, nor messages, nor an object with either; write one"
+        )
+    words = {name: value[name] for name in TextOrMessages.model_fields if name in value}
+    return Rollout(_validated(TEXT_OR_MESSAGES, words).response(), value)
+
+
+def rollouts(value: Any) -> list[Rollout]:
+    """Rollouts, one at least, each as `rollout` reads it. Anything else raises `ValueError`."""
+    return each(rollout, items(value))
+
+
+def _conversation(value: list[Any]) -> list[ChatMessage]:
+    return _validated(CONVERSATION, value)
+
+
+def _validated(schema: TypeAdapter[Value], value: Any) -> Value:
+    """The value as pydantic reads it. Raises `FieldFault` naming the first thing that is wrong."""
+    try:
+        return schema.validate_python(value)
+    except ValidationError as error:
+        loc, message = faults_of(error)[0]
+    raise FieldFault(path(loc), message) if loc else ValueError(message)
 
 
 def _shown(value: Any) -> str:

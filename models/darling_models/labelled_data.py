@@ -1,13 +1,16 @@
 """Labelled data: human pairs, and groups partitioned by a teacher.
 
 Both are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
-(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`.
+(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`. Prompts and generations may be
+texts or chat messages. They are read as the service reads prompts and rollouts, so that a
+classifier is trained and measured on the texts that it is going to compare. A pair that `label` has
+written says in `compared` by which rule its texts were chosen; they are taken as they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,12 @@ from numpy.typing import NDArray
 from darling_models import fields, json_lines
 from darling_models.fields import field
 from darling_models.protocol import IntArray
+from darling_models.texts.group import GroupTexts, group_texts
+from darling_models.texts.rule import TextRule
 
+GENERATIONS = ("generation_0", "generation_1")
+COMPARED = "compared"
+"""Field of a pair that says by which rule its texts were chosen."""
 MIN_PROMPTS = 10
 """Prompts with similar pairs, and with different ones, that training needs, so that each of ten
 folds can hold both labels."""
@@ -37,24 +45,58 @@ class TeacherGroup:
     partition: IntArray
 
 
-def read_pairs(path: Path, *, may_be_empty: bool = False) -> list[HumanPair]:
-    """The pairs of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
-    return json_lines.read(path, _pair, may_be_empty=may_be_empty)
+def read_pairs(
+    path: Path, rule: TextRule = "answer", *, may_be_empty: bool = False
+) -> list[HumanPair]:
+    """The pairs of a file, of which `rule` says what of each generation is compared.
+
+    Raises `OSError`, and `ValueError` naming the line that holds no pair.
+    """
+    return json_lines.read(path, lambda row: _pair(row, rule), may_be_empty=may_be_empty)
 
 
-def read_groups(path: Path) -> list[TeacherGroup]:
-    """The groups of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
-    return json_lines.read(path, _group)
+def read_groups(path: Path, rule: TextRule = "answer") -> list[TeacherGroup]:
+    """The groups of a file, as `read_pairs` reads pairs."""
+    return json_lines.read(path, lambda row: _group(row, rule))
 
 
-def _pair(row: dict[str, Any]) -> HumanPair:
+def read_texts(
+    path: Path, prompt: str, rollouts: str, rule: TextRule = "answer"
+) -> list[GroupTexts]:
+    """The texts of the prompt and of the rollouts on each line, by the names of their fields.
+
+    Raises as `read_pairs` does.
+    """
+    return json_lines.read(path, lambda row: _texts(row, prompt, rollouts, rule))
+
+
+def _texts(row: Mapping[str, Any], prompt: str, rollouts: str, rule: TextRule) -> GroupTexts:
+    asked, written = field(row, prompt, fields.prompt), field(row, rollouts, fields.rollouts)
+    return group_texts(asked, [rollout.response for rollout in written], rule)
+
+
+def _pair(row: dict[str, Any], rule: TextRule) -> HumanPair:
+    if row.get(COMPARED) is None:
+        asked = field(row, "prompt", fields.prompt)
+        written = [field(row, name, fields.rollout).response for name in GENERATIONS]
+        texts = group_texts(asked, written, rule)
+        prompt, (a, b) = texts.prompt, texts.texts
+    else:
+        field(row, COMPARED, _text_rule)
+        prompt, a, b = (field(row, name, fields.text) for name in ("prompt", *GENERATIONS))
+    labeler = row.get("labeler")
     return HumanPair(
-        field(row, "prompt", fields.prompt),
-        field(row, "generation_0", fields.text),
-        field(row, "generation_1", fields.text),
+        *(prompt, a, b),
         field(row, "similar", fields.verdict),
-        field(row, "labeler", _labeler) if row.get("labeler") is not None else "unknown",
+        "unknown" if labeler is None else field(row, "labeler", _labeler),
     )
+
+
+def _text_rule(value: Any) -> TextRule:
+    for rule in get_args(TextRule):
+        if value == rule:
+            return cast(TextRule, rule)
+    raise ValueError(f"says by which rule label chose the texts: {', '.join(get_args(TextRule))}")
 
 
 def _labeler(value: Any) -> str:
@@ -62,16 +104,14 @@ def _labeler(value: Any) -> str:
     return str(value) if type(value) is int else fields.text(value)
 
 
-def _group(row: dict[str, Any]) -> TeacherGroup:
-    texts = field(row, "generations", fields.rollout_texts)
+def _group(row: dict[str, Any], rule: TextRule) -> TeacherGroup:
+    group = _texts(row, "prompt", "generations", rule)
     partition = field(row, "partition", fields.class_numbers)
-    if len(partition) != len(texts):
+    if len(partition) != len(group.texts):
         raise ValueError(
-            f"partition: {len(partition)} classes for {len(texts)} generations; give one each"
+            f"partition: {len(partition)} classes for {len(group.texts)} generations; give one each"
         )
-    return TeacherGroup(
-        field(row, "prompt", fields.prompt), texts, np.asarray(partition, dtype=np.int64)
-    )
+    return TeacherGroup(group.prompt, tuple(group.texts), np.asarray(partition, dtype=np.int64))
 
 
 def check_enough(pairs: Sequence[HumanPair]) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar
 
-Loc = tuple[str | int, ...]
+from darling_models.faults import Loc, path
 
 MAX_ERRORS = 20
 """Fields that one answer names. Who sent more wrong ones has made one mistake many times."""
@@ -132,14 +132,6 @@ def problem_body(status: int, title: str, detail: str) -> dict[str, Any]:
         "status": status,
         "detail": detail,
     }
-
-
-def path(loc: Sequence[str | int]) -> str:
-    """A place as a caller writes it, such as groups[0].prompt."""
-    written = ""
-    for part in loc:
-        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else part
-    return written or "body"
 
 
 def shown(text: str, most: int) -> str:

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from darling_models.faults import Loc
 from darling_models.protocol import Embedder, IntArray, ModelInfo, Threshold
 from darling_models.texts.rule import TextRule
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
-from darling_service.errors import FieldError, Invalid, Loc, Unavailable
+from darling_service.errors import FieldError, Invalid, Unavailable
 from darling_service.rewards.diversity import partition_diversity
 from darling_service.rewards.exact import BoolArray, mean
 from darling_service.schemas.requests import (

@@ -8,6 +8,7 @@ import pytest
 
 from darling_models import fields
 from darling_models.fields import FieldFault, field
+from darling_models.texts.messages import ChatMessage
 
 
 def test_a_verdict_is_true_false_one_or_zero() -> None:
@@ -65,10 +66,11 @@ def test_an_answer_is_a_text_a_number_or_nothing() -> None:
 
 
 def test_a_prompt_is_a_text_or_messages() -> None:
-    one = [{"role": "user", "content": "Hi", "name": "Ann"}]
-    assert fields.prompt("Hi") == fields.prompt(one) == "Hi"
-    two = [{"role": "system", "content": "Be brief."}, *one]
-    assert fields.prompt(two) == "Hi"
+    assert fields.prompt("Hi") == "Hi"
+    (message,) = fields.prompt([{"role": "user", "content": "Hi", "name": "Ann"}])
+    assert isinstance(message, ChatMessage)
+    assert (message.role, message.content) == ("user", "Hi")
+    assert fields.prompt([]) == [], "nothing is said, as in an empty text"
 
 
 @pytest.mark.parametrize(
@@ -76,12 +78,17 @@ def test_a_prompt_is_a_text_or_messages() -> None:
     [
         (None, "prompt: null is not a prompt; write a text or a list of messages"),
         (7, "prompt: 7 is not a prompt"),
-        ([], "prompt: [] is not a prompt"),
-        (["Hi"], 'prompt[0]: "Hi" is not a message; write an object'),
+        ({"role": "user", "content": "Hi"}, "prompt: {"),
+        ("\ud800", "prompt: contains a lone surrogate"),
+        (["Hi"], "prompt[0]: not an object; write one in {}"),
         ([{"role": "user"}], "prompt[0].content: missing; add it"),
-        ([{"content": "Hi"}], "prompt[0].role: missing; add it"),
-        ([{"role": "user", "content": None}], "prompt[0].content: null is not a text"),
-        ([{"role": "user", "content": "a"}, []], "prompt[1]: [] is not a message"),
+        ([{"role": "user", "text": "Hi"}], "prompt[0].content: missing; add it"),
+        ([{"content": "Hi"}], "prompt[0]: says neither who speaks nor what it is; give role"),
+        ([{"role": "user", "content": None}], "prompt[0].content: missing; add it"),
+        ([{"role": "user", "content": 5}], "prompt[0].content: not a list"),
+        ([{"role": "user", "content": [5]}], "prompt[0].content[0]: not an object"),
+        ([{"role": 5, "content": "a"}], "prompt[0].role: not a text; write one in quotes"),
+        ([{"role": "user", "content": "a"}, []], "prompt[1]: not an object; write one in {}"),
     ],
 )
 def test_a_wrong_prompt_is_named_by_its_place(value: Any, message: str) -> None:
@@ -96,28 +103,31 @@ def test_a_wrong_prompt_is_named_by_its_place(value: Any, message: str) -> None:
         ("a", 'rollouts: "a" is not a list with something in it'),
         ([], "rollouts: [] is not a list with something in it"),
         (None, "rollouts: null is not a list"),
-        ([1], "rollouts[0]: 1 is neither a text nor an object with a text; write one"),
-        (["a", None], "rollouts[1]: null is neither a text nor an object with a text"),
-        ([{"text": 1}], "rollouts[0].text: 1 is not a text"),
+        ([1], "rollouts[0]: 1 is neither a text, nor messages, nor an object with either; write"),
+        (["a", None], "rollouts[1]: null is neither a text"),
+        ([{"text": 1}], "rollouts[0].text: not a text"),
         ([{"content": "a"}], "rollouts[0].text: missing; add it"),
+        ([{"text": "a", "messages": []}], "rollouts[0].text: text and messages both hold the resp"),
+        ([{"messages": "a"}], "rollouts[0].messages: not a list"),
+        ([{"messages": [{"content": "a"}]}], "rollouts[0].messages[0]: says neither who speaks"),
+        ([["a"]], "rollouts[0][0]: not an object"),
+        ([[{"role": "assistant", "tool_calls": [1]}]], "rollouts[0][0].tool_calls[0]: not an obj"),
         (["\ud800"], "rollouts[0]: contains a lone surrogate"),
-        ([{"text": "x\udfff"}], "rollouts[0].text: contains a lone surrogate"),
     ],
 )
 def test_wrong_rollouts_are_named_by_their_place(value: Any, message: str) -> None:
     with pytest.raises(FieldFault) as error:
         field({"rollouts": value}, "rollouts", fields.rollouts)
     assert str(error.value).startswith(message)
-    assert fields.rollout_texts(["a", {"text": "b", "quality": 1}]) == ("a", "b")
 
 
-def test_rollouts_may_be_messages_where_they_are_read() -> None:
+def test_a_rollout_is_a_text_messages_or_an_object_with_either() -> None:
     messages = [{"role": "assistant", "content": "a"}]
-    assert fields.rollouts([[]]) == [{"messages": []}], "a rollout in which nothing is said"
-    assert fields.rollouts([messages, {"messages": messages, "quality": 1}, "a"]) == [
-        {"messages": messages},
-        {"messages": messages, "quality": 1},
-        {"text": "a"},
+    read = fields.rollouts(
+        ["a", {"text": "a", "quality": 1}, messages, {"messages": messages, "correct": 1}, []]
+    )
+    (message,) = fields.prompt(messages)
+    assert [one.response for one in read] == ["a", "a", [message], [message], []]
+    assert [one.known.get("quality", one.known.get("correct")) for one in read] == [
+        *(None, 1, None, 1, None)
     ]
-    with pytest.raises(FieldFault, match=r"^\[0\]\.text: missing; add it"):
-        fields.rollout_texts([messages])

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from darling_models.labelling.command import TOKENS_OUT, cost
 from darling_models.lexical import Unigram
 from darling_models.pairs import PairResult
 from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, classify
+from darling_models.texts.rule import TextRule
 from darling_service.cli.main import main
 from tests.texts import essay
 
@@ -217,6 +218,34 @@ def test_one_device_for_both_models_is_not_forced_on_a_judge_that_reads_none(
     arguments = ["label", str(groups), str(tmp_path / "out.jsonl"), "--device", "cuda"]
     assert main([*arguments, "--judge", "exact", "--model", "unigram"]) == 0
     assert "pairs to label" in capsys.readouterr().out
+
+
+def called(tool: str, thoughts: str) -> list[dict[str, Any]]:
+    """A rollout that calls a tool, with a mark of reasoning among the call's arguments."""
+    call = {"function": {"name": tool, "arguments": '{"text": "Hm.\\n</think>"}'}}
+    return [{"role": "assistant", "reasoning_content": thoughts, "tool_calls": [call]}]
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs", "shown"), [("answer", 1, "post"), ("reasoning", 3, "One way.")]
+)
+def test_messages_are_labelled_and_read_again_as_they_were_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, pairs: int, shown: str
+) -> None:
+    groups, out = tmp_path / "groups.jsonl", tmp_path / "out.jsonl"
+    rollouts = [called("post", "One way."), called("post", "Another."), called("drop", "A third.")]
+    prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Do it."}]
+    groups.write_text(json.dumps({"prompt": prompt, "rollouts": rollouts}) + "\n")
+    command = ["label", str(groups), str(out), "--judge", "exact", "--model", "exact", "--yes"]
+    for done in (0, pairs):
+        assert main([*command, "--text", text]) == 0
+        assert f"{pairs} distinct pairs, {done} of them labelled" in capsys.readouterr().out
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {(row["prompt"], row["compared"]) for row in rows} == {("Do it.", text)}
+    assert shown in rows[0]["generation_0"]
+    for rule in get_args(TextRule):
+        read = read_pairs(out, rule)
+        assert [(p.a, p.b) for p in read] == [(r["generation_0"], r["generation_1"]) for r in rows]
 
 
 def test_answers_are_labelled_as_the_service_compares_them(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
     "a text for a list": ({"prompt": "p", "responses": "a"}, 'responses: "a" is not a list'),
     "a rollout that is a list": (
         {"prompt": "p", "rollouts": [["a"]]},
-        "rollouts[0].messages[0]: not an object; write one in {}",
+        "rollouts[0][0]: not an object; write one in {}",
     ),
     "a rollout without text": ({"prompt": "p", "rollouts": [{}]}, "rollouts[0].text: missing; add"),
     "no prompt": ({"rollouts": ["a"]}, "prompt: missing; add it, or one of question, problem"),
@@ -128,10 +128,23 @@ PAIRS: dict[str, tuple[dict[str, Any], str]] = {
     },
     "no verdict": (without(PAIR, "similar"), "similar: missing; add it"),
     "no text": (without(PAIR, "generation_1"), "generation_1: missing; add it"),
-    "a null text": ({**PAIR, "generation_0": None}, "generation_0: null is not a text"),
+    "a null text": (
+        {**PAIR, "generation_0": None},
+        "generation_0: null is neither a text",
+    ),
     "half a character": ({**PAIR, "generation_0": "\udc00"}, "generation_0: contains a lone surro"),
     "a labeler that is a list": ({**PAIR, "labeler": ["Ann"]}, 'labeler: ["Ann"] is not a text'),
     "a message without content": ({**PAIR, "prompt": [{"role": "user"}]}, "prompt[0].content: mis"),
+    "a message that is a text": ({**PAIR, "generation_1": ["a"]}, "generation_1[0]: not an object"),
+    "text and messages": (
+        {**PAIR, "generation_0": {"text": "a", "messages": []}},
+        "generation_0.text: text and messages both hold the response; drop one of them",
+    ),
+    "an unknown rule": ({**PAIR, "compared": "answers"}, "compared: says by which rule label chos"),
+    "chosen messages": (
+        {**PAIR, "compared": "answer", "generation_0": []},
+        "generation_0: [] is not a text",
+    ),
 }
 GROUPS: dict[str, tuple[dict[str, Any], str]] = {
     "half a class": ({**GROUP, "partition": [0, 0.5, 1]}, "partition[1]: 0.5 is not the number of"),
@@ -146,6 +159,10 @@ GROUPS: dict[str, tuple[dict[str, Any], str]] = {
     "a null": (
         {**GROUP, "generations": ["a", None, "b"]},
         "generations[1]: null is neither a text",
+    ),
+    "a message without a speaker": (
+        {**GROUP, "generations": ["a", [{"content": "b"}], "c"]},
+        "generations[1][0]: says neither who speaks nor what it is; give role",
     ),
 }
 
@@ -310,6 +327,51 @@ def test_every_reader_says_what_is_no_file(
     if reader != "label's output":
         file.rmdir()
         assert f"No such file or directory: '{file}'" in refused(arguments, capsys)
+
+
+@pytest.mark.parametrize("rule", ["answer", "last", "all"])
+@pytest.mark.parametrize(
+    ("reader", "module"),
+    [
+        ("train", "darling_models.training.head.command"),
+        ("train-cross-encoder", "darling_models.training.cross_encoder.command"),
+        ("evaluate-classifier", "darling_models.evaluation.command"),
+    ],
+)
+def test_the_rule_of_what_is_compared_reaches_the_readers(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    reader: str,
+    module: str,
+    rule: str,
+) -> None:
+    def read(path: Path, text: str) -> None:
+        raise ValueError(f"{path.name} is read by {text}")
+
+    monkeypatch.setattr(f"{module}.read_pairs", read)
+    arguments = READERS[reader](tmp_path, PAIR)
+    said = refused([*arguments, *(() if rule == "answer" else ("--text", rule))], capsys)
+    assert f"file.jsonl is read by {rule}" in said
+
+
+def test_a_classifier_is_measured_on_the_texts_that_it_compares(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equal answers after different thoughts, in texts and messages."""
+    thought = [{"role": "assistant", "reasoning_content": "Hm.", "content": "Kyoto."}]
+    rows = [
+        {**PAIR, "generation_0": "<think>So.</think>Kyoto.", "generation_1": a, "similar": k}
+        for k, a in enumerate(["<think>So.</think>Cairo.", thought])
+    ]
+    arguments = evaluate_classifier(tmp_path, *rows)
+    more = ["--model", "exact", "--baselines", "", "--max-lengthened", "0", "--json"]
+    accuracies = {}
+    for rule in ("answer", "all"):
+        assert main([*map(str, arguments), *more, "--text", rule]) == 0
+        section = json.loads(capsys.readouterr().out)["sections"][0]
+        accuracies[rule] = section["figures"]["exact"]["accuracy"]["value"]
+    assert accuracies == {"answer": 1.0, "all": 0.5}
 
 
 def test_label_reads_what_evaluate_reads(

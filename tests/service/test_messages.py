@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darling_models.texts.messages import UNREAD, ChatMessage
 from darling_models.texts.rule import compared_text
-from darling_service.schemas.messages import UNREAD, ChatMessage
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-99, 99) | st.text("ab<>{}\\é", max_size=4),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from darling_models import fields, json_lines
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.measures import (
     Contenders,
@@ -22,10 +21,10 @@ from darling_models.evaluation.measures import (
 )
 from darling_models.evaluation.plots import draw
 from darling_models.evaluation.report import BASELINE_NOTES, Report
-from darling_models.fields import field
-from darling_models.labelled_data import HumanPair, read_groups, read_pairs
+from darling_models.labelled_data import HumanPair, read_groups, read_pairs, read_texts
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.registry import load
+from darling_models.texts.rule import TextRule
 from darling_models.training.seen import share_seen, trained_on
 
 
@@ -39,6 +38,8 @@ class Files:
     """Problems and solutions of theirs by different methods."""
     same_problem: Path | None = None
     """Problems and responses to them, whose methods nobody has labelled."""
+    text: TextRule = "answer"
+    """What of each text is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,12 @@ def _evaluate(
     out: Path | None,
     options: ModelOptions,
 ) -> Report:
-    pairs = sample(read_pairs(files.pairs), limits.pairs, limits.seed)
-    groups = [] if files.groups is None else read_groups(files.groups)
+    pairs = sample(read_pairs(files.pairs, files.text), limits.pairs, limits.seed)
+    groups = [] if files.groups is None else read_groups(files.groups, files.text)
     problems = {
-        title: _problems(*names, path)
+        title: [
+            (group.prompt, tuple(group.texts)) for group in read_texts(path, *names, files.text)
+        ]
         for path, names, title in (
             (files.different, ("problem", "solutions"), "one problem, different methods"),
             (files.same_problem, ("question", "responses"), "one problem, sampled responses"),
@@ -119,17 +122,6 @@ def _evaluate(
         drawn = sample(rows, limits.groups, limits.seed)
         report.sections.append(shares_equivalent(contenders, drawn, title))
     return report
-
-
-def _problems(prompt: str, solutions: str, path: Path) -> list[tuple[str, tuple[str, ...]]]:
-    """Each line's problem and the texts that answer it, by the names of their fields."""
-    return json_lines.read(
-        path,
-        lambda row: (
-            field(row, prompt, fields.prompt),
-            field(row, solutions, fields.rollout_texts),
-        ),
-    )
 
 
 def _by_length(

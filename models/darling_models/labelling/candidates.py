@@ -7,17 +7,14 @@ model trained on them is calibrated on ordinary pairs too.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from darling_models import fields, json_lines
 from darling_models.evaluation.predict import Question, answers
-from darling_models.fields import field
 from darling_models.keys import pair_key
+from darling_models.labelled_data import read_texts
 from darling_models.protocol import EquivalenceClassifier, all_pairs
-from darling_models.texts.chat_templates import read_prompt, rollout_turns
-from darling_models.texts.rule import compared_text
+from darling_models.texts.rule import TextRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +30,19 @@ class Candidate:
         return pair_key(self.prompt, self.a, self.b)
 
 
-def read_questions(path: Path, prompt_field: str, rollouts_field: str) -> list[Question]:
-    """The distinct answers in the rollouts of each line, as the service compares them by default,
-    and all their pairs.
+def read_questions(
+    path: Path, prompt_field: str, rollouts_field: str, rule: TextRule = "answer"
+) -> list[Question]:
+    """The distinct texts of the rollouts of each line, by the rule of what is compared, and all
+    their pairs.
 
     Raises `OSError`, and `ValueError` naming the line and the field that are not as they should be.
     """
-
-    def question(row: dict[str, Any]) -> Question:
-        prompt = read_prompt(field(row, prompt_field, fields.prompt))
-        answers = (
-            compared_text(rollout_turns(text), "answer", prompt.opens_reasoning).text
-            for text in field(row, rollouts_field, fields.rollout_texts)
-        )
-        rollouts = tuple(dict.fromkeys(answers))
-        return Question(prompt.text, rollouts, all_pairs(len(rollouts)))
-
-    return json_lines.read(path, question)
+    questions = []
+    for group in read_texts(path, prompt_field, rollouts_field, rule):
+        texts = tuple(dict.fromkeys(group.texts))
+        questions.append(Question(group.prompt, texts, all_pairs(len(texts))))
+    return questions
 
 
 def in_order_of_use(

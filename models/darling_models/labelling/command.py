@@ -14,7 +14,7 @@ from typing import IO, Any
 from darling_models.errors import ModelError
 from darling_models.json_lines import cut_incomplete_line
 from darling_models.keys import pair_key
-from darling_models.labelled_data import read_pairs
+from darling_models.labelled_data import COMPARED, read_pairs
 from darling_models.labelling.candidates import Candidate, in_order_of_use, read_questions
 from darling_models.options import ModelOptions
 from darling_models.progress import progress
@@ -25,6 +25,7 @@ from darling_models.protocol import (
     run_units,
 )
 from darling_models.registry import load
+from darling_models.texts.rule import TextRule
 
 BATCH = 16
 """Pairs the judge gets at a time, which an interruption can lose; they are then asked again."""
@@ -45,6 +46,8 @@ class Request:
     random_share: float = 0.25
     prompt_field: str = "prompt"
     rollouts_field: str = "rollouts"
+    text: TextRule = "answer"
+    """What of each rollout is compared."""
     device: str = "cpu"
     seed: int = 0
 
@@ -69,13 +72,15 @@ class Cost:
 
 def label(request: Request, confirmed: bool) -> None:
     """Prints the cost and, when confirmed, labels. Raises `ModelError`, `OSError`."""
-    questions = read_questions(request.source, request.prompt_field, request.rollouts_field)
+    questions = read_questions(
+        request.source, request.prompt_field, request.rollouts_field, request.text
+    )
     model = load(request.model, ModelOptions(device=request.device))
     judge = load(
         request.judge, ModelOptions(device=request.device, threshold=request.judge_threshold)
     )
     wanted = in_order_of_use(model, questions, request.random_share, request.seed)
-    done = _labelled(request.target)
+    done = _labelled(request.target, request.text)
     known = sum(candidate.key in done for candidate in wanted)
     fresh = [candidate for candidate in wanted if candidate.key not in done]
     todo = fresh[: max(request.pairs - known, 0)]
@@ -87,7 +92,7 @@ def label(request: Request, confirmed: bool) -> None:
         print("nothing labelled yet: run it again with --yes to go on")
         return
     with request.target.open("ab") as out:
-        similar = _ask(judge, todo, out)
+        similar = _ask(judge, todo, request.text, out)
     print(f"{len(todo)} pairs labelled in {request.target}, {similar} of them similar")
 
 
@@ -101,7 +106,9 @@ def cost(judge: EquivalenceClassifier, candidates: Sequence[Candidate]) -> Cost:
     return Cost(len(candidates), len(units), sum(units.values()), len(units) * TOKENS_OUT)
 
 
-def _ask(judge: EquivalenceClassifier, candidates: Sequence[Candidate], out: IO[bytes]) -> int:
+def _ask(
+    judge: EquivalenceClassifier, candidates: Sequence[Candidate], rule: TextRule, out: IO[bytes]
+) -> int:
     """Writes a line for each candidate, batch by batch; the number of similar ones."""
     similar = 0
     with progress(total=len(candidates), unit="pair", desc="label") as bar:
@@ -117,7 +124,7 @@ def _ask(judge: EquivalenceClassifier, candidates: Sequence[Candidate], out: IO[
                 ) from error
             for c in batch:
                 p = float(probabilities_of(judge, c.prompt, (c.a, c.b), ONE_PAIR, results)[0])
-                row = _row(c, p, judge)
+                row = _row(c, rule, p, judge)
                 similar += row["similar"]
                 out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
             out.flush()
@@ -125,25 +132,28 @@ def _ask(judge: EquivalenceClassifier, candidates: Sequence[Candidate], out: IO[
     return similar
 
 
-def _row(candidate: Candidate, probability: float, judge: EquivalenceClassifier) -> dict[str, Any]:
+def _row(
+    candidate: Candidate, rule: TextRule, probability: float, judge: EquivalenceClassifier
+) -> dict[str, Any]:
     """What `train` reads, and the judge's probability for whoever wants to look."""
     return {
         "prompt": candidate.prompt,
         "generation_0": candidate.a,
         "generation_1": candidate.b,
+        COMPARED: rule,
         "similar": int(probability > judge.info.threshold),
         "labeler": f"{judge.info.id}@{judge.info.revision}",
         "probability": round(probability, 6),
     }
 
 
-def _labelled(target: Path) -> set[bytes]:
+def _labelled(target: Path, rule: TextRule) -> set[bytes]:
     """Keys of the pairs in `target`, whose incomplete last line, of a killed run, is cut off."""
     if not target.exists():
         return set()
     try:
         cut_incomplete_line(target)
-        pairs = read_pairs(target, may_be_empty=True)
+        pairs = read_pairs(target, rule, may_be_empty=True)
     except ValueError as error:
         raise ModelError(f"OUT does not hold labelled pairs: {error}; choose another OUT") from None
     return {pair_key(pair.prompt, pair.a, pair.b) for pair in pairs}

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 from darling_models.extras import require
 from darling_service.cli.numbers import SHARE, integer
-from darling_service.cli.shared_flags import PAIRS_FORMAT, add_device, add_report, add_seed
+from darling_service.cli.shared_flags import (
+    PAIRS_FORMAT,
+    add_device,
+    add_report,
+    add_seed,
+    add_text,
+)
 
 if TYPE_CHECKING:
     from darling_models.protocol import OperatingPoint, Threshold
@@ -39,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             name, type=Path, metavar="FILE", help=f"JSON lines file with {fields} in each line"
         )
+    add_text(parser)
     parser.add_argument(
         "--model",
         default="embedded",
@@ -91,7 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
     names = arguments.baselines
     evaluate(
         arguments.model,
-        Files(arguments.pairs, arguments.groups, arguments.different, arguments.same_problem),
+        Files(
+            arguments.pairs,
+            arguments.groups,
+            arguments.different,
+            arguments.same_problem,
+            arguments.text,
+        ),
         Limits(arguments.max_pairs, arguments.max_groups, arguments.max_lengthened, arguments.seed),
         BASELINES if names is None else tuple(name for name in names.split(",") if name),
         arguments.out,

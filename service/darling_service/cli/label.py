@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from darling_service.cli.numbers import SHARE, integer
-from darling_service.cli.shared_flags import add_device, add_seed
+from darling_service.cli.shared_flags import add_device, add_seed, add_text
 
 NAME = "label"
 SUMMARY = "have a model label pairs of your own rollouts, for train to read"
@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="field of a line that holds the rollouts; default: rollouts",
     )
+    add_text(parser)
     add_device(parser)
     add_seed(parser)
     parser.add_argument(
@@ -92,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         random_share=arguments.random_share,
         prompt_field=arguments.prompt_field,
         rollouts_field=arguments.rollouts_field,
+        text=arguments.text,
         device=arguments.device,
         seed=arguments.seed,
     )

@@ -29,7 +29,7 @@ def read_settings(arguments: argparse.Namespace) -> "Settings":
     """The settings of flags and environment. Raises `ValueError` naming the one that is wrong."""
     from pydantic import ValidationError
 
-    from darling_service.schemas.parse import message_of
+    from darling_models.faults import message_of
     from darling_service.settings import Settings
 
     values: dict[str, Any] = {

@@ -2,7 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
+from darling_models.texts.rule import TextRule
 from darling_service.cli.numbers import SEED
 
 PAIRS_FORMAT = """
@@ -28,6 +30,7 @@ def add_training_files(parser: argparse.ArgumentParser, *, writes: str) -> None:
         metavar="FILE",
         help="JSON lines file of groups that a teacher has partitioned",
     )
+    add_text(parser)
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help=f"folder to write the {writes} to"
     )
@@ -45,6 +48,17 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="folder to write evaluation.json and plots to"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--text",
+        choices=get_args(TextRule),
+        default="answer",
+        help="what of each rollout is compared: what follows the reasoning (answer), the same of "
+        "the last turn (last), the reasoning, all of the policy's own words (assistant), or "
+        "everything (all); default: answer",
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

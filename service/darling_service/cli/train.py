@@ -50,5 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         tuning=TuningRecipe(kept_aside=arguments.keep_aside) if arguments.tune else None,
         folds=arguments.folds,
+        text=arguments.text,
     )
     return 0

@@ -97,5 +97,6 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         recipe,
         arguments.device,
+        arguments.text,
     )
     return 0

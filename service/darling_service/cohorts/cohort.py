@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from darling_models.texts.group import prompt_of
 from darling_service.errors import Conflict, FieldError, Invalid
 from darling_service.schemas.requests import Rollout, RolloutRequest, response_of
 from darling_service.schemas.responses import RolloutResponse
-from darling_service.scoring.texts import prompt_of
 
 
 class Key(NamedTuple):

@@ -1,11 +1,11 @@
 """The memory that cohorts hold, within the setting `cohort_bytes`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from sys import getsizeof
 
+from darling_models.texts.messages import Response
 from darling_service.cohorts.cohort import Cohort
 from darling_service.errors import Overloaded
-from darling_service.schemas.messages import ChatMessage
 from darling_service.schemas.requests import RolloutRequest, response_of
 from darling_service.telemetry import Telemetry
 
@@ -68,7 +68,7 @@ def bytes_of(request: RolloutRequest) -> int:
     return WAITING_BYTES + sum(map(getsizeof, texts)) + sum(map(_bytes_of_words, words)) + scores
 
 
-def _bytes_of_words(words: str | Sequence[ChatMessage]) -> int:
+def _bytes_of_words(words: Response) -> int:
     if isinstance(words, str):
         return getsizeof(words)
     return sum(MESSAGE_BYTES + CHARACTER_BYTES * message.chars() for message in words)

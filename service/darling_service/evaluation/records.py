@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 from darling_models import fields, json_lines
 from darling_models.fields import FieldFault, each, named
+from darling_models.texts.group import group_texts
 from darling_models.texts.rule import TextRule
 from darling_service.evaluation.answers import same
-from darling_service.evaluation.texts import compared_texts
 
 TEXTS = ("rollouts", "generations", "responses")
 PROMPTS = ("prompt", "question", "problem")
@@ -62,13 +62,14 @@ def read(path: Path, rule: TextRule = "answer") -> list[Record]:
 def _record(row: Mapping[str, Any], rule: TextRule) -> Record:
     prompt, said = _required(row, PROMPTS), _required(row, TEXTS)
     rollouts = named(said, fields.rollouts, row[said])
-    columns = Columns(row, rollouts)
+    columns = Columns(row, [rollout.known for rollout in rollouts])
     answers = columns.read(("answers",), "answer", fields.answer, may_be_missing=True)
     correct = columns.read(("correct",), "correct", fields.verdict)
     if correct is None and answers is not None and (name := _name(row, REFERENCES)):
         reference = named(name, _reference, row[name])
         correct = [answer is not None and same(answer, reference) for answer in answers]
-    compared = compared_texts((prompt, row[prompt]), (said, rollouts), rule)
+    asked = named(prompt, fields.prompt, row[prompt])
+    compared = group_texts(asked, [rollout.response for rollout in rollouts], rule)
     return Record(
         name=compared.prompt_name,
         prompt=compared.prompt,

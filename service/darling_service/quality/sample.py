@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
+from darling_models.faults import Loc
 from darling_models.texts.special_tokens import is_blank
-from darling_service.errors import FieldError, Invalid, Loc
+from darling_service.errors import FieldError, Invalid
 
 RETRY_AFTER_S = 5.0
 """Seconds that a caller is told to wait after a quality source has failed: as long as a remote host

@@ -1,12 +1,12 @@
 """Types of the values in requests."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from darling_models.fields import verdict
 from darling_models.protocol import OperatingPoint
+from darling_models.schema_types import NUMBER, TEXT, text_or
 
 MAX_SCORE = 1e30
 """Largest magnitude of a score: squares, summed over a group, stay finite in float64."""
@@ -18,19 +18,6 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-# Tags of the unions below. They occur in pydantic's error paths; `parse` drops them from ours.
-TEXT, MESSAGES, OBJECT, NUMBER = "#text", "#messages", "#object", "#number"
-TAGS = frozenset({TEXT, MESSAGES, OBJECT, NUMBER})
-
-
-def text_or(tag: str) -> Callable[[Any], str]:
-    """A discriminator of two alternatives: text, and whatever `tag` stands for."""
-    return lambda value: TEXT if isinstance(value, str) else tag
-
-
-Item = TypeVar("Item")
-Items = Annotated[list[Item], Field(fail_fast=True)]
-"""A list that is left at its first bad item, so that a million bad ones are one error."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Id = Annotated[
     # The JSON writer cannot write an integer beyond 64 bits.

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from darling_service.errors import BadRequest, FieldError, Invalid, Loc
+from darling_models.faults import Loc
+from darling_service.errors import BadRequest, FieldError, Invalid
 
 SMALL_BYTES = 2**16
 """Bytes up to which a text may be parsed without an outline, within a millisecond."""

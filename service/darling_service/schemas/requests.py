@@ -1,6 +1,6 @@
 """What a request may say: the pydantic models behind validation and OpenAPI."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -8,37 +8,25 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from darling_models.protocol import Linkage
+from darling_models.schema_types import MESSAGES, OBJECT, TEXT, Items, text_or
+from darling_models.texts.messages import Conversation, Prompt, Response, TextOrMessages
 from darling_models.texts.rule import TextRule
 from darling_models.texts.special_tokens import is_blank
 from darling_service.schemas.fields import (
-    MESSAGES,
-    OBJECT,
-    TEXT,
     TEXT_RULE,
     THRESHOLD,
     Id,
-    Items,
     Score,
     Strict,
     Threshold,
     Verdict,
     Wait,
-    text_or,
 )
-from darling_service.schemas.messages import ChatMessage, Conversation
 from darling_service.schemas.reward_options import RankingName, RewardOptions
-
-Prompt = Annotated[
-    Annotated[str, Tag(TEXT)] | Annotated[Conversation, Tag(MESSAGES)],
-    Discriminator(text_or(MESSAGES)),
-]
 
 
 def _not_blank(reference: str) -> str:
@@ -53,15 +41,7 @@ def _not_blank(reference: str) -> str:
 Reference = Annotated[str, AfterValidator(_not_blank)]
 
 
-class Rollout(Strict):
-    messages: Conversation | None = Field(
-        None,
-        description="The response as chat messages, with tool calls and tools' outputs, instead of "
-        "`text`.",
-    )
-    text: str | None = Field(
-        None, validate_default=True, description="The response; it may be empty."
-    )
+class Rollout(TextOrMessages):
     quality: Score | None = Field(None, description="The task's own reward for this rollout.")
     answer: str | None = Field(
         None,
@@ -79,17 +59,6 @@ class Rollout(Strict):
         description="Scores of each solution in the rollout; the vector objective needs them.",
     )
 
-    @field_validator("text")
-    @classmethod
-    def _text_or_messages(cls, text: str | None, info: ValidationInfo) -> str | None:
-        if "messages" not in info.data:
-            return text  # they are wrong, and their own fault is told
-        if text is None and info.data["messages"] is None:
-            raise PydanticCustomError("missing", "Field required")
-        if text is not None and info.data["messages"] is not None:
-            raise ValueError("text and messages both hold the response; drop one of them")
-        return text
-
 
 def _kind_of_rollout(value: Any) -> str:
     return TEXT if isinstance(value, str) else MESSAGES if isinstance(value, list) else OBJECT
@@ -104,11 +73,9 @@ RolloutInput = Annotated[
 """A rollout: its text, its messages, or an object with either and what is known about it."""
 
 
-def response_of(rollout: RolloutInput) -> str | Sequence[ChatMessage]:
+def response_of(rollout: RolloutInput) -> Response:
     """What the policy wrote: a text, or messages."""
-    if not isinstance(rollout, Rollout):
-        return rollout
-    return rollout.text or "" if rollout.messages is None else rollout.messages
+    return rollout.response() if isinstance(rollout, Rollout) else rollout
 
 
 class Prompted(Strict):

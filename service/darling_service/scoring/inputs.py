@@ -8,13 +8,15 @@ from typing import TypeVar
 
 import numpy as np
 
+from darling_models.faults import Loc
 from darling_models.final_answers.equality import same_answer
 from darling_models.final_answers.plain_form import plain_form
-from darling_service.errors import MAX_ERRORS, FieldError, Invalid, Loc
+from darling_models.texts.group import chars_of
+from darling_models.texts.messages import Response
+from darling_service.errors import MAX_ERRORS, FieldError, Invalid
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rounding import same
-from darling_service.schemas.messages import ChatMessage
 from darling_service.schemas.requests import (
     EquivalenceRequest,
     Group,
@@ -23,7 +25,6 @@ from darling_service.schemas.requests import (
     response_of,
 )
 from darling_service.schemas.reward_options import RewardOptions
-from darling_service.scoring.texts import chars_of
 from darling_service.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -269,9 +270,7 @@ def over(what: str, count: int, limit: str, most: int) -> str:
     return f"{count} {what} are over {limit} = {most}; split the request"
 
 
-def too_long(
-    loc: Loc, words: str | Sequence[ChatMessage], settings: Settings
-) -> Iterator[FieldError]:
+def too_long(loc: Loc, words: Response, settings: Settings) -> Iterator[FieldError]:
     """The error of a text, or of a conversation, that has too many characters."""
     if (chars := chars_of(words)) > settings.max_chars:
         yield FieldError(

@@ -19,12 +19,12 @@ from darling_models.pairs import Pairwise
 from darling_models.partitions.linkage import partition
 from darling_models.partitions.single_linkage import Components
 from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
+from darling_models.texts.group import GroupTexts
 from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
 from darling_service.errors import Problem
 from darling_service.rewards.exact import BoolArray
 from darling_service.schemas.responses import Usage
-from darling_service.scoring.texts import GroupTexts
 
 
 @dataclass(frozen=True, slots=True)

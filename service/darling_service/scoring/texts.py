@@ -2,20 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TypeVar
 
-from darling_models.texts.chat_templates import (
-    PromptText,
-    Turn,
-    prompt_turns,
-    read_prompt,
-    rollout_turns,
-)
+from darling_models.texts.chat_templates import rollout_turns
+from darling_models.texts.group import GroupTexts, chars_of, group_texts, prompt_of, turns_of
+from darling_models.texts.messages import Response
 from darling_models.texts.rule import TextRule, compared_text
-from darling_models.texts.special_tokens import trimmed
-from darling_service.schemas.messages import ChatMessage, conversation_turns
-from darling_service.schemas.requests import EquivalenceRequest, Prompt, PromptGroup, response_of
+from darling_service.schemas.requests import EquivalenceRequest, PromptGroup, response_of
 from darling_service.scoring.published import published_text
 
 Answer = TypeVar("Answer")
@@ -27,69 +21,17 @@ TEXT_COST_CHARS = 300
 """Characters that take as long to read as a text does beside its own: some 30 µs."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupTexts:
-    """The texts of a group that are compared."""
-
-    prompt: str
-    prompt_name: str
-    """Tells prompts apart, as what the user last said may not."""
-    texts: list[str]
-    """One for each rollout."""
-    reasoning_dropped: int
-    """Rollouts of which reasoning was left out."""
-    reasoning_unfinished: int
-    """Rollouts whose reasoning does not end: their answer is the empty text."""
-
-
-def chars_of(words: str | Sequence[ChatMessage]) -> int:
-    """Number of characters in a text, or in the messages of a conversation."""
-    return len(words) if isinstance(words, str) else sum(message.chars() for message in words)
-
-
-def prompt_of(prompt: Prompt) -> PromptText:
-    """The prompt as it is compared. A single message is the same as its text."""
-    if isinstance(prompt, str):
-        return read_prompt(prompt)
-    if len(prompt) == 1 and isinstance(prompt[0].content, str):
-        return read_prompt(prompt[0].content)
-    return read_prompt(conversation_turns(prompt))
-
-
-def conversation_of(prompt: Prompt) -> list[Turn]:
-    """The prompt as turns, the last of them what the assistant has begun to say, if anything."""
-    if not isinstance(prompt, str):
-        return conversation_turns(prompt)
-    turns = prompt_turns(prompt)
-    return [Turn("user", trimmed(prompt))] if turns is None else turns
-
-
-def turns_of(response: str | Sequence[ChatMessage]) -> list[Turn]:
-    """What was said in a rollout, by the policy and others."""
-    return rollout_turns(response) if isinstance(response, str) else conversation_turns(response)
-
-
 def texts_of(group: PromptGroup, rule: TextRule, as_published: bool = False) -> GroupTexts:
     """The texts of a group by the rule; `as_published`, as the published client sends them, without
     the prompt."""
-    prompt = prompt_of(group.prompt)
     responses = [response_of(rollout) for rollout in group.rollouts]
-    if as_published:
-        responses = [_as_sent(response) for response in responses]
-    compared = [
-        compared_text(turns_of(response), rule, prompt.opens_reasoning) for response in responses
-    ]
-    fates = [one.reasoning for one in compared]
-    return GroupTexts(
-        "" if as_published else prompt.text,
-        prompt.name,
-        [one.text for one in compared],
-        reasoning_dropped=fates.count("dropped"),
-        reasoning_unfinished=fates.count("unfinished"),
-    )
+    if not as_published:
+        return group_texts(group.prompt, responses, rule)
+    sent = [_as_sent(response) for response in responses]
+    return replace(group_texts(group.prompt, sent, rule), prompt="")
 
 
-def _as_sent(response: str | Sequence[ChatMessage]) -> str:
+def _as_sent(response: Response) -> str:
     """The response as the published client sends it, which has one text of every rollout."""
     whole = response if isinstance(response, str) else compared_text(turns_of(response), "all").text
     return published_text(whole)
@@ -124,9 +66,7 @@ async def texts_of_pairs(request: EquivalenceRequest) -> list[tuple[str, str, st
     return await in_thread_if_long(read, (t for pair in request.pairs for t in (pair.a, pair.b)))
 
 
-async def in_thread_if_long(
-    read: Callable[[], Answer], words: Iterable[str | Sequence[ChatMessage]]
-) -> Answer:
+async def in_thread_if_long(read: Callable[[], Answer], words: Iterable[Response]) -> Answer:
     """What `read` makes of the words; in a thread if it would hold up the event loop."""
     total = 0
     for one in words:

