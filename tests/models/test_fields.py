@@ -67,9 +67,8 @@ def test_an_answer_is_a_text_a_number_or_nothing() -> None:
 
 def test_a_prompt_is_a_text_or_messages() -> None:
     assert fields.prompt("Hi") == "Hi"
-    (message,) = fields.prompt([{"role": "user", "content": "Hi", "name": "Ann"}])
-    assert isinstance(message, ChatMessage)
-    assert (message.role, message.content) == ("user", "Hi")
+    message = {"role": "user", "content": "Hi", "name": "Ann"}
+    assert fields.prompt([message]) == [ChatMessage.model_validate(message)]
     assert fields.prompt([]) == [], "nothing is said, as in an empty text"
 
 
@@ -123,11 +122,11 @@ def test_wrong_rollouts_are_named_by_their_place(value: Any, message: str) -> No
 
 def test_a_rollout_is_a_text_messages_or_an_object_with_either() -> None:
     messages = [{"role": "assistant", "content": "a"}]
+    said = [ChatMessage.model_validate(message) for message in messages]
     read = fields.rollouts(
         ["a", {"text": "a", "quality": 1}, messages, {"messages": messages, "correct": 1}, []]
     )
-    (message,) = fields.prompt(messages)
-    assert [one.response for one in read] == ["a", "a", [message], [message], []]
+    assert [one.response for one in read] == ["a", "a", said, said, []]
     assert [one.known.get("quality", one.known.get("correct")) for one in read] == [
         *(None, 1, None, 1, None)
     ]
