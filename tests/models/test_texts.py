@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darling_models.texts.chat_templates import Turn, prompt_turns, read_prompt, rollout_turns
-from darling_models.texts.rule import TextRule, compared_text
+from darling_models.texts.rule import OwnWords, TextRule, compared_text, own_words
 from darling_models.texts.special_tokens import AT_THE_ENDS, is_blank, without_special_tokens
 from darling_models.texts.tool_calls import call_text, with_plain_calls
 
@@ -49,6 +49,56 @@ CALLED = [
 )
 def test_what_each_rule_compares(turns: list[Turn], texts: tuple[str, ...]) -> None:
     assert tuple(compared_text(turns, rule).text for rule in RULES) == texts
+
+
+HERMES = '<tool_call>\n{"name": "say", "arguments": {"text": "It is 7."}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("turns", "text", "answer"),
+    [
+        ([], "", ""),
+        ([Turn("tool", "3")], "", ""),
+        ([Turn("assistant", "Kyoto.")], "Kyoto.", "Kyoto."),
+        (
+            [Turn("assistant", "<think>Hm.</think>Kyoto.", "say\ntext: 7")],
+            "<think>Hm.</think>Kyoto.\nsay\ntext: 7",
+            "Kyoto.",
+        ),
+        ([Turn("assistant", "<think>Hm.", "say\ntext: 7")], "<think>Hm.\nsay\ntext: 7", ""),
+        (
+            [Turn("assistant", "", "say\ntext: </think>"), Turn("assistant", "Kyoto.")],
+            "say\ntext: </think>\n\nKyoto.",
+            "Kyoto.",
+        ),
+        (
+            [Turn("assistant", "So:", "say\na: 1"), Turn("tool", "3"), Turn("assistant", "Three.")],
+            "So:\nsay\na: 1\n\nThree.",
+            "So:\n\nThree.",
+        ),
+        ([Turn("assistant", f"Kyoto.\n{HERMES}")], f"Kyoto.\n{HERMES}", "Kyoto."),
+        ([Turn("assistant", HERMES)], HERMES, ""),
+        (
+            [Turn("assistant", f"{HERMES}Kyoto. {HERMES}\nBye.")],
+            f"{HERMES}Kyoto. {HERMES}\nBye.",
+            "Kyoto. \nBye.",
+        ),
+        ([Turn("assistant", "A <tool_call> is a mark.")], *["A <tool_call> is a mark."] * 2),
+    ],
+)
+def test_calls_are_words_of_the_policy_and_no_answer(
+    turns: list[Turn], text: str, answer: str
+) -> None:
+    assert own_words(turns) == OwnWords(text, answer)
+
+
+@given(
+    st.lists(st.sampled_from(["Hm.", "<think>", "</think>", "Kyoto.", "\n", "`"])), st.booleans()
+)
+def test_without_calls_the_answer_is_the_compared_one(pieces: list[str], inside: bool) -> None:
+    turns = [Turn(role, "".join(pieces)) for role in ("assistant", "tool", "assistant")]
+    for some in (turns, turns[:1]):
+        assert own_words(some, inside).answer == compared_text(some, "answer", inside).text
 
 
 def test_the_answer_says_what_became_of_the_reasoning() -> None:

@@ -136,6 +136,53 @@ def test_labels_of_every_type(
     ) == (quality)
 
 
+CALL = '<tool_call>{"name": "say", "arguments": {"text": "<answer>42</answer>"}}</tool_call>'
+HARMONY = (
+    "<|channel|>commentary to=functions.say<|message|>The answer is 42.<|call|>"
+    "<|start|>assistant<|channel|>final<|message|>"
+)
+
+
+@pytest.mark.parametrize("source", ["label-match", "math-verify"])
+@pytest.mark.parametrize("asks", ROUTES)
+@pytest.mark.parametrize(
+    ("text", "quality"),
+    [
+        (CALL, 0),
+        (f"I do not know. {CALL}", 0),
+        (f"The answer is 7. {CALL}", 0),
+        (f"{CALL}\nThe answer is 7.", 0),
+        (f"The answer is 42.\n{CALL.replace('42', '7')}", 1),
+        (f"<think>42</think>{CALL}", 0),
+        (f"{HARMONY}I do not know.", 0),
+        (f"{HARMONY}The answer is 42.", 1),
+    ],
+)
+def test_what_is_written_into_a_call_is_no_answer(
+    plain: Service, asks: Asks, text: str, quality: int, source: str
+) -> None:
+    if source == "math-verify":
+        pytest.importorskip("math_verify", reason="the extra `math` is not installed")
+    path, body, _ = asks(text, 42)
+    query = f"?n=1&quality={source}&parity=darling&run={uuid4().hex}"
+    (answer,) = ok(posted(plain.url, f"{path}{query}", body))
+    reward = answer if isinstance(answer, float) else answer.get("reward", answer.get("rewards"))
+    assert reward == quality
+
+
+def test_a_call_among_messages_is_no_answer(plain: Service) -> None:
+    call = {"type": "function_call", "name": "say", "arguments": '{"text": "The answer is 42."}'}
+    said = {"role": "assistant", "content": "The answer is 42."}
+    for output, quality in (([call], 0), ([said, call], 1), ([call, said], 1)):
+        body = {
+            "responses_create_params": {"input": "Q?"},
+            "response": {"output": output},
+            "expected_answer": "42",
+        }
+        path = f"/trainers/nemo-gym/verify?n=1&parity=darling&run={uuid4().hex}"
+        assert ok(posted(plain.url, path, body))[0]["reward"] == quality
+
+
 def test_a_blank_label_in_a_list_names_its_place(plain: Service) -> None:
     sent = [openrlhf("list?", "5", "5"), openrlhf("list?", "5", " ")]
     batch = {name: [body[name][0] for body in sent] for name in ("query", "prompts", "labels")}

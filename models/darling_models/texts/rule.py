@@ -1,6 +1,6 @@
 """The one rule of which text of a rollout is compared, for every route, file and trainer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 from darling_models.reasoning import begins_inside, part_reasoning
 from darling_models.texts.chat_templates import Turn
 from darling_models.texts.special_tokens import is_blank
-from darling_models.texts.tool_calls import with_plain_calls
+from darling_models.texts.tool_calls import with_plain_calls, without_calls
 
 TextRule = Literal["answer", "last", "reasoning", "assistant", "all"]
 """What of a rollout is compared:
@@ -41,40 +41,66 @@ def compared_text(
     """
     if rule == "all":
         return ComparedText(visible(turn.words for turn in turns))
-    runs = _own_runs(turns)
-    if rule != "assistant":
-        runs = _opened_in_each(runs)
-    if rule == "last":
-        in_reasoning, runs = in_reasoning and len(runs) == 1, runs[-1:]
-    own = _before_calls(turn for run in runs for turn in run)
     if rule == "assistant":
+        own = _before_calls(turn for run in _own_runs(turns) for turn in run)
         return ComparedText(visible(_with_calls(text, calls) for text, calls in own))
-    if own and in_reasoning:
-        own[0] = (f"<think>\n{own[0][0]}", own[0][1])
+    own = _own(turns, in_reasoning, last=rule == "last")
     if rule == "reasoning":
         return ComparedText(visible(part_reasoning(text).reasoning or "" for text, _ in own))
-    return _answer(own)
+    return _answer(own, _with_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWords:
+    """What the policy itself said in a rollout, for whoever judges its quality."""
+
+    text: str
+    """All of it, reasoning and calls of tools included."""
+    answer: str
+    """What follows the reasoning, without calls: the final answer is one of these words. Arguments
+    of a call are not said to the user, and a policy could write any answer into them."""
+
+
+def own_words(turns: Sequence[Turn], in_reasoning: bool = False) -> OwnWords:
+    """Returns the policy's own words; `in_reasoning` as in `compared_text`."""
+    own = _own(turns, in_reasoning)
+    return OwnWords(
+        visible(Turn("assistant", text, calls).words for text, calls in own),
+        _answer(own, lambda text, calls: without_calls(text)).text,
+    )
+
+
+def _own(turns: Sequence[Turn], in_reasoning: bool, *, last: bool = False) -> list[tuple[str, str]]:
+    """The policy's words as `_before_calls` has them, or those of its last run of turns, with the
+    marks of reasoning that the prompt or a template has opened."""
+    runs = _opened_in_each(_own_runs(turns))
+    if last:
+        in_reasoning, runs = in_reasoning and len(runs) == 1, runs[-1:]
+    own = _before_calls(turn for run in runs for turn in run)
+    if own and in_reasoning:
+        own[0] = (f"<think>\n{own[0][0]}", own[0][1])
+    return own
 
 
 def _opened_in_each(runs: list[list[Turn]]) -> list[list[Turn]]:
     """The runs of a policy whose template opens the reasoning in front of each of them, as one run
     shows that closes what it does not open: the later ones then begin inside their reasoning."""
-    closes = [begins_inside(visible(turn.text for turn in run)) for run in runs]
-    if not any(closes[:-1]):
-        return runs
-    later = closes.index(True) + 1
-    return runs[:later] + [
-        [replace(run[0], text=f"<think>\n{run[0].text}"), *run[1:]] for run in runs[later:]
-    ]
+    for later, run in enumerate(runs[:-1], start=1):
+        if begins_inside(visible(turn.text for turn in run)):
+            return runs[:later] + [
+                [replace(run[0], text=f"<think>\n{run[0].text}"), *run[1:]] for run in runs[later:]
+            ]
+    return runs
 
 
-def _answer(own: Sequence[tuple[str, str]]) -> ComparedText:
-    """What follows the last reasoning. Calls are never parted: they end the reasoning before."""
+def _answer(own: Sequence[tuple[str, str]], say: Callable[[str, str], str]) -> ComparedText:
+    """What follows the last reasoning, by `say` of its texts and the calls after each. Calls are
+    never parted: they end the reasoning before."""
     answer: list[str] = []
     fate: Literal["dropped", "unfinished"] | None = None
     for text, calls in reversed(own):
         parted = part_reasoning(text)
-        answer.append(_with_calls(parted.answer, calls))
+        answer.append(say(parted.answer, calls))
         if parted.reasoning is not None:
             fate = "dropped" if parted.finished or calls else "unfinished"
             break
@@ -96,14 +122,6 @@ def _before_calls(turns: Iterable[Turn]) -> list[tuple[str, str]]:
 def _with_calls(text: str, calls: str) -> str:
     """The text, in which calls may stand between marks, and the calls after it."""
     return Turn("assistant", with_plain_calls(text), calls).words
-
-
-def own_words(turns: Sequence[Turn], in_reasoning: bool = False) -> list[str]:
-    """The policy's own texts: one for each run of its turns that nobody else interrupts."""
-    own = [visible(turn.words for turn in run) for run in _opened_in_each(_own_runs(turns))]
-    if own and in_reasoning:
-        own[0] = f"<think>\n{own[0]}"
-    return own
 
 
 def _own_runs(turns: Sequence[Turn]) -> list[list[Turn]]:

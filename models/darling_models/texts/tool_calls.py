@@ -46,6 +46,17 @@ def with_plain_calls(text: str) -> str:
     return "".join(pieces)
 
 
+def without_calls(text: str) -> str:
+    """Returns `text` without what stands between marks of a call. A call that is not closed stays:
+    the text may only speak of the mark."""
+    before, *parts = text.split(OPENING)
+    pieces = [before]
+    for part in parts:
+        _, mark, after = part.partition(CLOSING)
+        pieces.append(after if mark else f"{OPENING}{part}")
+    return "".join(pieces)
+
+
 def _read(body: str) -> str | None:
     """The call in a JSON object; None if there is none."""
     try:

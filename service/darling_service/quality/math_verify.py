@@ -24,7 +24,7 @@ class MathVerify:
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="math-verify")
 
     async def quality(self, sample: Sample) -> float:
-        label, text = sample.required_label(), sample.text
+        label, text = sample.required_label(), sample.response.answer
         if await in_thread_if_long(lambda: matches_label(text, label), [text]):
             return 1.0
         answer = await in_thread_if_long(lambda: final_answer(text), [text])

@@ -41,7 +41,7 @@ class RewardServer:
 def _body(sample: Sample) -> dict[str, Any]:
     """The sample as OpenRLHF would send it."""
     prompt = "\n\n".join(message["content"] for message in sample.messages)
-    prompt, query = sample.written or (prompt, prompt + sample.text)
+    prompt, query = sample.written or (prompt, prompt + sample.response.text)
     return {"query": [query], "prompts": [prompt], "labels": [sample.label]}
 
 

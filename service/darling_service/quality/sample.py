@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from darling_models.faults import Loc
+from darling_models.texts.rule import OwnWords
 from darling_models.texts.special_tokens import is_blank
 from darling_service.errors import FieldError, Invalid
 
@@ -25,8 +26,8 @@ class Sample:
 
     messages: Sequence[Mapping[str, str]]
     """The prompt, as messages with `role` and `content`."""
-    text: str
-    """The response."""
+    response: OwnWords
+    """What the policy said."""
     label: Any
     """The right answer as the trainer sent it, any JSON; None if it sent none."""
     written: tuple[str, str] | None = None

@@ -36,8 +36,8 @@ class Constant:
 
 class LabelMatch:
     async def quality(self, sample: Sample) -> float:
-        label = sample.required_label()
-        matches = await in_thread_if_long(lambda: matches_label(sample.text, label), [sample.text])
+        label, text = sample.required_label(), sample.response.answer
+        matches = await in_thread_if_long(lambda: matches_label(text, label), [text])
         return float(matches)
 
 

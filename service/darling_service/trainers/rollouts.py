@@ -127,9 +127,7 @@ def sample_of(
 ) -> Sample:
     """What a quality source is given: the conversation, and the policy's own words."""
     own = own_words(turns_of(response), prompt_of(prompt).opens_reasoning)
-    return Sample(
-        as_messages(conversation_of(prompt)), "\n\n".join(own), label, written, label_field
-    )
+    return Sample(as_messages(conversation_of(prompt)), own, label, written, label_field)
 
 
 def check_length(settings: Settings, **fields: Response | None) -> None:
