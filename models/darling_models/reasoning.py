@@ -9,6 +9,7 @@ Gemma, and Granite's opening and closing sentences.
 
 import re
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 TAGS = (
@@ -44,6 +45,9 @@ CLOSING = rf"""
 """
 MARK = re.compile(rf"(?P<opening>{OPENING})|(?P<closing>{CLOSING})", re.X | re.I | re.M)
 """Every alternative is of bounded length, so that a search takes time linear in the text."""
+SIGNS = ("<", "[", "◁", "my thought process:", "my response:")
+"""Every mark has one of these in lower case. A text without any, as most are, is known to have no
+mark 20 times faster than by a search for marks, which holds the interpreter's lock."""
 QUOTED = re.compile(r"^[ \t]*```|</?tool_call>", re.M)
 """Where a fence of code or a call of a tool begins and ends; a mark inside is not the policy's."""
 QUOTES = frozenset("`'\"‘’“”«»")
@@ -82,9 +86,7 @@ def part_reasoning(text: str) -> Parted:
     """
     closed, opened = 0, -1
     quoted = deque(_quoted(text))
-    for mark in MARK.finditer(text):
-        if _is_word(text, mark.start(), mark.end()):
-            continue
+    for mark in _marks(text):
         while quoted and quoted[0][1] <= mark.start():
             quoted.popleft()
         if opened < 0 and quoted and quoted[0][0] < mark.start():
@@ -108,10 +110,17 @@ def part_reasoning(text: str) -> Parted:
 def begins_inside(text: str) -> bool:
     """Whether `text` closes reasoning that it does not open: the prompt, or the template of each of
     a conversation's turns, has opened it."""
-    for mark in MARK.finditer(text):
-        if not _is_word(text, mark.start(), mark.end()):
-            return mark["closing"] is not None
-    return False
+    first = next(_marks(text), None)
+    return first is not None and first["closing"] is not None
+
+
+def _marks(text: str) -> Iterator[re.Match[str]]:
+    """The marks of a text, but for those that are words of it."""
+    lower = text.lower()
+    if not any(sign in lower for sign in SIGNS):
+        return iter(())
+    marks = MARK.finditer(text)
+    return (mark for mark in marks if not _is_word(text, mark.start(), mark.end()))
 
 
 def _quoted(text: str) -> list[tuple[int, int]]:

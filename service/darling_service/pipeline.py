@@ -16,10 +16,12 @@ from darling_models.texts.rule import TextRule
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
 from darling_service.errors import FieldError, Invalid, Unavailable
+from darling_service.off_loop import in_thread_if_long
 from darling_service.rewards.diversity import partition_diversity
 from darling_service.rewards.exact import BoolArray, mean
 from darling_service.schemas.requests import (
     EquivalenceRequest,
+    Group,
     GroupsRequest,
     PartitionRequest,
     PreferenceRequest,
@@ -45,7 +47,7 @@ from darling_service.scoring.partitioning import (
 )
 from darling_service.scoring.reading import GroupInputs, read_group
 from darling_service.scoring.rewards import prefer, reward_group
-from darling_service.scoring.texts import texts_of_groups, texts_of_pairs
+from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words_of, words_of_pairs
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
@@ -90,18 +92,18 @@ class Pipeline:
         if self._visits is not None:
             self._visits.close()
 
-    def check(self, request: RewardRequest) -> None:
+    async def check(self, request: RewardRequest) -> None:
         """Raises what `rewards` would raise before any model runs; the groups may be incomplete."""
         request = request.resolved()
-        self._read(request, complete=False)
-        self._refuse_when_draining()
+        await self._read_rewarded(request, complete=False)
+        self.refuse_when_draining()
         _rule(self._engines.get(request.model), request, request.reward)
 
     async def rewards(self, request: RewardRequest) -> RewardResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         request = request.resolved()
         options = request.reward
-        groups = self._read(request)
+        groups = await self._read_rewarded(request)
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request, options)
             parts = [group.parts for group in groups]
@@ -118,7 +120,9 @@ class Pipeline:
 
     async def partitions(self, request: PartitionRequest) -> PartitionResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
-        inputs.check_groups(request.groups, self.settings)
+        await in_thread_if_long(
+            lambda: inputs.check_groups(request.groups, self.settings), words_of(request.groups)
+        )
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request)
             classified, usage = await self._classify(answering.engine, request, rule)
@@ -137,9 +141,8 @@ class Pipeline:
 
     async def preferences(self, request: PreferenceRequest) -> PreferenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
-        inputs.check_groups(request.groups, self.settings)
         options = RewardOptions(diversity=request.diversity)
-        groups = inputs.each_group(request.groups, lambda group: read_group(group, options))
+        groups = await self._read(request.groups, options)
         async with self._answering(request.model) as answering:
             rule = _rule(answering.engine, request, options)
             classified, usage = await self._classify(answering.engine, request, rule)
@@ -154,7 +157,9 @@ class Pipeline:
 
     async def equivalence(self, request: EquivalenceRequest) -> EquivalenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
-        inputs.check_pairs(request, self.settings)
+        await in_thread_if_long(
+            lambda: inputs.check_pairs(request, self.settings), words_of_pairs(request)
+        )
         async with self._answering(request.model) as answering:
             pairs = await texts_of_pairs(request)
             threshold = _threshold(answering.engine, request.threshold, ("threshold",))
@@ -182,14 +187,23 @@ class Pipeline:
         texts = await texts_of_groups(request.groups, self._text(request), as_published)
         return await classify_groups(engine, texts, rule, parts)
 
-    def _read(self, request: RewardRequest, complete: bool = True) -> list[GroupInputs]:
-        """`complete`: whether the groups have all their rollouts."""
-        inputs.check_groups(request.groups, self.settings)
+    async def _read_rewarded(
+        self, request: RewardRequest, complete: bool = True
+    ) -> list[GroupInputs]:
         if "visits" in request.reward.needs:
             inputs.require_step(request.run)
-        return inputs.each_group(
-            request.groups, lambda group: read_group(group, request.reward, complete)
-        )
+        return await self._read(request.groups, request.reward, complete)
+
+    async def _read(
+        self, groups: Sequence[Group], options: RewardOptions, complete: bool = True
+    ) -> list[GroupInputs]:
+        """`complete`: whether the groups have all their rollouts."""
+
+        def read() -> list[GroupInputs]:
+            inputs.check_groups(groups, self.settings)
+            return inputs.each_group(groups, lambda group: read_group(group, options, complete))
+
+        return await in_thread_if_long(read, words_of(groups))
 
     async def _visited(
         self,
@@ -213,14 +227,15 @@ class Pipeline:
         ]
         return await self._visits.count(run, step, visits)
 
-    def _refuse_when_draining(self) -> None:
+    def refuse_when_draining(self) -> None:
+        """Raises `Unavailable` once the service stops."""
         if self._draining:
             raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
 
     @asynccontextmanager
     async def _answering(self, model: str | None) -> AsyncIterator["Answering"]:
         """The engine for a request, which counts as active and within its time limit meanwhile."""
-        self._refuse_when_draining()
+        self.refuse_when_draining()
         answering = Answering(self._engines.get(model), self.telemetry, time.perf_counter())
         task = asyncio.current_task()
         self._active.add(task)

@@ -24,7 +24,7 @@ from darling_models.pairs import pair_unit
 from darling_models.protocol import all_pairs, classify, text_unit
 from darling_models.reasoning import part_reasoning
 from darling_models.texts.chat_templates import Turn, read_prompt, rollout_turns
-from darling_models.texts.rule import TextRule, compared_text, own_words
+from darling_models.texts.rule import TextRule, compared_text, own_answer, own_text
 from darling_models.texts.special_tokens import is_blank, without_special_tokens
 from darling_models.texts.tool_calls import with_plain_calls
 from darling_service.rewards.diversity import ngram_diversity
@@ -82,7 +82,8 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "special tokens": without_special_tokens,
     "blank": is_blank,
     "tool calls": with_plain_calls,
-    "own words": lambda text: own_words([Turn("assistant", text), Turn("tool", text)] * 2),
+    "own text": lambda text: own_text([Turn("assistant", text), Turn("tool", text)] * 2),
+    "own answer": lambda text: own_answer([Turn("assistant", text), Turn("tool", text)] * 2),
     **{f"text by rule {rule}": by_rule(rule) for rule in get_args(TextRule)},
     "response in a query": lambda text: response_of(text, text[3:] + "x"),
     "pair in an input": lambda text: pair_in(f"[CLS] {text} [SEP] {text} [SEP]"),

@@ -1,5 +1,6 @@
 """A service that reads texts of odd shapes, through every route, still says that it is alive."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,6 +65,100 @@ def test_the_service_is_alive_whatever_it_reads(tmp_path: Path) -> None:
         worst = max(silences, key=lambda place: silences[place])
         print(f"longest silence: {silences[worst]:.3f} s, {worst}")
         assert silences[worst] < SILENCE_S, worst
+
+
+def said(*messages: dict[str, Any]) -> dict[str, Any]:
+    return {"responses_create_params": {"input": "p"}, "response": {"output": list(messages)}}
+
+
+def calls(**arguments: Any) -> list[dict[str, Any]]:
+    """As many messages as a conversation may have, less a few, each with a call."""
+    call = {"function": {"name": "f", "arguments": {"x": 1, **arguments}}}
+    return [{"role": "assistant", "tool_calls": [call]}] * 4_000
+
+
+LONG = "word " * (MAX_CHARS // 5)
+TOO_LONG = "word " * 1_600_000
+"""As long as a text in a body may be, some 8 MB: longer ones are refused before they are parsed."""
+ONE = {"prompt": "p", "quality": 1, "group_id": 1, "group_size": 1}
+BIG: dict[str, tuple[str, Any, int]] = {
+    "slime, many messages": ("/trainers/slime/rm?n=1", {"prompt": calls(), "response": "a"}, 200),
+    "slime, labels of 56 MB": (
+        "/trainers/slime/rm?n=1",
+        {"prompt": "p", "response": "a", "label": [TOO_LONG] * 7},
+        422,
+    ),
+    "slime, other fields of 56 MB": (
+        "/trainers/slime/rm?n=1",
+        {"prompt": "p", "response": "a", "metadata": [TOO_LONG] * 7},
+        200,
+    ),
+    "NeMo-Gym, many calls": ("/verify?n=1", said(*calls()), 200),
+    "NeMo-Gym, calls of 54 MB": ("/verify?n=1", said(*calls(text=LONG[:14_000])), 422),
+    "NeMo-Gym, other fields of 56 MB": (
+        "/verify?n=1",
+        {**said({"role": "assistant", "content": "a"}), "logs": [TOO_LONG] * 7},
+        200,
+    ),
+    "NeMo-Gym's metrics, 56 MB": (
+        "/aggregate_metrics",
+        {"verify_responses": [{"reward": 1, "response": {"x": TOO_LONG}}] * 7},
+        200,
+    ),
+    "NeMo-Gym's metrics, many tasks": (
+        "/aggregate_metrics",
+        {"verify_responses": [{"_ng_task_index": k, "reward": 1} for k in range(10_000)]},
+        200,
+    ),
+    "OpenRLHF, long rollouts": (
+        "/get_reward?n=1",
+        {"query": [f"p{k}{LONG}" for k in range(40)], "prompts": [f"p{k}" for k in range(40)]},
+        200,
+    ),
+    "OpenRLHF, rollouts of 8 MB": (
+        "/get_reward?n=1",
+        {"query": [f"p{TOO_LONG}"] * 7, "prompts": ["p"] * 7},
+        422,
+    ),
+    "classify, many pairs": ("/classify", {"input": ["[CLS] a [SEP] b [SEP]"] * 40_000}, 200),
+    "classify, pairs of 8 MB": ("/classify", {"input": [f"[CLS] {TOO_LONG}"] * 7}, 422),
+    "the cohort endpoint, many calls": ("/v1/rollouts", {**ONE, "messages": calls()}, 200),
+    "the cohort endpoint, calls of 54 MB": (
+        "/v1/rollouts",
+        {**ONE, "messages": calls(text=LONG[:14_000])},
+        422,
+    ),
+    "groups of many calls": (
+        "/v1/partitions",
+        {"groups": [{"prompt": f"p{k}", "rollouts": [calls()]} for k in range(4)]},
+        200,
+    ),
+    "over max_body_bytes": ("/trainers/slime/rm?n=1", {"x": [TOO_LONG] * 9}, 413),
+}
+"""Biggest legal and too big bodies: (route, body, status of the answer)."""
+BIG_SILENCE_S = 0.25
+TRIES = 5
+"""Tries of a body, of which the shortest silence counts: other work on the machine adds to some,
+the service's own to all."""
+
+
+def test_the_service_is_alive_while_it_refuses_or_reads_big_bodies(tmp_path: Path) -> None:
+    with running(tmp_path / "log", "--model", "exact") as service, service.client() as http:
+        silences: dict[str, float] = {}
+        for name, (route, body, status) in BIG.items():
+            content = json.dumps(body).encode()
+            for _ in range(TRIES):
+                with polled(service) as longest:
+                    answer = http.post(
+                        route, content=content, headers={"content-type": "application/json"}
+                    )
+                assert answer.status_code == status, (name, answer.text[:300])
+                silences[name] = min(longest(), silences.get(name, 60.0))
+                if silences[name] < BIG_SILENCE_S:
+                    break
+        worst = max(silences, key=lambda place: silences[place])
+        print(f"longest silence: {silences[worst]:.3f} s, {worst}")
+        assert silences[worst] < BIG_SILENCE_S, silences
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darling_models.texts.chat_templates import Turn, prompt_turns, read_prompt, rollout_turns
-from darling_models.texts.rule import OwnWords, TextRule, compared_text, own_words
+from darling_models.texts.rule import TextRule, compared_text, own_answer, own_text
 from darling_models.texts.special_tokens import AT_THE_ENDS, is_blank, without_special_tokens
 from darling_models.texts.tool_calls import call_text, with_plain_calls
 
@@ -89,7 +89,7 @@ HERMES = '<tool_call>\n{"name": "say", "arguments": {"text": "It is 7."}}\n</too
 def test_calls_are_words_of_the_policy_and_no_answer(
     turns: list[Turn], text: str, answer: str
 ) -> None:
-    assert own_words(turns) == OwnWords(text, answer)
+    assert (own_text(turns), own_answer(turns)) == (text, answer)
 
 
 @given(
@@ -98,7 +98,7 @@ def test_calls_are_words_of_the_policy_and_no_answer(
 def test_without_calls_the_answer_is_the_compared_one(pieces: list[str], inside: bool) -> None:
     turns = [Turn(role, "".join(pieces)) for role in ("assistant", "tool", "assistant")]
     for some in (turns, turns[:1]):
-        assert own_words(some, inside).answer == compared_text(some, "answer", inside).text
+        assert own_answer(some, inside) == compared_text(some, "answer", inside).text
 
 
 def test_the_answer_says_what_became_of_the_reasoning() -> None:

@@ -50,24 +50,23 @@ def compared_text(
     return _answer(own, _with_calls)
 
 
-@dataclass(frozen=True, slots=True)
-class OwnWords:
-    """What the policy itself said in a rollout, for whoever judges its quality."""
+def own_text(turns: Sequence[Turn], in_reasoning: bool = False) -> str:
+    """Returns all that the policy itself said, reasoning and calls of tools included.
 
-    text: str
-    """All of it, reasoning and calls of tools included."""
-    answer: str
-    """What follows the reasoning, without calls: the final answer is one of these words. Arguments
-    of a call are not said to the user, and a policy could write any answer into them."""
-
-
-def own_words(turns: Sequence[Turn], in_reasoning: bool = False) -> OwnWords:
-    """Returns the policy's own words; `in_reasoning` as in `compared_text`."""
+    `in_reasoning` as in `compared_text`.
+    """
     own = _own(turns, in_reasoning)
-    return OwnWords(
-        visible(Turn("assistant", text, calls).words for text, calls in own),
-        _answer(own, lambda text, calls: without_calls(text)).text,
-    )
+    return visible(Turn("assistant", text, calls).words for text, calls in own)
+
+
+def own_answer(turns: Sequence[Turn], in_reasoning: bool = False) -> str:
+    """Returns what the policy said after its reasoning, without calls of tools: the final answer is
+    one of these words. Arguments of a call are not said to the user, and a policy could write any
+    answer into them.
+
+    `in_reasoning` as in `compared_text`.
+    """
+    return _answer(_own(turns, in_reasoning), lambda text, calls: without_calls(text)).text
 
 
 def _own(turns: Sequence[Turn], in_reasoning: bool, *, last: bool = False) -> list[tuple[str, str]]:

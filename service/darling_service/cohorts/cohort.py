@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from darling_models.texts.group import prompt_of
+from darling_service.cohorts.joining import Joining
 from darling_service.errors import Conflict, FieldError, Invalid
 from darling_service.schemas.requests import Rollout, RolloutRequest, response_of
 from darling_service.schemas.responses import RolloutResponse
@@ -52,8 +52,8 @@ class Member:
 @dataclass(slots=True, eq=False)
 class Cohort:
     key: Key
-    first_request: RolloutRequest
-    """The first member's request: what it says of the group, the others must say too."""
+    first: Joining
+    """What the first member's request says of the group, the others must say too."""
     stated_size: int | None
     """The group's size, once a sibling says it."""
     default_size: int | None
@@ -114,12 +114,11 @@ class Cohort:
         self.unnamed += 1
         return Unnamed(self.unnamed)
 
-    def agree(self, request: RolloutRequest) -> None:
+    def agree(self, joining: Joining) -> None:
         """Raises `Conflict` or `Invalid` if the request says other things of the group."""
-        first_request = self.first_request
+        first_request, request = self.first.request, joining.request
         same = {
-            "prompt": first_request.prompt == request.prompt
-            or prompt_of(first_request.prompt) == prompt_of(request.prompt),
+            "prompt": self.first.prompt == joining.prompt,
             "reference": first_request.reference == request.reference,
             "reward": first_request.reward == request.reward,
             "partition": first_request.partition == request.partition,

@@ -17,7 +17,8 @@ import logging
 from collections.abc import Sequence
 
 from darling_service.cohorts.cohort import Cohort, Key, Member
-from darling_service.cohorts.memory import CohortMemory, bytes_of
+from darling_service.cohorts.joining import Joining, read_joining
+from darling_service.cohorts.memory import CohortMemory
 from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
 from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
 from darling_service.schemas.requests import RolloutRequest
@@ -46,8 +47,10 @@ class Cohorts:
 
         Raises `Invalid`, `Conflict`, `Overloaded`, `Unavailable`.
         """
-        self._check(request)
-        cohort, member = self._join(request)
+        await self._check(request)
+        joining = await read_joining(request)
+        self._pipeline.refuse_when_draining()
+        cohort, member = self._join(joining)
         member.callers += 1
         try:
             with self._telemetry.waiting.track_inprogress():
@@ -65,7 +68,7 @@ class Cohorts:
         for cohort in [cohort for cohort in self._cohorts.values() if cohort.gathering]:
             self._fail(cohort, stopping)
 
-    def _check(self, request: RolloutRequest) -> None:
+    async def _check(self, request: RolloutRequest) -> None:
         """Raises what is wrong with one rollout: its caller alone is told, and at once."""
         size = request.group_size
         if size is not None and size > self._settings.max_rollouts:
@@ -75,18 +78,19 @@ class Cohorts:
         if size is not None and tries is not None and tries > size:
             raise Invalid([FieldError(("reward", "k"), inputs.too_few(size, tries))])
         try:
-            self._pipeline.check(request.group([request.rollout()]))
+            await self._pipeline.check(request.group([request.rollout()]))
         except Invalid as problem:
             raise inputs.of_one_rollout(problem) from None
 
-    def _join(self, request: RolloutRequest) -> tuple[Cohort, Member]:
+    def _join(self, joining: Joining) -> tuple[Cohort, Member]:
         """The member that answers this request: an earlier one, or a new one in its cohort."""
+        request = joining.request
         key = Key.of(request)
         cohort = self._cohorts.get(key)
         if cohort is not None and not cohort.gathering:
             if (member := cohort.find(request)) is not None:
                 if request.member_id is not None:
-                    cohort.agree(request)
+                    cohort.agree(joining)
                 self._refuse_other(member, request)
                 self._count("repeated")
                 return cohort, member
@@ -100,11 +104,11 @@ class Cohorts:
                     "use another attempt, run or group_id for another sampling of it"
                 )
         if cohort is None:
-            cohort = self._open(key, request)
+            cohort = self._open(key, joining)
         else:
-            cohort.agree(request)
+            cohort.agree(joining)
         try:
-            return cohort, self._enter(cohort, request)
+            return cohort, self._enter(cohort, joining)
         except Overloaded:
             if not cohort.members:
                 self._forget(cohort)
@@ -117,17 +121,18 @@ class Cohorts:
                 "another rollout; use another attempt or member_id"
             )
 
-    def _open(self, key: Key, request: RolloutRequest) -> Cohort:
-        stated, default = request.group_size, self._settings.cohort_size
-        reserved = (stated or default or 1) * bytes_of(request)
+    def _open(self, key: Key, joining: Joining) -> Cohort:
+        stated, default = joining.request.group_size, self._settings.cohort_size
+        reserved = (stated or default or 1) * joining.nbytes
         self._memory.make_room(reserved)
         now = asyncio.get_running_loop().time()
-        cohort = self._cohorts[key] = Cohort(key, request, stated, default, reserved, opened=now)
+        cohort = self._cohorts[key] = Cohort(key, joining, stated, default, reserved, opened=now)
         self._account(cohort)
         return cohort
 
-    def _enter(self, cohort: Cohort, request: RolloutRequest) -> Member:
+    def _enter(self, cohort: Cohort, joining: Joining) -> Member:
         """The request as a member: the last one ends the cohort, a late one is scored at once."""
+        request, nbytes = joining.request, joining.nbytes
         loop = asyncio.get_running_loop()
         due = loop.time() + (request.deadline_s or self._settings.cohort_deadline_s)
         known = None if request.member_id is None else cohort.members.get(request.member_id)
@@ -136,7 +141,6 @@ class Cohorts:
             known.due = min(known.due, due)
             self._wait(cohort)
             return known
-        nbytes = bytes_of(request)
         self._memory.make_room(cohort.used + nbytes - max(cohort.used, cohort.reserved))
         answer: asyncio.Future[RolloutResponse] = loop.create_future()
         # A failure is told to the callers; with none left there is nobody to tell.
@@ -222,7 +226,7 @@ class Cohorts:
         """The group's rewards. While the queue is full the cohort waits, as its callers do."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._settings.request_timeout_s
-        request = cohort.first_request.group([member.rollout for member in members])
+        request = cohort.first.request.group([member.rollout for member in members])
         # A partial group still has rewards, though no advantage over more tries than it holds.
         within = request.reward.within(len(members))
         request = request.model_copy(update={"reward": within})

@@ -1,21 +1,11 @@
 """The memory that cohorts hold, within the setting `cohort_bytes`."""
 
 from collections.abc import Callable
-from sys import getsizeof
 
-from darling_models.texts.messages import Response
 from darling_service.cohorts.cohort import Cohort
 from darling_service.errors import Overloaded
-from darling_service.schemas.requests import RolloutRequest, response_of
 from darling_service.telemetry import Telemetry
 
-NUMBER_BYTES = 24
-"""Bytes of a float in a list of Python."""
-MESSAGE_BYTES, CHARACTER_BYTES = 2 * 2**10, 4
-"""Bytes of a chat message beside its characters, and at most of each character."""
-WAITING_BYTES = 48 * 2**10
-"""Bytes that a waiting caller holds beside its texts: connection, tasks, parsed request. Resident
-memory grew by 36 KiB for each (`python -m benchmarks.cohorts --waiting 20000`)."""
 RETRY_AFTER_FULL_S = 2.0
 """Seconds after which a refused caller may find room: cohorts end within seconds."""
 
@@ -58,17 +48,3 @@ class CohortMemory:
 
     def drop(self, cohort: Cohort) -> None:
         self._finished.pop(cohort, None)
-
-
-def bytes_of(request: RolloutRequest) -> int:
-    """Memory that a waiting caller holds."""
-    texts = (request.answer or "", request.reference or "")
-    words = (response_of(request), request.prompt)
-    scores = sum(getsizeof(own) + NUMBER_BYTES * len(own) for own in request.solutions or ())
-    return WAITING_BYTES + sum(map(getsizeof, texts)) + sum(map(_bytes_of_words, words)) + scores
-
-
-def _bytes_of_words(words: Response) -> int:
-    if isinstance(words, str):
-        return getsizeof(words)
-    return sum(MESSAGE_BYTES + CHARACTER_BYTES * message.chars() for message in words)

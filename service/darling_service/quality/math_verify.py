@@ -8,8 +8,8 @@ from darling_models.final_answers.equality import labels_in, matches_label
 from darling_models.final_answers.extraction import final_answer
 from darling_models.final_answers.formula import formula
 from darling_service.errors import Unavailable
+from darling_service.off_loop import in_thread_if_long
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
-from darling_service.scoring.texts import in_thread_if_long
 
 
 class MathVerify:
@@ -24,7 +24,8 @@ class MathVerify:
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="math-verify")
 
     async def quality(self, sample: Sample) -> float:
-        label, text = sample.required_label(), sample.response.answer
+        label = sample.required_label()
+        text = await in_thread_if_long(sample.answer, sample.words())
         if await in_thread_if_long(lambda: matches_label(text, label), [text]):
             return 1.0
         answer = await in_thread_if_long(lambda: final_answer(text), [text])

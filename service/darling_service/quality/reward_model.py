@@ -78,7 +78,7 @@ class LearnedReward:
 
     def _scores(self, samples: Sequence[Sample]) -> list[float]:
         inputs = [
-            self._model.encode(sample.messages, sample.response.text)
+            self._model.encode(sample.messages, sample.text())
             if sample.written is None
             else self._model.encode_written(sample.written[1])
             for sample in samples

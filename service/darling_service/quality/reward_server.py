@@ -31,7 +31,7 @@ class RewardServer:
     async def quality(self, sample: Sample) -> float:
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._hosts.post, "", _body(sample), _reward
+                self._threads, lambda: self._hosts.post("", _body(sample), _reward)
             )
         except (ModelUnavailable, ServerRefused, InputRejected) as fault:
             log.warning("the reward server gave no reward: %s", fault)
@@ -41,7 +41,7 @@ class RewardServer:
 def _body(sample: Sample) -> dict[str, Any]:
     """The sample as OpenRLHF would send it."""
     prompt = "\n\n".join(message["content"] for message in sample.messages)
-    prompt, query = sample.written or (prompt, prompt + sample.response.text)
+    prompt, query = sample.written or (prompt, prompt + sample.text())
     return {"query": [query], "prompts": [prompt], "labels": [sample.label]}
 
 

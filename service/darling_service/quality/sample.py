@@ -1,12 +1,13 @@
 """What a quality source is given, and what it must be able to do."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from darling_models.faults import Loc
-from darling_models.texts.rule import OwnWords
+from darling_models.texts.chat_templates import Turn
+from darling_models.texts.rule import own_answer, own_text
 from darling_models.texts.special_tokens import is_blank
 from darling_service.errors import FieldError, Invalid
 
@@ -26,14 +27,30 @@ class Sample:
 
     messages: Sequence[Mapping[str, str]]
     """The prompt, as messages with `role` and `content`."""
-    response: OwnWords
-    """What the policy said."""
+    turns: Sequence[Turn]
+    """What was said in the rollout."""
     label: Any
     """The right answer as the trainer sent it, any JSON; None if it sent none."""
     written: tuple[str, str] | None = None
     """Prompt, and prompt with response, as the trainer wrote them with their special tokens."""
     label_field: Loc = ("label",)
     """Where the trainer's request holds the label."""
+    in_reasoning: bool = False
+    """Whether the prompt has opened the reasoning in which the rollout begins."""
+
+    def text(self) -> str:
+        """The response, which takes a while to read where it is long: all the policy's own words,
+        reasoning and calls of tools included."""
+        return own_text(self.turns, self.in_reasoning)
+
+    def answer(self) -> str:
+        """What follows the reasoning, without calls of tools: where a final answer is looked for.
+        It takes a while to read, too."""
+        return own_answer(self.turns, self.in_reasoning)
+
+    def words(self) -> Iterator[str]:
+        """The texts that are read for either, for `in_thread_if_long`."""
+        return (turn.text for turn in self.turns)
 
     def required_label(self) -> str:
         """The label as text. Raises `Invalid` if it is missing, blank, or not one answer."""

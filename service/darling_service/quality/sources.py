@@ -17,12 +17,12 @@ import math
 from darling_models.errors import ModelError
 from darling_models.final_answers.equality import matches_label
 from darling_service.errors import FieldError, Invalid, Unavailable
+from darling_service.off_loop import in_thread_if_long
 from darling_service.quality.math_verify import MathVerify
 from darling_service.quality.reward_model import LearnedReward
 from darling_service.quality.reward_server import RewardServer
 from darling_service.quality.sample import RETRY_AFTER_S, Sample, Source
 from darling_service.schemas.fields import MAX_SCORE
-from darling_service.scoring.texts import in_thread_if_long
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 
@@ -36,8 +36,10 @@ class Constant:
 
 class LabelMatch:
     async def quality(self, sample: Sample) -> float:
-        label, text = sample.required_label(), sample.response.answer
-        matches = await in_thread_if_long(lambda: matches_label(text, label), [text])
+        label = sample.required_label()
+        matches = await in_thread_if_long(
+            lambda: matches_label(sample.answer(), label), sample.words()
+        )
         return float(matches)
 
 

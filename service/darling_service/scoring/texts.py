@@ -1,24 +1,15 @@
 """Which texts of a group are compared: its prompt and its rollouts, by the option `text`."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from darling_models.texts.chat_templates import rollout_turns
-from darling_models.texts.group import GroupTexts, chars_of, group_texts, prompt_of, turns_of
-from darling_models.texts.messages import Response
+from darling_models.texts.group import GroupTexts, group_texts, prompt_of, turns_of
+from darling_models.texts.messages import Prompt, Response
 from darling_models.texts.rule import TextRule, compared_text
-from darling_service.schemas.requests import EquivalenceRequest, PromptGroup, response_of
+from darling_service.off_loop import in_thread_if_long
+from darling_service.schemas.requests import EquivalenceRequest, PromptGroup, Rollout, response_of
 from darling_service.scoring.published import published_text
-
-Answer = TypeVar("Answer")
-
-READ_IN_THREAD_CHARS = 100_000
-"""Characters in a request from which its texts are read in a thread: reading them takes 10 ms and
-more, which the event loop owes to other requests."""
-TEXT_COST_CHARS = 300
-"""Characters that take as long to read as a text does beside its own: some 30 µs."""
 
 
 def texts_of(group: PromptGroup, rule: TextRule, as_published: bool = False) -> GroupTexts:
@@ -45,8 +36,17 @@ async def texts_of_groups(
     def read() -> list[GroupTexts]:
         return [texts_of(group, rule, as_published) for group in groups]
 
-    words = (response_of(rollout) for group in groups for rollout in group.rollouts)
-    return await in_thread_if_long(read, words)
+    return await in_thread_if_long(read, words_of(groups))
+
+
+def words_of(groups: Iterable[PromptGroup]) -> Iterator[Prompt | Response | None]:
+    """The texts of the groups, for `in_thread_if_long`: prompts, responses and answers."""
+    for group in groups:
+        yield group.prompt
+        for rollout in group.rollouts:
+            yield response_of(rollout)
+            if isinstance(rollout, Rollout):
+                yield rollout.answer
 
 
 async def texts_of_pairs(request: EquivalenceRequest) -> list[tuple[str, str, str]]:
@@ -63,14 +63,10 @@ async def texts_of_pairs(request: EquivalenceRequest) -> list[tuple[str, str, st
             triples.append((prompt.text, a, b))
         return triples
 
-    return await in_thread_if_long(read, (t for pair in request.pairs for t in (pair.a, pair.b)))
+    return await in_thread_if_long(read, words_of_pairs(request))
 
 
-async def in_thread_if_long(read: Callable[[], Answer], words: Iterable[Response]) -> Answer:
-    """What `read` makes of the words; in a thread if it would hold up the event loop."""
-    total = 0
-    for one in words:
-        total += chars_of(one) + TEXT_COST_CHARS
-        if total > READ_IN_THREAD_CHARS:
-            return await asyncio.to_thread(read)
-    return read()
+def words_of_pairs(request: EquivalenceRequest) -> Iterator[Prompt]:
+    """The prompts and the texts of the pairs, for `in_thread_if_long`."""
+    for pair in request.pairs:
+        yield from (pair.prompt, pair.a, pair.b)

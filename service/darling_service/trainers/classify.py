@@ -21,10 +21,10 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
+from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.requests import EquivalenceRequest, Pair
 from darling_service.schemas.responses import EquivalenceResponse
 from darling_service.scoring.inputs import over
-from darling_service.scoring.texts import in_thread_if_long
 from darling_service.settings import Settings
 
 MARKS = (

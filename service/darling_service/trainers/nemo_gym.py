@@ -24,9 +24,10 @@ from darling_service.http.body import parse_body, read_body, read_content
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
+from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.responses import RolloutResponse
-from darling_service.scoring.texts import in_thread_if_long
-from darling_service.trainers.nemo_gym_metrics import VerifyResponses, aggregate
+from darling_service.settings import Settings
+from darling_service.trainers.nemo_gym_metrics import VerifyResponses, figures_of
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.rollouts import (
     TrainerRollout,
@@ -35,7 +36,6 @@ from darling_service.trainers.rollouts import (
     group_of,
     reward,
     sample_of,
-    text_of,
 )
 
 router = APIRouter()
@@ -114,9 +114,10 @@ async def verify(request: Request) -> Response:
     query = read_query(request, Query)
     raw = await read_content(request, service.settings.max_body_bytes)
     body = await parse_body(raw, NemoGymRequest)
-    words = (body.responses_create_params.input, body.response.output)
-    check_length(service.settings, input=words[0], output=words[1], label=_label(body))
-    rollout = await in_thread_if_long(lambda: _rollout(body, query.n), words)
+    rollout = await in_thread_if_long(
+        lambda: _rollout(body, query.n, service.settings),
+        [body.responses_create_params.input, body.response.output, *_label(body)],
+    )
     answer = await while_connected(request, reward(service, rollout, query))
     size = query.n or service.settings.cohort_size
     return Response(
@@ -139,8 +140,8 @@ async def aggregate_metrics(request: Request) -> Response:
     """Answers the request with which NeMo-Gym ends a collection of rollouts."""
     limit = service_of(request).settings.max_body_bytes
     body = await read_body(request, VerifyResponses, limit)
-    figures = await asyncio.to_thread(aggregate, body.verify_responses)
-    return Response(json.dumps(figures), media_type="application/json")
+    figures = await asyncio.to_thread(figures_of, body.verify_responses)
+    return Response(figures, media_type="application/json")
 
 
 @router.get("/trainers/nemo-gym/reverify_mode", include_in_schema=False)
@@ -150,10 +151,12 @@ async def reverify_mode() -> Response:
     return json_response("unsupported")
 
 
-def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
+def _rollout(body: NemoGymRequest, size: int | None, settings: Settings) -> TrainerRollout:
+    """Raises `Invalid` if a text is over its limit."""
     prompt, output = body.responses_create_params.input, body.response.output
-    field = "label" if body.expected_answer is None else "expected_answer"
-    sample = sample_of(prompt, output, getattr(body, field), label_field=(field,))
+    field, label = _label(body)
+    check_length(settings, (field, label), input=prompt, output=output)
+    sample = sample_of(prompt, output, label, label_field=(field,))
     messages = json.dumps(sample.messages)
     if body.group is not None:
         group = group_of("group", str(body.group), messages)
@@ -164,8 +167,11 @@ def _rollout(body: NemoGymRequest, size: int | None) -> TrainerRollout:
     return TrainerRollout(prompt, output, sample, group_of("task", task, messages), size)
 
 
-def _label(body: NemoGymRequest) -> str | None:
-    return text_of(body.label if body.expected_answer is None else body.expected_answer)
+def _label(body: NemoGymRequest) -> tuple[str, Any]:
+    """The field that holds the right answer, and what it holds."""
+    if body.expected_answer is None:
+        return "label", body.label
+    return "expected_answer", body.expected_answer
 
 
 def _failure(answer: RolloutResponse, body: NemoGymRequest, size: int | None) -> dict[str, Any]:
@@ -197,4 +203,4 @@ def _with_fields(raw: bytes, fields: dict[str, Any]) -> bytes:
     """The JSON object `raw` with more fields at its end, where they win over earlier ones of their
     name; all else stays to the byte what it was, whatever another parser would make of it."""
     end = raw.rindex(b"}")
-    return raw[:end].rstrip() + b"," + json.dumps(fields).encode().removeprefix(b"{")
+    return b",".join((memoryview(raw)[:end], json.dumps(fields).encode().removeprefix(b"{")))

@@ -23,6 +23,14 @@ class VerifyResponses(BaseModel):
     )
 
 
+def figures_of(responses: Rows) -> str:
+    """The figures that `aggregate` gives as JSON, written task by task: writing all at once would
+    hold the interpreter's lock."""
+    figures = aggregate(responses)
+    tasks = ", ".join(json.dumps(task) for task in figures.pop("group_level_metrics"))
+    return f'{{"group_level_metrics": [{tasks}], {json.dumps(figures).removeprefix("{")}'
+
+
 def aggregate(responses: Rows) -> dict[str, Any]:
     """The figures of each task (`group_level_metrics`), of all rollouts (`agent_metrics`), and the
     means among the latter (`key_metrics`).

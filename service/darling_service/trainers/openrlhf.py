@@ -19,9 +19,9 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
+from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.responses import RolloutResponse
 from darling_service.scoring.inputs import too_long, too_many_rollouts
-from darling_service.scoring.texts import in_thread_if_long
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.query import Query, read_query
@@ -31,6 +31,7 @@ from darling_service.trainers.rollouts import (
     TrainerRollout,
     flags,
     group_of,
+    label_too_long,
     rewards,
     sample_of,
     text_of,
@@ -94,7 +95,8 @@ async def get_reward(request: Request) -> Response:
     query = read_query(request, Query)
     body = await read_body(request, OpenRLHFRequest, service.settings.max_body_bytes)
     rollouts = await in_thread_if_long(
-        lambda: _rollouts(body, query.n, service.settings, service.telemetry), body.query
+        lambda: _rollouts(body, query.n, service.settings, service.telemetry),
+        [body.query, body.prompts, body.labels],
     )
     if not rollouts:
         return json_response({"rewards": [], "scores": [], "extra_logs": {}})
@@ -115,7 +117,7 @@ def _check(body: OpenRLHFRequest, settings: Settings) -> None:
         # The response is what the query has beyond its prompt, wherever the prompt ends in it.
         errors += too_long(("query", place), query[len(prompt) :], settings)
     for place, label in enumerate(body.labels or ()):
-        errors += too_long(("labels", place), text_of(label) or "", settings)
+        errors += label_too_long(("labels", place), label, settings)
     if errors:
         raise Invalid(errors[:MAX_ERRORS])
 

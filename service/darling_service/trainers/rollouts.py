@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,7 @@ from darling_models.faults import Loc
 from darling_models.keys import content_key
 from darling_models.texts.group import conversation_of, prompt_of, turns_of
 from darling_models.texts.messages import Prompt, Response, as_messages
-from darling_models.texts.rule import own_words
-from darling_service.errors import Invalid, Problem, Unavailable
+from darling_service.errors import FieldError, Invalid, Problem, Unavailable
 from darling_service.http.state import Service
 from darling_service.quality.sample import Sample
 from darling_service.schemas.parse import validate
@@ -125,20 +124,51 @@ def sample_of(
     *,
     label_field: Loc = ("label",),
 ) -> Sample:
-    """What a quality source is given: the conversation, and the policy's own words."""
-    own = own_words(turns_of(response), prompt_of(prompt).opens_reasoning)
-    return Sample(as_messages(conversation_of(prompt)), own, label, written, label_field)
+    """What a quality source is given: the conversation, and what was said in the rollout."""
+    return Sample(
+        as_messages(conversation_of(prompt)),
+        turns_of(response),
+        label,
+        written,
+        label_field,
+        prompt_of(prompt).opens_reasoning,
+    )
 
 
-def check_length(settings: Settings, **fields: Response | None) -> None:
-    """Raises `Invalid` naming each of the fields whose text is over the limit."""
+def check_length(settings: Settings, label: tuple[str, Any], **fields: Prompt | Response) -> None:
+    """Raises `Invalid` naming each of the fields that is over the limit of characters.
+
+    `label`: the name of its field, and any JSON.
+    """
     errors = [
-        error
-        for name, words in fields.items()
-        for error in too_long((name,), words or "", settings)
+        *(error for name, words in fields.items() for error in too_long((name,), words, settings)),
+        *label_too_long(label[:1], label[1], settings),
     ]
     if errors:
         raise Invalid(errors)
+
+
+def label_too_long(loc: Loc, label: Any, settings: Settings) -> Iterator[FieldError]:
+    """The error of a label with too many characters. Of a label that is no text each value counts
+    as one beside its texts, and none is looked at once there are too many."""
+    if isinstance(label, str):
+        yield from too_long(loc, label, settings)
+        return
+    chars, rest = 0, [label]
+    while rest and chars <= settings.max_chars:
+        value = rest.pop()
+        chars += len(value) if isinstance(value, str) else 1
+        if isinstance(value, dict):
+            rest += value
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+    if chars > settings.max_chars:
+        yield FieldError(
+            loc,
+            f"is longer than max_chars = {settings.max_chars} characters; shorten it or raise "
+            "DARLING_MAX_CHARS",
+        )
 
 
 def group_of(*parts: str | None) -> str:

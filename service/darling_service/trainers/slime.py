@@ -19,8 +19,9 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
+from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.responses import RolloutResponse
-from darling_service.scoring.texts import in_thread_if_long
+from darling_service.settings import Settings
 from darling_service.trainers.query import Query, read_query
 from darling_service.trainers.rollouts import (
     TimeBudget,
@@ -70,15 +71,21 @@ async def rm(request: Request) -> Response:
     service = service_of(request)
     query = read_query(request, SlimeQuery)
     body = await read_body(request, SlimeRequest, service.settings.max_body_bytes)
-    label = text_of(body.label)
-    check_length(service.settings, prompt=body.prompt, response=body.response, label=label)
-    words = (body.prompt, body.response)
-    sample = await in_thread_if_long(lambda: sample_of(*words, body.label), words)
-    group = group_of(json.dumps(sample.messages), label)
-    rollout = TrainerRollout(*words, sample, group, query.n)
+    rollout = await in_thread_if_long(
+        lambda: _rollout(body, query.n, service.settings), [body.prompt, body.response, body.label]
+    )
     answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET))
     content = answer["reward"] if query.answer == "number" else _object(answer)
     return json_response(content, flags(answer))
+
+
+def _rollout(body: SlimeRequest, size: int | None, settings: Settings) -> TrainerRollout:
+    """Raises `Invalid` if a text is over its limit."""
+    words = (body.prompt, body.response)
+    check_length(settings, ("label", body.label), prompt=words[0], response=words[1])
+    sample = sample_of(*words, body.label)
+    group = group_of(json.dumps(sample.messages), text_of(body.label))
+    return TrainerRollout(*words, sample, group, size)
 
 
 def _object(answer: RolloutResponse) -> dict[str, Any]:
