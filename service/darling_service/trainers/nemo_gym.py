@@ -203,4 +203,6 @@ def _with_fields(raw: bytes, fields: dict[str, Any]) -> bytes:
     """The JSON object `raw` with more fields at its end, where they win over earlier ones of their
     name; all else stays to the byte what it was, whatever another parser would make of it."""
     end = raw.rindex(b"}")
+    while raw[end - 1] in b" \t\r\n":
+        end -= 1
     return b",".join((memoryview(raw)[:end], json.dumps(fields).encode().removeprefix(b"{")))
