@@ -103,8 +103,8 @@ class Pipeline:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         request = request.resolved()
         options = request.reward
-        groups = await self._read_rewarded(request)
         async with self._answering(request.model) as answering:
+            groups = await self._read_rewarded(request)
             rule = _rule(answering.engine, request, options)
             parts = [group.parts for group in groups]
             classified, usage = await self._classify(answering.engine, request, rule, parts)
@@ -120,10 +120,10 @@ class Pipeline:
 
     async def partitions(self, request: PartitionRequest) -> PartitionResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
-        await in_thread_if_long(
-            lambda: inputs.check_groups(request.groups, self.settings), words_of(request.groups)
-        )
         async with self._answering(request.model) as answering:
+            await in_thread_if_long(
+                lambda: inputs.check_groups(request.groups, self.settings), words_of(request.groups)
+            )
             rule = _rule(answering.engine, request)
             classified, usage = await self._classify(answering.engine, request, rule)
         partitioned = [
@@ -142,8 +142,8 @@ class Pipeline:
     async def preferences(self, request: PreferenceRequest) -> PreferenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         options = RewardOptions(diversity=request.diversity)
-        groups = await self._read(request.groups, options)
         async with self._answering(request.model) as answering:
+            groups = await self._read(request.groups, options)
             rule = _rule(answering.engine, request, options)
             classified, usage = await self._classify(answering.engine, request, rule)
         preferred = [
@@ -157,10 +157,10 @@ class Pipeline:
 
     async def equivalence(self, request: EquivalenceRequest) -> EquivalenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
-        await in_thread_if_long(
-            lambda: inputs.check_pairs(request, self.settings), words_of_pairs(request)
-        )
         async with self._answering(request.model) as answering:
+            await in_thread_if_long(
+                lambda: inputs.check_pairs(request, self.settings), words_of_pairs(request)
+            )
             pairs = await texts_of_pairs(request)
             threshold = _threshold(answering.engine, request.threshold, ("threshold",))
             probabilities, usage = await classify_pairs(answering.engine, pairs)
