@@ -462,3 +462,20 @@ def test_quality_sees_the_policys_words_with_their_reasoning(shims: Service) -> 
     path = "/get_reward?n=1&quality=label-match"
     for text, scores in ((f"{told}assistant\n7<|im_end|>", 0.0), (f"{told}assistant\n42", 1.0)):
         assert ok(posted(shims.url, path, openrlhf("W?", text, "42")))[0]["scores"] == scores
+
+
+HALF = "a" * 100_000
+
+
+@pytest.mark.parametrize("label", [HALF * 2 + "a", [HALF, HALF, 1], {HALF: {"x": [HALF]}}])
+def test_a_label_of_any_kind_is_within_max_chars(shims: Service, label: Any) -> None:
+    for path, body, loc in (
+        ("/trainers/slime/rm", {"prompt": "p", "response": "a", "label": label}, ["label"]),
+        ("/verify", nemo("a", expected_answer=label), ["expected_answer"]),
+        ("/verify", nemo("a", label=label), ["label"]),
+        ("/get_reward", {"query": ["pa"], "prompts": ["p"], "labels": [label]}, ["labels", 0]),
+    ):
+        (answer,) = posted(shims.url, f"{path}?n=1", body)
+        (error,) = problem(answer, 422)["errors"]
+        assert error["loc"] == loc
+        assert "max_chars = 200000" in error["msg"]

@@ -149,8 +149,8 @@ def check_length(settings: Settings, label: tuple[str, Any], **fields: Prompt | 
 
 
 def label_too_long(loc: Loc, label: Any, settings: Settings) -> Iterator[FieldError]:
-    """The error of a label with too many characters. Of a label that is no text each value counts
-    as one beside its texts, and none is looked at once there are too many."""
+    """The error of a label with too many characters. A label may be any JSON: its texts count, and
+    each value as one more. It is looked at only until there are too many."""
     if isinstance(label, str):
         yield from too_long(loc, label, settings)
         return
