@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.lexical import Exact, Unigram
 from darling_models.protocol import classify
 from darling_models.training.seen import SIZE, share_seen, sketch
+from tests.commands import run_command
 from tests.texts import essay
 
 PNG = b"\x89PNG"
@@ -58,14 +58,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "darling_service.cli",
-        "evaluate-classifier",
-        *map(str, arguments),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_command("evaluate-classifier", *arguments, timeout=300)
 
 
 @pytest.fixture(scope="module")
