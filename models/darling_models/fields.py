@@ -124,7 +124,7 @@ def text(value: Any) -> str:
 def name(value: Any) -> str:
     """A text that shows something. Anything else raises `ValueError`."""
     if is_blank(text(value)):
-        raise ValueError(f"{_shown(value)} is no name; write some characters")
+        raise ValueError(f"{_shown(value)} shows nothing; write a name")
     return str(value)
 
 

@@ -15,6 +15,11 @@ NAME = "evaluate-classifier"
 SUMMARY = "measure a classifier and the baselines on labelled data"
 EXAMPLE = """darling-reward evaluate-classifier --pairs test.jsonl \\
       --model embedded:my-classifier --out figures"""
+EXAMPLE += """
+
+A line of the file of behaviours, where rollouts of one class are equivalent:
+  {"id": "cities-1", "category": "cities", "prompt": "Name a city.",
+   "rollouts": ["Lisbon", "How about Lisbon?", "How about Kyoto?"], "classes": [0, 0, 1]}"""
 EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
