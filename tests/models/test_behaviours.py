@@ -36,11 +36,11 @@ BOUNDS = {
     "maths-final-answer": (0.58, 0.14),
     "multilingual": (0.72, 0.07),
     "negation-and-polarity": (0.52, 0.11),
-    "noise": (0.87, 0.03),
+    "noise": (0.78, 0.06),
     "numbers-units-dates": (0.61, 0.20),
     "pick-one": (0.67, 0.11),
     "short-list": (0.67, 0.27),
-    "thinking": (0.79, 0.03),
+    "thinking": (0.71, 0.05),
 }
 """What the default reaches in each category: at least so many pairs right, at most so many pairs
 wrongly merged. Each is one or two pairs away from what it reached when it was written down."""
@@ -190,7 +190,7 @@ def test_the_command_prints_categories_side_by_side_and_keeps_the_mistakes(
     words = ["--model", "exact", "--baselines", "unigram", "--out", str(tmp_path)]
     assert main(["evaluate-classifier", "--behaviours", str(SUITE), *words]) == 0
     printed = capsys.readouterr().out
-    for line in ("behaviours by category: wrong merges", f"behaviours, {MATHS} (", "noise (5) "):
+    for line in ("behaviours by category: wrong merges", f"behaviours, {MATHS} (", "noise (8) "):
         assert line in printed
     document = json.loads((tmp_path / "evaluation.json").read_text())
     sections = {section["title"]: section for section in document["sections"]}

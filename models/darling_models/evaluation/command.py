@@ -10,7 +10,7 @@ import numpy as np
 from darling_models import fields, json_lines
 from darling_models.evaluation.behaviours import measure_behaviours
 from darling_models.evaluation.contenders import BASELINES, baselines
-from darling_models.evaluation.invariance import invariance
+from darling_models.evaluation.invariance import at_random, invariance
 from darling_models.evaluation.measures import (
     Contenders,
     Mask,
@@ -121,7 +121,7 @@ def _evaluate(
         *(text for pair in pairs for text in (pair.a, pair.b)),
         *(text for group in (*groups, *behaviours) for text in group.texts),
         *(text for rows in problems.values() for _, own in rows for text in own),
-        *(answer.text for answer in answers),
+        *(text for group in at_random(answers, limits.seed) for text in group.texts),
     ]
     measured = load(model, options)
     others = baselines([name for name in against if name != measured.info.id], texts)

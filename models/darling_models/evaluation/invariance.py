@@ -36,6 +36,12 @@ SEARCHED = 12
 more."""
 
 
+def at_random(answers: Sequence[ShortAnswer], seed: int) -> list[TeacherGroup]:
+    """A group for each answer, of `ROLLOUTS` wrappings in the answer's own language."""
+    random = np.random.default_rng(seed)
+    return [one_class(a.prompt, wrapped(random, a, ROLLOUTS)) for a in answers]
+
+
 def invariance(
     contenders: Contenders, answers: Sequence[ShortAnswer], seed: int
 ) -> Iterator[Section | Breakdown]:
@@ -43,8 +49,7 @@ def invariance(
 
     Raises what the classifiers raise.
     """
-    random = np.random.default_rng(seed)
-    groups = [one_class(a.prompt, wrapped(random, a, ROLLOUTS)) for a in answers]
+    groups = at_random(answers, seed)
     values = {name: _values(contenders, name, groups) for name in contenders}
     yield _section("eight wrappings of one short answer", answers, values)
     categories = sorted({answer.category for answer in answers})
@@ -56,6 +61,7 @@ def invariance(
         },
         ("diversity",),
     )
+    random = np.random.default_rng(seed)
     problems = []
     for prompt, own in groupby(answers, lambda answer: answer.prompt):
         texts = list(own)

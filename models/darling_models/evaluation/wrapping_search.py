@@ -79,7 +79,10 @@ def _variation(random: Generator, best: Sequence[Wrapping]) -> Wrapping:
             return draw(random, str(random.choice(languages())))
         return best[int(random.integers(len(best)))]
 
-    return replace(source(), opening=source().opening, closing=source().closing)
+    form = source()
+    # Chinese needs no spaces between its sentences; pieces of several languages do.
+    gap = form.gap or " "
+    return replace(form, gap=gap, opening=source().opening, closing=source().closing)
 
 
 def _pick(
