@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darling_models.evaluation.behaviours import MeasuredBehaviours, measure_behaviours
@@ -128,6 +128,7 @@ LABELLED = st.lists(
 )
 
 
+@settings(max_examples=30)  # each is resampled a thousand times
 @given(st.lists(LABELLED, min_size=1, max_size=5), st.sampled_from([0.25, 0.5, 0.9]))
 def test_shares_of_pairs_are_those_of_all_pairs_as_one(
     rows: list[list[tuple[float, bool]]], threshold: float
@@ -187,20 +188,28 @@ def test_a_pair_belongs_to_a_regime_if_both_texts_do() -> None:
 def test_the_command_prints_categories_side_by_side_and_keeps_the_mistakes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--model", "exact", "--baselines", "unigram", "--out", str(tmp_path)]
-    assert main(["evaluate-classifier", "--behaviours", str(SUITE), *words]) == 0
+    row = {"prompt": "p", "rollouts": ["2 + 2 = 4", "four", "3 = 3"], "classes": [0, 0, 1]}
+    rows = [{**row, "id": str(k), "category": "ab"[k % 2]} for k in range(4)]
+    file = tmp_path / "behaviours.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--model", "exact", "--baselines", "unigram,ngram", "--out", str(tmp_path / "out")]
+    assert main(["evaluate-classifier", "--behaviours", str(file), *words]) == 0
     printed = capsys.readouterr().out
-    for line in ("behaviours by category: wrong merges", f"behaviours, {MATHS} (", "noise (8) "):
-        assert line in printed
-    document = json.loads((tmp_path / "evaluation.json").read_text())
+    table = printed[printed.index("behaviours by category: wrong splits") :].splitlines()
+    assert table[1].split() == ["exact", "unigram", "ngram"]
+    assert [line.split()[:3] for line in table[2:4]] == [
+        ["a", "(2)", "0.333"],
+        ["b", "(2)", "0.333"],
+    ]
+    assert f"behaviours, {MATHS} (4 pairs)" in printed
+    document = json.loads((tmp_path / "out/evaluation.json").read_text())
     sections = {section["title"]: section for section in document["sections"]}
-    assert {f"behaviours, {name}" for name in BOUNDS} < sections.keys()
+    assert {"behaviours", "behaviours, a", "behaviours, b"} < sections.keys()
     figures = sections["behaviours"]["figures"]["exact"]
-    assert figures["accuracy"]["low"] < figures["accuracy"]["value"] < figures["accuracy"]["high"]
-    lines = (tmp_path / "mistakes.jsonl").read_text().splitlines()
-    pairs = sum(len(g.texts) * (len(g.texts) - 1) // 2 for g in read_behaviours(SUITE))
-    assert len(lines) == round(pairs * (1 - figures["accuracy"]["value"]))
-    assert json.loads(lines[0])["similar"] == 1
+    assert figures["accuracy"]["value"] == pytest.approx(2 / 3)
+    mistakes = (tmp_path / "out/mistakes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in mistakes] == ["0", "1", "2", "3"]
+    assert json.loads(mistakes[0])["generation_1"] == "four"
 
 
 def test_reasoning_is_no_part_of_a_behaviour(tmp_path: Path) -> None:

@@ -26,24 +26,30 @@ FRESH = 0.5
 def most_paid(
     classifier: EquivalenceClassifier, answers: Sequence[ShortAnswer], count: int, seed: int
 ) -> list[Wrapping]:
-    """The `count` wrappings found whose mean diversity over the answers is highest.
+    """The `count` wrappings found whose mean diversity over the answers is highest, and of equals
+    those whose probabilities are lowest.
 
     In each round, proposals vary the best wrappings so far, in any language, and the best of all
-    are picked one by one. The same seed finds the same. Raises what the classifier raises.
+    are picked. The same seed finds the same. Raises what the classifier raises.
     """
     random = np.random.default_rng(seed)
     best: list[Wrapping] = []
-    paid = -1.0
+    paid = (-1.0, 0.0)
     for _ in range(ROUNDS):
         variations = (_variation(random, best) for _ in range(PROPOSALS - len(best)))
         proposals = list(dict.fromkeys([*best, *variations]))
         groups = wrap_each(answers, proposals)
         matrices = of_groups(classifier, groups, "proposals")
-        labels = [contents(group.texts) for group in groups]
-        picked, diversity = _pick(matrices, labels, classifier.info, count)
-        if diversity > paid:
-            best, paid = [proposals[k] for k in picked], diversity
-        if paid == 1.0:
+        places = _pick(np.asarray(matrices), classifier.info.threshold, count)
+        own = np.ix_(places, places)
+        diversity = fmean(
+            partition_diversity(matrix[own], contents(group.texts)[places], classifier.info)
+            for group, matrix in zip(groups, matrices, strict=True)
+        )
+        now = (diversity, -fmean(float(matrix[own].mean()) for matrix in matrices))
+        if now > paid:
+            best, paid = [proposals[k] for k in places], now
+        if diversity == 1.0:
             break
     return best
 
@@ -85,32 +91,20 @@ def _variation(random: Generator, best: Sequence[Wrapping]) -> Wrapping:
     return replace(form, gap=gap, opening=source().opening, closing=source().closing)
 
 
-def _pick(
-    matrices: Sequence[FloatArray], labels: Sequence[IntArray], info: ModelInfo, count: int
-) -> tuple[list[int], float]:
-    """Places of `count` proposals, and their mean diversity over the groups, of which `matrices`
-    and `labels` are the probabilities and the labels of identical texts.
+def _pick(matrices: FloatArray, threshold: float, count: int) -> list[int]:
+    """Places of `count` of n proposals, from their probabilities for each answer, shape (a, n, n).
 
-    They are picked one by one: each is the one with which the diversity is highest, and of equals
-    the one whose probabilities are lowest.
+    They are picked one by one: each is the one that most answers tell from those before it, and of
+    equals the one whose probabilities with them are lowest.
     """
-    likeness = np.mean(matrices, axis=0)
-
-    def diversity(places: Sequence[int]) -> float:
-        own = np.ix_(places, places)
-        return fmean(
-            partition_diversity(matrix[own], content[places], info)
-            for matrix, content in zip(matrices, labels, strict=True)
-        )
-
+    different = (matrices <= threshold).mean(axis=0)
+    likeness = matrices.mean(axis=0)
     everyone = range(len(likeness))
     picked: list[int] = []
     for _ in range(count):
-        beside = picked or everyone
+        beside = picked or list(everyone)
+        rest = (k for k in everyone if k not in picked)
         picked.append(
-            max(
-                (k for k in everyone if k not in picked),
-                key=lambda k: (diversity([*picked, k]), -likeness[k, beside].mean()),
-            )
+            max(rest, key=lambda k: (different[k, beside].sum(), -likeness[k, beside].sum()))
         )
-    return picked, diversity(picked)
+    return picked
