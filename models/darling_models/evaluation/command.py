@@ -128,7 +128,7 @@ def _evaluate(
     contenders: Contenders = {measured.info.id: measured, **others}
 
     report = Report(measured.info)
-    if others:
+    if others and files != Files():
         report.notes += BASELINE_NOTES
     if files.pairs is not None:
         report.notes.append(_seen(model, [pair.prompt for pair in pairs], "pairs"))
@@ -141,8 +141,9 @@ def _evaluate(
         suite = measure_behaviours(contenders, behaviours)
         report.sections += suite.sections()
         if out is not None:
-            lines = (json.dumps(row) + "\n" for row in suite.mistakes(measured.info.id))
-            (out / "mistakes.jsonl").write_text("".join(lines))
+            mistakes = suite.mistakes(measured.info.id)
+            lines = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in mistakes)
+            (out / "mistakes.jsonl").write_text(lines, encoding="utf-8")
     for title, rows in problems.items():
         drawn = sample(rows, limits.groups, limits.seed)
         report.sections.append(shares_equivalent(contenders, drawn, title))
