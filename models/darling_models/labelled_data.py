@@ -1,10 +1,11 @@
-"""Labelled data: human pairs, and groups partitioned by a teacher.
+"""Labelled data: human pairs, groups partitioned by a teacher, and groups written for a behaviour.
 
-Both are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
-(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`. Prompts and generations may be
-texts or chat messages. They are read as the service reads prompts and rollouts, so that a
-classifier is trained and measured on the texts that it is going to compare. A pair that `label` has
-written says in `compared` by which rule its texts were chosen; they are taken as they are.
+All are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
+(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`. Behaviours: `id`, `category`,
+`prompt`, `rollouts`, `classes`. Prompts and generations may be texts or chat messages. They are
+read as the service reads prompts and rollouts, so that a classifier is trained and measured on the
+texts that it is going to compare. A pair that `label` has written says in `compared` by which rule
+its texts were chosen; they are taken as they are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +46,14 @@ class TeacherGroup:
     partition: IntArray
 
 
+@dataclass(frozen=True, slots=True)
+class BehaviourGroup(TeacherGroup):
+    """A group that tests one behaviour of a classifier; the texts are those that are compared."""
+
+    id: str
+    category: str
+
+
 def read_pairs(
     path: Path, rule: TextRule = "answer", *, may_be_empty: bool = False
 ) -> list[HumanPair]:
@@ -68,6 +77,24 @@ def read_texts(
     Raises as `read_pairs` does.
     """
     return json_lines.read(path, lambda row: _texts(row, prompt, rollouts, rule))
+
+
+def read_behaviours(path: Path, rule: TextRule = "answer") -> list[BehaviourGroup]:
+    """The behaviours of a file, of which `rule` says what of each rollout is compared.
+
+    Raises `OSError`, and `ValueError` naming the line that holds none, that repeats an `id`, or
+    that puts one text into two classes.
+    """
+    ids: set[str] = set()
+
+    def behaviour(row: dict[str, Any]) -> BehaviourGroup:
+        group = _behaviour(row, rule)
+        if group.id in ids:
+            raise ValueError(f"id: {group.id!r} is another group's too; give each group its own")
+        ids.add(group.id)
+        return group
+
+    return json_lines.read(path, behaviour)
 
 
 def _texts(row: Mapping[str, Any], prompt: str, rollouts: str, rule: TextRule) -> GroupTexts:
@@ -112,6 +139,30 @@ def _group(row: dict[str, Any], rule: TextRule) -> TeacherGroup:
             f"partition: {len(partition)} classes for {len(group.texts)} generations; give one each"
         )
     return TeacherGroup(group.prompt, tuple(group.texts), np.asarray(partition, dtype=np.int64))
+
+
+def _behaviour(row: dict[str, Any], rule: TextRule) -> BehaviourGroup:
+    group = _texts(row, "prompt", "rollouts", rule)
+    classes = field(row, "classes", fields.class_numbers)
+    if len(classes) != len(group.texts):
+        raise ValueError(
+            f"classes: {len(classes)} classes for {len(group.texts)} rollouts; give one each"
+        )
+    first: dict[str, int] = {}
+    for place, text in enumerate(group.texts):
+        earlier = first.setdefault(text, place)
+        if classes[earlier] != classes[place]:
+            raise ValueError(
+                f"classes[{place}]: rollouts[{earlier}] and rollouts[{place}] have the same answer "
+                f"and the classes {classes[earlier]} and {classes[place]}; give them one class"
+            )
+    return BehaviourGroup(
+        group.prompt,
+        tuple(group.texts),
+        np.asarray(classes, dtype=np.int64),
+        field(row, "id", fields.name),
+        field(row, "category", fields.name),
+    )
 
 
 def check_enough(pairs: Sequence[HumanPair]) -> None:
