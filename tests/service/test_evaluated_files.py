@@ -192,9 +192,13 @@ BEHAVIOURS: dict[str, tuple[dict[str, Any], str]] = {
         "rollouts: missing; add it",
     ),
     "a rollout without text": ({**OTHER, "rollouts": ["a", {}, "c"]}, "rollouts[1].text: missing"),
-    "messages as a rollout": (
-        {**OTHER, "rollouts": ["a", [{"role": "assistant", "content": "b"}], "c"]},
-        "rollouts[1].text: missing",
+    "a message without a speaker": (
+        {**OTHER, "rollouts": ["a", [{"content": "b"}], "c"]},
+        "rollouts[1][0]: says neither who speaks nor what it is; give role",
+    ),
+    "one answer in two classes, as messages": (
+        {**OTHER, "rollouts": ["a", [{"role": "assistant", "content": "a"}], "c"]},
+        "classes[1]: rollouts[0] and rollouts[1] have the same answer and the classes",
     ),
     "one answer in two classes": (
         {**OTHER, "rollouts": ["a", "<think>Or b?</think>a ", "c"], "classes": [0, 1, 2]},
