@@ -64,11 +64,20 @@ class Sets:
 
         Codes of the kind `weighed` count by `weights[code]`, all others 1.
         """
-        kinds, n = self.sizes.shape
+        n = self.sizes.shape[1]
         ends = self._ends()
         own = slice(ends[weighed * n], ends[(weighed + 1) * n])
         counted = np.ones(len(self.codes))
         counted[own] = weights[self.codes[own]]
+        return self._overlap(counted)
+
+    def overlap_plain(self) -> tuple[FloatArray, FloatArray]:
+        """The same, every code counting 1."""
+        return self._overlap(np.ones(len(self.codes)))
+
+    def _overlap(self, counted: FloatArray) -> tuple[FloatArray, FloatArray]:
+        kinds, n = self.sizes.shape
+        ends = self._ends()
         known, columns = np.unique(self.members, return_inverse=True)
         shape = (kinds * n, max(len(known), 1))
         weighted = csr_matrix((counted, columns, ends), shape=shape)
