@@ -53,8 +53,17 @@ class Sets:
 
     def without(self, known: Sequence[IntArray]) -> "Sets":
         """The sets less the codes of `known[k]`, for each kind k."""
+        return self._kept(~self._among(known))
+
+    def within(self, known: Sequence[IntArray]) -> "Sets":
+        """The codes of `known[k]` in the sets, for each kind k."""
+        return self._kept(self._among(known))
+
+    def _among(self, known: Sequence[IntArray]) -> NDArray[np.bool_]:
         taken = np.concatenate([k << CODE_BITS | codes for k, codes in enumerate(known)])
-        kept = ~np.isin(self.members, taken)
+        return np.isin(self.members, taken)
+
+    def _kept(self, kept: NDArray[np.bool_]) -> "Sets":
         count = np.concatenate([[0], np.cumsum(kept)])
         sizes = np.diff(count[self._ends()]).reshape(self.sizes.shape)
         return Sets(sizes, self.codes[kept], self.members[kept])

@@ -53,23 +53,14 @@ def string_features(
     at = (rows, columns)
     values: dict[str, NDArray[Any]] = {}
     whole = [text.sets for text in texts]
-    _overlaps(values, "string_", KINDS, whole, at)
-    places = [KINDS.index(kind) for kind in BEYOND_PROMPT]
-    known = [_known(kind, prompt) for kind in BEYOND_PROMPT]
-    fresh = [
-        [codes[~np.isin(codes, have)] for codes, have in zip(own, known, strict=True)]
-        for own in ([sets[k] for k in places] for sets in whole)
-    ]
-    _overlaps(values, "string_new_", BEYOND_PROMPT, fresh, at)
-    places = [KINDS.index(kind) for kind in WITHIN_PROMPT]
-    known = [_known(kind, prompt) for kind in WITHIN_PROMPT]
-    shared = [
-        [codes[np.isin(codes, have)] for codes, have in zip(own, known, strict=True)]
-        for own in ([sets[k] for k in places] for sets in whole)
-    ]
-    _overlaps(values, "string_asked_", WITHIN_PROMPT, shared, at)
-    for one, other in HELD:
-        share = _held([s[KINDS.index(one)] for s in whole], [s[KINDS.index(other)] for s in whole])
+    _overlaps(values, "string_", KINDS, Sets.of(whole), at)
+    for prefix, kinds in (("string_new_", BEYOND_PROMPT), ("string_asked_", WITHIN_PROMPT)):
+        places = [KINDS.index(kind) for kind in kinds]
+        sets = Sets.of([[own[k] for k in places] for own in whole])
+        known = [_known(kind, prompt) for kind in kinds]
+        fresh = kinds is BEYOND_PROMPT
+        _overlaps(values, prefix, kinds, sets.without(known) if fresh else sets.within(known), at)
+    for (one, other), share in zip(HELD, _held(whole), strict=True):
         there, back = share[rows, columns], share[columns, rows]
         values[f"string_{one}_in_{other}_low"] = np.minimum(there, back)
         values[f"string_{one}_in_{other}_high"] = np.maximum(there, back)
@@ -112,10 +103,9 @@ def _overlaps(
     values: dict[str, NDArray[Any]],
     prefix: str,
     kinds: Sequence[str],
-    texts: Sequence[Sequence[IntArray]],
+    sets: Sets,
     at: tuple[IntArray, IntArray],
 ) -> None:
-    sets = Sets.of(texts)
     overlaps = zip(*sets.overlap_plain(), strict=True)
     for kind, (jaccard, containment), empty in zip(kinds, overlaps, sets.empty, strict=True):
         rows, columns = at
@@ -125,13 +115,20 @@ def _overlaps(
         values[f"{prefix}{kind}_one_sided"] = empty[rows] ^ empty[columns]
 
 
-def _held(ones: Sequence[IntArray], others: Sequence[IntArray]) -> FloatArray:
-    """The share of text i's codes that text j has, (n, n); 0 where it has none."""
-    n = len(ones)
-    known, columns = np.unique(np.concatenate([*ones, *others]), return_inverse=True)
-    sizes = np.asarray([len(codes) for codes in (*ones, *others)])
-    ends = np.concatenate([[0], np.cumsum(sizes)])
-    held = csr_matrix((np.ones(len(columns)), columns, ends), shape=(2 * n, max(len(known), 1)))
-    shared: FloatArray = (held[:n] @ held[n:].T).toarray()
-    share: FloatArray = shared / np.maximum(sizes[:n, None], 1)
+def _held(texts: Sequence[Sequence[IntArray]]) -> FloatArray:
+    """For each of `HELD`, the share of text i's codes that text j has, (held, n, n); 0 where text i
+    has none."""
+    n = len(texts)
+    sides = [[[own[KINDS.index(pair[side])] for pair in HELD] for own in texts] for side in (0, 1)]
+    ones, others = (Sets.of(side) for side in sides)
+    known, columns = np.unique(np.concatenate([ones.members, others.members]), return_inverse=True)
+    ends = np.concatenate([[0], np.cumsum([*ones.sizes.ravel(), *others.sizes.ravel()])])
+    held = csr_matrix(
+        (np.ones(len(columns)), columns, ends), shape=(2 * len(HELD) * n, max(len(known), 1))
+    )
+    product = (held[: len(HELD) * n] @ held[len(HELD) * n :].T).tocoo()
+    shared = np.zeros((len(HELD), n, n))
+    kind, row = np.divmod(product.row, n)
+    shared[kind, row, product.col % n] = product.data
+    share: FloatArray = shared / np.maximum(ones.sizes, 1)[:, :, None]
     return share

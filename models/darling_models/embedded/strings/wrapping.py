@@ -35,8 +35,8 @@ FRAME = re.compile(
       (?:\ (?:to|for|here|of)[^.!?\n:]{0,40}?)?\ ?(?:is|would\ be|would\ have\ to\ be|will\ be|:|=)
         (?:\ (?:definitely|probably|simply|clearly))?|
     i(?:'d|\ would|'ll|\ will|'m|\ am|\ can)?\ (?:have\ to\ )?(?:say|go\ with|pick|choose|suggest|
-      recommend|propose|think(?:\ it(?:'s|\ is))?|vote\ for|opt\ for|select|call\ (?:it|her|him)|go\ for|
-      guess|pick\ out|going\ (?:with|for)|cast\ my\ vote\ for|answer)\b|
+      recommend|propose|think(?:\ it(?:'s|\ is))?|vote\ for|opt\ for|select|call\ (?:it|her|him)|
+      go\ for|guess|pick\ out|going\ (?:with|for)|cast\ my\ vote\ for|answer)\b|
     (?:let's|let\ us)\ (?:go\ with|say|pick|choose)|how\ about|what\ about|why\ not|maybe|perhaps|
     (?:you\ (?:could|should|might|can)|try|consider|go\ with|go\ for|pick|choose|call\ it)\b|
     (?:it|that|this|they)(?:'s|\ is|\ was|\ would\ be|\ must\ be|'d\ be|\ are|\ were)|
