@@ -52,8 +52,8 @@ class Network:
         rows = -(-len(features) // BLOCK) * BLOCK
         x = np.zeros((rows, features.shape[1]))
         x[: len(features)] = (features.astype(np.float64) - self.mean) / self.scale
-        x = np.clip(x, -CLIP, CLIP).reshape(-1, BLOCK, features.shape[1])
-        hidden = x @ self.hidden_weight.astype(np.float64) + self.hidden_bias
+        blocks = np.clip(x, -CLIP, CLIP).reshape(-1, BLOCK, features.shape[1])
+        hidden = blocks @ self.hidden_weight.astype(np.float64) + self.hidden_bias
         hidden *= sigmoid(hidden)
         logits: FloatArray = hidden @ self.output_weight.astype(np.float64) + self.output_bias[0]
         return logits.reshape(-1)[: len(features)]
