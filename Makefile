@@ -14,6 +14,9 @@ ARGS ?=
 PROCESSORS ?=
 # COVERAGE=1 measures the coverage of the tests, services and workers included, and holds the gate.
 COVERAGE ?=
+# Threads of torch that wait for work sleep: on cores that the tests' processes share, those that spin
+# take five times the time (docs/decisions.md).
+test test-fast test-slow test-processors test-trainers: export OMP_WAIT_POLICY = PASSIVE
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
 # The images that Dockerfile and Compose name, by the variables that replace them.

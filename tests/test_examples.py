@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from darling_models.labelled_data import read_pairs
+from darling_models.labelled_data import read_behaviours, read_pairs
 from darling_models.labelling.candidates import read_questions
 from darling_service.cli.main import main
 from darling_service.evaluation.records import read as read_records
@@ -69,11 +69,12 @@ def test_the_readme_names_every_example() -> None:
         assert f"python examples/{script.name} examples/" in readme
 
 
-def shown_line(capsys: pytest.CaptureFixture[str], command: str) -> str:
+def shown_line(capsys: pytest.CaptureFixture[str], command: str, begins: str = '{"prompt"') -> str:
     """The line of a file that `darling-reward COMMAND --help` shows, as one line."""
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    shown = re.search(r"^  (\{\"prompt\".*\})$", capsys.readouterr().out, re.M | re.S)
+    form = rf"^  ({re.escape(begins)}.*?\}})$"
+    shown = re.search(form, capsys.readouterr().out, re.M | re.S)
     assert shown is not None
     return json.dumps(json.loads(shown[1])) + "\n"
 
@@ -95,6 +96,15 @@ def test_labelled_pairs_are_lines_as_the_help_shows(
     file.write_text(shown_line(capsys, command))
     (pair,) = read_pairs(file)
     assert (pair.similar, pair.labeler) == (False, "Ann")
+
+
+def test_behaviours_are_lines_as_the_help_shows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "behaviours.jsonl"
+    file.write_text(shown_line(capsys, "evaluate-classifier", '{"id"'))
+    (group,) = read_behaviours(file)
+    assert (group.category, group.partition.tolist()) == ("cities", [0, 0, 1])
 
 
 def test_label_and_evaluate_take_the_lines_that_their_help_shows(

@@ -149,7 +149,6 @@ def test_commands_between_backticks_exist() -> None:
 def complete(command: str) -> str:
     """A command as a sentence names it, with the arguments that it then leaves to the reader."""
     needed = {
-        "evaluate-classifier": "--pairs FILE",
         "train": "--pairs FILE --out DIR",
         "train-cross-encoder": "--pairs FILE --out DIR",
     }

@@ -121,6 +121,13 @@ def text(value: Any) -> str:
     return value
 
 
+def name(value: Any) -> str:
+    """A text that shows something. Anything else raises `ValueError`."""
+    if is_blank(text(value)):
+        raise ValueError(f"{_shown(value)} shows nothing; write a name")
+    return str(value)
+
+
 def answer(value: Any) -> str | None:
     """A final answer as text; None where there is none, that is for null and for a text that shows
     nothing, such as white space, zero-width spaces or special tokens.

@@ -1,7 +1,8 @@
-"""Labelled data: human pairs, and groups partitioned by a teacher.
+"""Labelled data: human pairs, groups partitioned by a teacher, and groups written for a behaviour.
 
-Both are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
-(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`.
+All are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
+(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`. Behaviours: `id`, `category`,
+`prompt`, `rollouts`, `classes`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from darling_models import fields, json_lines
 from darling_models.fields import field
 from darling_models.protocol import IntArray
+from darling_models.texts.chat_templates import read_prompt, rollout_turns
+from darling_models.texts.rule import compared_text
 
 MIN_PROMPTS = 10
 """Prompts with similar pairs, and with different ones, that training needs, so that each of ten
@@ -37,6 +40,14 @@ class TeacherGroup:
     partition: IntArray
 
 
+@dataclass(frozen=True, slots=True)
+class BehaviourGroup(TeacherGroup):
+    """A group that tests one behaviour of a classifier; the texts are those that are compared."""
+
+    id: str
+    category: str
+
+
 def read_pairs(path: Path, *, may_be_empty: bool = False) -> list[HumanPair]:
     """The pairs of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
     return json_lines.read(path, _pair, may_be_empty=may_be_empty)
@@ -45,6 +56,24 @@ def read_pairs(path: Path, *, may_be_empty: bool = False) -> list[HumanPair]:
 def read_groups(path: Path) -> list[TeacherGroup]:
     """The groups of a file. Raises `OSError`, and `ValueError` naming the line that holds none."""
     return json_lines.read(path, _group)
+
+
+def read_behaviours(path: Path) -> list[BehaviourGroup]:
+    """The behaviours of a file, with each rollout's text as the service compares it by default.
+
+    Raises `OSError`, and `ValueError` naming the line that holds none, that repeats an `id`, or
+    that puts one text into two classes.
+    """
+    ids: set[str] = set()
+
+    def behaviour(row: dict[str, Any]) -> BehaviourGroup:
+        group = _behaviour(row)
+        if group.id in ids:
+            raise ValueError(f"id: {group.id!r} is another group's too; give each group its own")
+        ids.add(group.id)
+        return group
+
+    return json_lines.read(path, behaviour)
 
 
 def _pair(row: dict[str, Any]) -> HumanPair:
@@ -71,6 +100,35 @@ def _group(row: dict[str, Any]) -> TeacherGroup:
         )
     return TeacherGroup(
         field(row, "prompt", fields.prompt), texts, np.asarray(partition, dtype=np.int64)
+    )
+
+
+def _behaviour(row: dict[str, Any]) -> BehaviourGroup:
+    prompt = read_prompt(field(row, "prompt", fields.prompt))
+    rollouts = field(row, "rollouts", fields.rollout_texts)
+    classes = field(row, "classes", fields.class_numbers)
+    if len(classes) != len(rollouts):
+        raise ValueError(
+            f"classes: {len(classes)} classes for {len(rollouts)} rollouts; give one each"
+        )
+    texts = tuple(
+        compared_text(rollout_turns(text), "answer", prompt.opens_reasoning).text
+        for text in rollouts
+    )
+    first: dict[str, int] = {}
+    for place, text in enumerate(texts):
+        earlier = first.setdefault(text, place)
+        if classes[earlier] != classes[place]:
+            raise ValueError(
+                f"classes[{place}]: rollouts[{earlier}] and rollouts[{place}] have the same answer "
+                f"and the classes {classes[earlier]} and {classes[place]}; give them one class"
+            )
+    return BehaviourGroup(
+        prompt.text,
+        texts,
+        np.asarray(classes, dtype=np.int64),
+        field(row, "id", fields.name),
+        field(row, "category", fields.name),
     )
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ import pytest
 from darling_models.errors import ModelError
 from darling_models.evaluation.contenders import BASELINES, baselines
 from darling_models.evaluation.lengthen import TARGETS, lengthen, longest, neutral_sentences
-from darling_models.evaluation.measures import sample, shares_equivalent, word_buckets
+from darling_models.evaluation.measures import partitions, sample, shares_equivalent, word_buckets
 from darling_models.evaluation.plots import roc_curve
 from darling_models.evaluation.predict import of_groups, of_pairs
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.lexical import Exact, Unigram
 from darling_models.protocol import classify
 from darling_models.training.seen import SIZE, share_seen, sketch
+from tests.commands import run_command
 from tests.texts import essay
 
 PNG = b"\x89PNG"
@@ -58,14 +58,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "darling_service.cli",
-        "evaluate-classifier",
-        *map(str, arguments),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_command("evaluate-classifier", *arguments, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +98,7 @@ def test_the_table_has_every_part(run: subprocess.CompletedProcess[str]) -> None
         "\npairs (48 pairs)",
         "pairs, labeler Ann (24 pairs)",
         "pairs, 100 to 199 words",
+        "pairs, long (at least 100 words a side)",
         "lengthened to 8000 words (12 pairs)",
         "stored partitions, average linkage (12 groups)",
         "one problem, different methods (3 pairs)",
@@ -275,6 +269,26 @@ def test_shares_by_hand() -> None:
     section = shares_equivalent({"exact": Exact()}, problems, "t")
     assert section.count == 1 + 3
     assert section.figures["exact"]["judged_equivalent"].value == 0
+
+
+def test_stored_partitions_are_measured_by_regime() -> None:
+    # 12 groups, each with 3 short pairs, 1 of them equivalent, and 1 long pair, equivalent.
+    groups = [
+        TeacherGroup(
+            f"p{k}",
+            (f"a {k}", f"A {k}", f"b {k}", essay(k, 120), essay(k, 130)),
+            np.asarray([0, 0, 1, 2, 2]),
+        )
+        for k in range(12)
+    ]
+    sections = {section.title: section for section in partitions({"exact": Exact()}, groups)}
+    short = sections["stored partitions, short (at most 15 words a side)"]
+    assert short.count == 36
+    assert short.figures["exact"]["accuracy"].value == 1
+    assert short.figures["exact"]["ece"].value == 0
+    long = sections["stored partitions, long (at least 100 words a side)"]
+    assert (long.count, long.figures["exact"]["ece"].value) == (12, 1)
+    assert "stored partitions, maths" not in sections
 
 
 def test_the_roc_curve_by_hand() -> None:

@@ -20,6 +20,7 @@ from darling_models.lexical import Unigram
 from darling_models.pairs import PairResult
 from darling_models.protocol import ONE_PAIR, FloatArray, IntArray, Plan, Unit, classify
 from darling_service.cli.main import main
+from tests.commands import run_command
 from tests.texts import essay
 
 
@@ -37,21 +38,11 @@ def write_groups(path: Path, count: int, words: int = 40) -> Path:
 
 def command(groups: Path, out: Path, *arguments: str) -> list[str]:
     chosen = ("--judge", "unigram", "--model", "ngram", *arguments)
-    return [
-        sys.executable,
-        "-m",
-        "darling_service.cli",
-        "label",
-        str(groups),
-        str(out),
-        *chosen,
-    ]
+    return ["label", str(groups), str(out), *chosen]
 
 
 def label(groups: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(groups, out, *arguments), capture_output=True, text=True, timeout=120
-    )
+    return run_command(*command(groups, out, *arguments))
 
 
 def keys(path: Path) -> list[bytes]:
@@ -86,7 +77,11 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(tmp_path: Path) -> Non
     whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
     assert label(groups, whole, "--pairs", "3000", "--yes").returncode == 0
     arguments = command(groups, out, "--pairs", "3000", "--yes")
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "darling_service.cli", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 60
     while not out.exists() or out.stat().st_size == 0:
         assert time.monotonic() < deadline
@@ -97,7 +92,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(tmp_path: Path) -> Non
     assert 0 < len(stopped) < whole.stat().st_size, "killed before the end"
     with out.open("ab") as torn:
         torn.write(b'{"prompt": "torn')
-    run = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    run = run_command(*arguments)
     assert run.returncode == 0, run.stderr
     assert out.read_bytes() == whole.read_bytes(), "the same labels in the same order"
     assert label(groups, out, "--pairs", "3000", "--yes").returncode == 0

@@ -89,7 +89,7 @@ def test_states_equal_those_of_transformers(kind: str) -> None:
 
 
 @pytest.mark.heavy
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.sampled_from(BERTS))
 def test_company_does_not_change_a_bit(lengths: list[int], bert: PackedEncoder) -> None:
     sequences = [sequence(length) for length in lengths]

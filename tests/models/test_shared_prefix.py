@@ -171,7 +171,7 @@ def alone(
 
 
 @pytest.mark.heavy
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(order=st.permutations(range(21)), count=st.integers(1, 21))
 def test_company_and_order_change_no_bit(
     alone: tuple[CrossEncoder, list[Unit], list[Any]], order: list[int], count: int

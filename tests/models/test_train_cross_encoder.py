@@ -99,7 +99,7 @@ def test_any_architecture_is_tuned_and_served(
     assert probabilities[0] == probabilities[1]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_serving_reads_pairs_as_training_did(tmp_path: Path, files: tuple[Path, Path]) -> None:
     """Colours are told apart after some epochs, by a model whose segment ids weigh heavily."""
     bert(tmp_path / "base")

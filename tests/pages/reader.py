@@ -31,7 +31,8 @@ class Reader:
         for name, module in (("python", ""), ("darling-reward", " -m darling_service.cli")):
             (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable}{module} "$@"\n')
             (programs / name).chmod(0o755)
-        for shared in ("examples", "clients"):
+        (folder / "tests").mkdir()
+        for shared in ("examples", "clients", "tests/behaviours"):
             (folder / shared).symlink_to(ROOT / shared)
 
     def run(self, snippet: Snippet) -> str:

@@ -22,25 +22,26 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("checkpoint")
     parser.add_argument("--delay", type=float, default=0)
-    parser.add_argument("--nonsense", choices=NONSENSE)
     given = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(given.checkpoint)
     model = AutoModelForSequenceClassification.from_pretrained(given.checkpoint).eval()
     lock = threading.Lock()
-    asked = 0
+    asked, nonsense = 0, None
 
     def answer(path: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, Any]:
-        nonlocal asked
+        nonlocal asked, nonsense
         if path == "/asked":
             return 200, asked
+        if path == "/say":
+            nonsense = body["nonsense"]
+            return 200, nonsense
         if path != "/classify":
             return 404, {"error": "no such route"}
         if body.get("model", "similarity") != "similarity":
             return 404, {"error": f"no model {body['model']}"}
         asked += 1
-        # The first question is the warm-up of a service that then has to meet the nonsense.
-        if given.nonsense and asked > 1:
-            return 200, NONSENSE[given.nonsense]
+        if nonsense is not None:
+            return 200, NONSENSE[nonsense]
         time.sleep(given.delay)
         data = []
         for index, text in enumerate(body["input"]):

@@ -22,6 +22,14 @@ PAIR: dict[str, Any] = {
     "labeler": "Ann",
 }
 GROUP: dict[str, Any] = {"prompt": "p", "generations": ["a", "b", "c"], "partition": [0, 1, 0]}
+BEHAVIOUR: dict[str, Any] = {
+    "id": "facts-1",
+    "category": "facts",
+    "prompt": "p",
+    "rollouts": ["a", "b", "c"],
+    "classes": [0, 1, 0],
+}
+OTHER = {**BEHAVIOUR, "id": "facts-2"}
 
 
 def with_own(name: str, *values: Any) -> dict[str, Any]:
@@ -148,6 +156,35 @@ GROUPS: dict[str, tuple[dict[str, Any], str]] = {
         "generations[1]: null is neither a text",
     ),
 }
+BEHAVIOURS: dict[str, tuple[dict[str, Any], str]] = {
+    "no id": (without(BEHAVIOUR, "id"), "id: missing; add it"),
+    "a number for an id": ({**BEHAVIOUR, "id": 7}, "id: 7 is not a text; write one in quotes"),
+    "a blank id": ({**BEHAVIOUR, "id": " "}, 'id: " " shows nothing; write a name'),
+    "an id twice": (BEHAVIOUR, "id: 'facts-1' is another group's too; give each group its own"),
+    "no category": (without(BEHAVIOUR, "category"), "category: missing; add it"),
+    "a blank category": ({**OTHER, "category": ""}, 'category: "" shows nothing; write a name'),
+    "no prompt": (without(BEHAVIOUR, "prompt"), "prompt: missing; add it"),
+    "no classes": (without(BEHAVIOUR, "classes"), "classes: missing; add it"),
+    "classes too few": (
+        {**OTHER, "classes": [0, 1]},
+        "classes: 2 classes for 3 rollouts; give one each",
+    ),
+    "a text as class": ({**OTHER, "classes": [0, "1", 1]}, 'classes[1]: "1" is not the number'),
+    "rollouts of partitions": (
+        {**without(OTHER, "rollouts"), "generations": ["a", "b", "c"]},
+        "rollouts: missing; add it",
+    ),
+    "a rollout without text": ({**OTHER, "rollouts": ["a", {}, "c"]}, "rollouts[1].text: missing"),
+    "messages as a rollout": (
+        {**OTHER, "rollouts": ["a", [{"role": "assistant", "content": "b"}], "c"]},
+        "rollouts[1].text: missing",
+    ),
+    "one answer in two classes": (
+        {**OTHER, "rollouts": ["a", "<think>Or b?</think>a ", "c"], "classes": [0, 1, 2]},
+        "classes[1]: rollouts[0] and rollouts[1] have the same answer and the classes 0 and 1; "
+        "give them one class",
+    ),
+}
 
 
 def refused(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> str:
@@ -181,6 +218,10 @@ def of_groups(flag: str, command: str) -> Callable[..., list[str | Path]]:
         return [command, "--pairs", pairs, flag, groups, *more]
 
     return arguments
+
+
+def behaviours(folder: Path, *rows: dict[str, Any] | str) -> list[str | Path]:
+    return ["evaluate-classifier", "--behaviours", written(folder / "file.jsonl", *rows)]
 
 
 def train(folder: Path, *rows: dict[str, Any] | str) -> list[str | Path]:
@@ -224,6 +265,15 @@ def test_whoever_reads_pairs_names_what_is_wrong(
     assert f"{tmp_path / 'file.jsonl'}, line 3: {message}" in refused(arguments, capsys)
 
 
+@pytest.mark.parametrize("fault", BEHAVIOURS)
+def test_behaviours_are_checked_before_any_model_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    row, message = BEHAVIOURS[fault]
+    arguments = behaviours(tmp_path, BEHAVIOUR, "", row)
+    assert f"{tmp_path / 'file.jsonl'}, line 3: {message}" in refused(arguments, capsys)
+
+
 @pytest.mark.parametrize("fault", GROUPS)
 def test_groups_of_a_teacher_are_checked_before_any_model_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
@@ -237,6 +287,7 @@ READERS = {
     "evaluate": evaluate,
     "evaluate-classifier": evaluate_classifier,
     "its groups": of_groups("--groups", "evaluate-classifier"),
+    "its behaviours": behaviours,
     "its solutions": of_groups("--different", "evaluate-classifier"),
     "its responses": of_groups("--same-problem", "evaluate-classifier"),
     "train": train,

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from darling_models.reward_model import RewardModel
 from tests import checkpoints
+from tests.commands import run_command
 from tests.conftest import Service, metric, running, until
 from tests.faults.test_bad_input import problem
 from tests.servers.processes import serving
@@ -381,19 +380,7 @@ def test_no_text_makes_a_reward_model_fail(odd_model: Service, text: str) -> Non
     [("reward-model:/nowhere/at/all", "there is no folder"), ("best", "unknown quality")],
 )
 def test_a_source_that_cannot_be_set_up_ends_the_process(quality: str, words: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "darling_service.cli",
-        "serve",
-        "--port",
-        "0",
-        "--model",
-        "exact",
-    ]
-    run = subprocess.run(
-        [*command, "--quality", quality], capture_output=True, text=True, timeout=60
-    )
+    run = run_command("serve", "--port", "0", "--model", "exact", "--quality", quality)
     assert run.returncode == 2
     assert words in run.stderr
     assert "Traceback" not in run.stderr

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from darling_service.evaluation.measure import Choices, measure
 from darling_service.evaluation.metrics import classes
 from darling_service.evaluation.partitioning import Classes
 from darling_service.evaluation.records import read
+from tests.commands import run_command
 from tests.texts import essay
 
 DATA = Path(os.environ.get("DARLING_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -25,12 +25,7 @@ stored = pytest.mark.skipif(
 
 
 def evaluate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "darling_service.cli", "evaluate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return run_command("evaluate", *arguments, timeout=600)
 
 
 def rows(better: bool) -> list[dict[str, Any]]:

@@ -1,13 +1,16 @@
 """`darling-reward evaluate-classifier`: one classifier and the baselines on the same data."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from darling_models import fields, json_lines
+from darling_models.evaluation.behaviours import measure_behaviours
 from darling_models.evaluation.contenders import BASELINES, baselines
+from darling_models.evaluation.invariance import at_random, invariance
 from darling_models.evaluation.measures import (
     Contenders,
     Mask,
@@ -15,6 +18,7 @@ from darling_models.evaluation.measures import (
     labelers,
     lengthened,
     measure_pairs,
+    pair_regimes,
     partitions,
     sample,
     shares_equivalent,
@@ -22,8 +26,15 @@ from darling_models.evaluation.measures import (
 )
 from darling_models.evaluation.plots import draw
 from darling_models.evaluation.report import BASELINE_NOTES, Report
+from darling_models.evaluation.wrappings import short_answers
 from darling_models.fields import field
-from darling_models.labelled_data import HumanPair, read_groups, read_pairs
+from darling_models.labelled_data import (
+    HumanPair,
+    TeacherGroup,
+    read_behaviours,
+    read_groups,
+    read_pairs,
+)
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.registry import load
 from darling_models.training.seen import share_seen, trained_on
@@ -31,10 +42,11 @@ from darling_models.training.seen import share_seen, trained_on
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Labelled data; only pairs are needed."""
+    """Labelled data, any of it."""
 
-    pairs: Path
+    pairs: Path | None = None
     groups: Path | None = None
+    behaviours: Path | None = None
     different: Path | None = None
     """Problems and solutions of theirs by different methods."""
     same_problem: Path | None = None
@@ -49,6 +61,8 @@ class Limits:
     groups: int | None = None
     lengthened: int = 100
     """Pairs for each target length; 0: none."""
+    answers: int = 0
+    """Short answers that are put into wrappings; 0: none."""
     seed: int = 0
 
 
@@ -61,11 +75,16 @@ def evaluate(
     as_json: bool = False,
     options: ModelOptions = DEFAULT_OPTIONS,
 ) -> None:
-    """Prints the figures; writes them and the plots into `out`.
+    """Prints the figures; writes them, the plots and the mistakes in behaviours into `out`.
 
     All files are read before any model runs. Raises `ModelError`, `OSError`, and `ValueError` if a
-    file holds what it must not.
+    file holds what it must not, or if there is nothing to measure on.
     """
+    if files == Files() and limits.answers == 0:
+        raise ValueError(
+            "nothing to measure on; give --pairs, --groups, --behaviours, --different, "
+            "--same-problem or --wrappings"
+        )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     report = _evaluate(model, files, limits, against, out, options)
@@ -83,8 +102,9 @@ def _evaluate(
     out: Path | None,
     options: ModelOptions,
 ) -> Report:
-    pairs = sample(read_pairs(files.pairs), limits.pairs, limits.seed)
+    pairs = [] if files.pairs is None else read_pairs(files.pairs)
     groups = [] if files.groups is None else read_groups(files.groups)
+    behaviours = [] if files.behaviours is None else read_behaviours(files.behaviours)
     problems = {
         title: _problems(*names, path)
         for path, names, title in (
@@ -93,32 +113,68 @@ def _evaluate(
         )
         if path is not None
     }
+    answers = sample(short_answers(), limits.answers, limits.seed)
+    pairs = sample(pairs, limits.pairs, limits.seed)
+    groups = sample(groups, limits.groups, limits.seed)
+    behaviours = sample(behaviours, limits.groups, limits.seed)
+    texts = [
+        *(text for pair in pairs for text in (pair.a, pair.b)),
+        *(text for group in (*groups, *behaviours) for text in group.texts),
+        *(text for rows in problems.values() for _, own in rows for text in own),
+        *(text for group in at_random(answers, limits.seed) for text in group.texts),
+    ]
     measured = load(model, options)
-    texts = [text for pair in pairs for text in (pair.a, pair.b)]
     others = baselines([name for name in against if name != measured.info.id], texts)
     contenders: Contenders = {measured.info.id: measured, **others}
 
-    report = Report(measured.info, [_seen(model, [pair.prompt for pair in pairs], "pairs")])
-    if others:
+    report = Report(measured.info)
+    if others and files != Files():
         report.notes += BASELINE_NOTES
-    overall = measure_pairs(contenders, pairs, "pairs")
-    report.sections.append(overall.section())
-    report.sections += [overall.section(mask, title) for title, mask in labelers(pairs)]
-    report.sections += [overall.section(mask, title) for title, mask in word_buckets(pairs)]
-    longer = list(lengthened(contenders, pairs, limits.lengthened, limits.seed))
-    report.sections += [measured.section() for measured in longer]
-    if out is not None:
-        draw(out, overall, _by_length(pairs, overall, longer), files.pairs.name)
+    if files.pairs is not None:
+        report.notes.append(_seen(model, [pair.prompt for pair in pairs], "pairs"))
+        _measure_pairs(report, contenders, pairs, files.pairs.name, limits, out)
     if groups:
-        groups = sample(groups, limits.groups, limits.seed)
-        report.notes.append(_seen(model, [group.prompt for group in groups], "groups"))
-        if single := sum(len(group.texts) == 1 for group in groups):
-            report.notes.append(f"{single} of {len(groups)} groups have one text; left out.")
+        report.notes += _notes(model, groups, "groups")
         report.sections += partitions(contenders, groups)
+    if behaviours:
+        report.notes += _notes(model, behaviours, "behaviours")
+        suite = measure_behaviours(contenders, behaviours)
+        report.sections += suite.sections()
+        if out is not None:
+            mistakes = suite.mistakes(measured.info.id)
+            lines = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in mistakes)
+            (out / "mistakes.jsonl").write_text(lines, encoding="utf-8")
     for title, rows in problems.items():
         drawn = sample(rows, limits.groups, limits.seed)
         report.sections.append(shares_equivalent(contenders, drawn, title))
+    if answers:
+        report.sections += invariance(contenders, answers, limits.seed)
     return report
+
+
+def _measure_pairs(
+    report: Report,
+    contenders: Contenders,
+    pairs: list[HumanPair],
+    source: str,
+    limits: Limits,
+    out: Path | None,
+) -> None:
+    """Adds the figures of pairs to the report, and draws them into `out`."""
+    overall = measure_pairs(contenders, pairs, "pairs")
+    report.sections.append(overall.section())
+    for parts in (labelers, word_buckets, pair_regimes):
+        report.sections += [overall.section(mask, title) for title, mask in parts(pairs)]
+    longer = list(lengthened(contenders, pairs, limits.lengthened, limits.seed))
+    report.sections += [measured.section() for measured in longer]
+    if out is not None:
+        draw(out, overall, _by_length(pairs, overall, longer), source)
+
+
+def _notes(model: str, groups: Sequence[TeacherGroup], what: str) -> Iterator[str]:
+    yield _seen(model, [group.prompt for group in groups], what)
+    if single := sum(len(group.texts) == 1 for group in groups):
+        yield f"{single} of {len(groups)} {what} have one text; left out."
 
 
 def _problems(prompt: str, solutions: str, path: Path) -> list[tuple[str, tuple[str, ...]]]:

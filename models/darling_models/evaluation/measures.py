@@ -1,4 +1,4 @@
-"""The four things measured: labelled pairs, the same lengthened, partitions, and maths methods."""
+"""Labelled pairs, the same lengthened, partitions, and maths methods, measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from darling_models.evaluation.lengthen import TARGETS, lengthen, longest
 from darling_models.evaluation.predict import Question, answers, of_groups, of_pairs
+from darling_models.evaluation.regimes import REGIMES, pairs_within
 from darling_models.evaluation.report import Figures, Section
 from darling_models.figures.intervals import UNMEASURED, Interval, bootstrap
+from darling_models.figures.labelled_pairs import labelled_pair_figures, labelled_pairs
 from darling_models.figures.metrics import pair_metrics, partition_metrics
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.partitions.linkage import LINKAGES
@@ -77,6 +79,14 @@ def word_buckets(pairs: Sequence[HumanPair]) -> Iterator[tuple[str, Mask]]:
             yield name, mask
 
 
+def pair_regimes(pairs: Sequence[HumanPair]) -> Iterator[tuple[str, Mask]]:
+    """The pairs of each regime."""
+    for title, belongs in REGIMES.items():
+        mask = np.asarray([belongs(pair.a) and belongs(pair.b) for pair in pairs], dtype=np.bool_)
+        if mask.sum() >= MIN_PAIRS:
+            yield title, mask
+
+
 def lengthened(
     contenders: Contenders, pairs: Sequence[HumanPair], most: int, seed: int
 ) -> Iterator[MeasuredPairs]:
@@ -88,7 +98,7 @@ def lengthened(
 
 
 def partitions(contenders: Contenders, groups: Sequence[TeacherGroup]) -> Iterator[Section]:
-    """Agreement with the stored partitions, by linkage."""
+    """Agreement with the stored partitions, by linkage, and of their pairs by regime."""
     matrices = {name: of_groups(c, groups, f"groups: {name}") for name, c in contenders.items()}
     for linkage in LINKAGES:
         figures: dict[str, Figures] = {}
@@ -96,6 +106,20 @@ def partitions(contenders: Contenders, groups: Sequence[TeacherGroup]) -> Iterat
             figures[name] = partition_metrics(matrices[name], groups, c.info.threshold, linkage)
         several = sum(len(group.texts) > 1 for group in groups)
         yield Section(f"stored partitions, {linkage} linkage", several, "groups", figures)
+    for title, belongs in REGIMES.items():
+        pairs = [pairs_within(group.texts, belongs) for group in groups]
+        if (count := sum(map(len, pairs))) >= MIN_PAIRS:
+            yield Section(
+                f"stored partitions, {title}",
+                count,
+                "pairs",
+                {
+                    name: labelled_pair_figures(
+                        labelled_pairs(groups, matrices[name], pairs), c.info.threshold
+                    )
+                    for name, c in contenders.items()
+                },
+            )
 
 
 def shares_equivalent(

@@ -15,6 +15,11 @@ NAME = "evaluate-classifier"
 SUMMARY = "measure a classifier and the baselines on labelled data"
 EXAMPLE = """darling-reward evaluate-classifier --pairs test.jsonl \\
       --model embedded:my-classifier --out figures"""
+EXAMPLE += """
+
+A line of the file of behaviours, where rollouts of one class are equivalent:
+  {"id": "cities-1", "category": "cities", "prompt": "Name a city.",
+   "rollouts": ["Lisbon", "How about Lisbon?", "How about Kyoto?"], "classes": [0, 0, 1]}"""
 EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
@@ -25,7 +30,6 @@ OPERATING_POINTS = ("balanced", "precision", "recall")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs",
-        required=True,
         type=Path,
         metavar="FILE",
         help="JSON lines file, .gz or plain, with prompt, generation_0, generation_1, similar and "
@@ -33,12 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, fields in (
         ("--groups", "prompt, generations and partition"),
+        ("--behaviours", "id, category, prompt, rollouts and classes"),
         ("--different", "problem, and solutions by different methods"),
         ("--same-problem", "question and responses"),
     ):
         parser.add_argument(
             name, type=Path, metavar="FILE", help=f"JSON lines file with {fields} in each line"
         )
+    parser.add_argument(
+        "--wrappings",
+        type=integer(1),
+        default=0,
+        metavar="N",
+        help="number of short answers, of 200 that come with the package, to put into polite "
+        "words at random and by a search, at least 1; default: none",
+    )
     parser.add_argument(
         "--model",
         default="embedded",
@@ -70,7 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-groups",
         type=integer(1),
         metavar="N",
-        help="number of groups, and of maths problems, to draw at random, at least 1; default: all",
+        help="number of groups, of behaviours and of maths problems to draw at random, at least 1; "
+        "default: all",
     )
     parser.add_argument(
         "--max-lengthened",
@@ -91,8 +105,20 @@ def run(arguments: argparse.Namespace) -> int:
     names = arguments.baselines
     evaluate(
         arguments.model,
-        Files(arguments.pairs, arguments.groups, arguments.different, arguments.same_problem),
-        Limits(arguments.max_pairs, arguments.max_groups, arguments.max_lengthened, arguments.seed),
+        Files(
+            pairs=arguments.pairs,
+            groups=arguments.groups,
+            behaviours=arguments.behaviours,
+            different=arguments.different,
+            same_problem=arguments.same_problem,
+        ),
+        Limits(
+            pairs=arguments.max_pairs,
+            groups=arguments.max_groups,
+            lengthened=arguments.max_lengthened,
+            answers=arguments.wrappings,
+            seed=arguments.seed,
+        ),
         BASELINES if names is None else tuple(name for name in names.split(",") if name),
         arguments.out,
         arguments.json,
