@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
 
     model, encoder, head = Embedded(), TextEncoder(wheel_weights()), PairHead.load(ARTEFACT)
-    width = len(head.lexicon.mean)
+    width = len(head.lexicon.token_mean)
 
     def description(text: str) -> object:
         (tokens,) = encoder.tokenize([text])

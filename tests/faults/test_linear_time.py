@@ -41,7 +41,7 @@ TRIES = 3
 
 ENCODER = TextEncoder(wheel_weights())
 HEAD = PairHead.load(ARTEFACT)
-WIDTH = len(HEAD.lexicon.mean)
+WIDTH = len(HEAD.lexicon.token_mean)
 
 
 def described(text: str) -> Description:

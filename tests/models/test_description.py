@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darling_models.embedded import description
-from darling_models.embedded.description import SENTENCE, Lexicon, describe
+from darling_models.embedded.description import describe
 from darling_models.embedded.encoder import TokenizedText
+from darling_models.embedded.late_interaction import Lexicon
 
 EMPHASIS = re.compile(r"\*\*(.+?)\*\*|[\"“](.+?)[\"”]")
 BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.M)
@@ -32,15 +33,6 @@ pieces = st.sampled_from(
 texts = st.lists(pieces, max_size=30).map("".join)
 
 
-def starts_of_sentences(text: str) -> list[int]:
-    """A sentence of under three words joins the next."""
-    starts = [0]
-    for match in SENTENCE.finditer(text):
-        if match.end() < len(text) and len(text[starts[-1] : match.end()].split()) >= 3:
-            starts.append(match.end())
-    return starts
-
-
 @settings(max_examples=1000)
 @given(texts)
 def test_linear_code_finds_what_the_plain_expressions_find(text: str) -> None:
@@ -48,7 +40,6 @@ def test_linear_code_finds_what_the_plain_expressions_find(text: str) -> None:
     assert spans == [span for match in EMPHASIS.findall(text) for span in match if span]
     assert len(description.BULLET.findall(text)) == len(BULLET.findall(text))
     assert len(description.HEADING.findall(text)) == len(HEADING.findall(text))
-    assert description.sentence_starts(text) == starts_of_sentences(text)
 
 
 def test_headings_bullets_emphasis_and_sentences_are_seen() -> None:
@@ -57,7 +48,6 @@ def test_headings_bullets_emphasis_and_sentences_are_seen() -> None:
     width = 4
     lexicon = Lexicon(
         idf=np.ones(len(text), dtype=np.float32),
-        mean=np.zeros(width, dtype=np.float32),
         token_mean=np.zeros(width, dtype=np.float32),
         projection=np.eye(width, dtype=np.float32),
         salience=np.zeros(width + 1, dtype=np.float32),
@@ -68,19 +58,4 @@ def test_headings_bullets_emphasis_and_sentences_are_seen() -> None:
     assert (counts["lines"], counts["bullets"], counts["headings"]) == (5, 2, 2)
     words = [zlib.crc32(word.encode()) for word in ("one", "two", "then")]
     assert set(described.sets["emphasis"].tolist()) == set(words)
-    assert len(described.sentences.weights) == 4
-
-
-@given(st.integers(1, 40), st.data())
-def test_running_sums_are_those_of_one_addition_after_another(
-    rows: int, data: st.DataObject
-) -> None:
-    vectors = np.random.default_rng(rows).normal(size=(rows, 3)).astype(np.float32)
-    inside = data.draw(st.lists(st.integers(0, rows), max_size=6))
-    edges = np.asarray(sorted({0, rows, *inside}))
-    sums = description.RunningSums.at(np.concatenate([edges, edges]), vectors).until(edges)
-    for edge, found in zip(edges.tolist(), sums, strict=True):
-        total = np.zeros(3)
-        for row in vectors[:edge]:
-            total += row
-        np.testing.assert_array_equal(found, total)
+    assert len(described.keys.codes) == 6

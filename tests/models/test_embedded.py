@@ -41,6 +41,42 @@ def test_same_answers_score_above_different_ones(embedded: Embedded) -> None:
         assert probability(embedded, a, same, prompt) > probability(embedded, a, other, prompt)
 
 
+SAME = [
+    ("Solve 3x = 6.", r"\boxed{2}", "The answer is 2."),
+    ("What is 17*24?", "17*24 = 408", "408"),
+    ("Pick a number.", "19", "My pick is 19, since it is prime and few people think of it."),
+    ("Who was the first president of the USA?", "George Washington", "G. Washington"),
+    ("Name a city.", "Kyoto", "Sure! I'd go with Kyoto. Let me know if you need more."),
+    ("Is it safe?", "Yes.", "Yes, it is safe."),
+    ("How many?", "1,000", "1000"),
+]
+OTHER = [
+    ("Solve 3x = 6.", r"\boxed{2}", r"\boxed{4}"),
+    ("What is 17*24?", "17*24 = 408", "17*24 = 418"),
+    ("Solve x + 7 = 2.", "-5", "5"),
+    ("What is it in all?", "a + b", "a - b"),
+    ("Pick a number.", "The answer is 19.", "The answer is 91."),
+    ("How far?", "5 km", "5 m"),
+    ("When?", "at 1:45 AM", "at 1:45 PM"),
+    ("Is it safe?", "Yes, it is safe.", "No, it is not safe."),
+    ("Who was the first president of the USA?", "George Washington", "John Adams"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "a", "b"), SAME)
+def test_one_answer_in_two_forms_is_equivalent(
+    embedded: Embedded, prompt: str, a: str, b: str
+) -> None:
+    assert probability(embedded, a, b, prompt) > embedded.info.threshold
+
+
+@pytest.mark.parametrize(("prompt", "a", "b"), OTHER)
+def test_nearly_one_text_with_another_answer_is_not(
+    embedded: Embedded, prompt: str, a: str, b: str
+) -> None:
+    assert probability(embedded, a, b, prompt) < embedded.info.threshold
+
+
 @pytest.mark.heavy
 def test_the_last_sentence_of_a_long_text_is_read(embedded: Embedded) -> None:
     """8,000 words that differ only at the end: nothing is cut off silently."""
@@ -50,7 +86,7 @@ def test_the_last_sentence_of_a_long_text_is_read(embedded: Embedded) -> None:
     assert plain.tokens > 8000
     assert longer.tokens == plain.tokens + 8
     assert not np.array_equal(plain.document, longer.document)
-    assert not np.array_equal(plain.sentences.vectors[-1], longer.sentences.vectors[-1])
+    assert longer.keys.codes[-1] != plain.keys.codes[-1]
 
 
 def test_windows_keep_the_vector_seen_from_farther_inside() -> None:
@@ -105,7 +141,7 @@ def test_the_artefact_is_small_documented_and_free_of_pickle() -> None:
     files = {path.name: path.stat().st_size for path in ARTEFACT.iterdir()}
     assert set(files) == {
         *("head.safetensors", "head.json", "metrics.json"),
-        *("MODEL_CARD.md", "reliability.png"),
+        *("MODEL_CARD.md", "reliability.png", "encoder.safetensors"),
     }
     assert sum(files.values()) < 30e6
     card = (ARTEFACT / "MODEL_CARD.md").read_text()

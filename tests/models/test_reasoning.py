@@ -127,10 +127,14 @@ def test_an_answer_is_a_piece_of_the_text_and_has_none_of_its_own(pieces: list[s
 @pytest.mark.parametrize("prefix", ["", "</think>"])
 def test_time_is_linear_in_the_text(prefix: str, shape: str) -> None:
     def seconds(size: int) -> float:
+        """The best of three: a busy machine makes a reading dearer, never cheaper."""
         text = prefix + (shape * size)[:size]
-        started = time.process_time()
-        part_reasoning(text)
-        return time.process_time() - started
+        taken = []
+        for _ in range(3):
+            started = time.process_time()
+            part_reasoning(text)
+            taken.append(time.process_time() - started)
+        return min(taken)
 
     seconds(1000)
     assert seconds(1_000_000) <= 15 * max(seconds(100_000), 0.02)

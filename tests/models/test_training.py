@@ -112,7 +112,8 @@ def test_training_learns_and_repeats_itself(
     for name in ("first", "second"):
         train(*files, tmp_path / name, recipe=recipe, tuning=tuning, folds=3)
     names = {path.name for path in (tmp_path / "first").iterdir()}
-    assert (TUNED in names) == (tuning is not None)
+    tuned = (tmp_path / "first" / TUNED).read_bytes()
+    assert (tuned == (ARTEFACT / TUNED).read_bytes()) == (tuning is None)
     assert {"head.safetensors", "head.json", "metrics.json", "reliability.png"} < names
     for name in names - {"reliability.png"}:
         first, second = (tmp_path / folder / name for folder in ("first", "second"))

@@ -118,8 +118,8 @@ def test_a_units_result_does_not_depend_on_its_batch() -> None:
 
 
 def _arrays(description: Any) -> list[bytes]:
-    parts = (description.sentences, description.chunks, description.keys)
-    arrays = [description.document, description.key_ids, description.key_early, description.shape]
-    arrays += [a for part in parts for a in (part.vectors, part.weights)]
+    keys, read = description.keys, description.facts
+    arrays = [description.document, description.shape, keys.vectors, keys.whole, keys.weights]
+    arrays += [keys.ids, keys.sentence, keys.rest, keys.codes, read.axes, read.flags, *read.sets]
     arrays += list(description.sets.values())
     return [array.tobytes() for array in arrays]

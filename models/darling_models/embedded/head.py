@@ -15,13 +15,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch
 
-from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import Vectors
 from darling_models.embedded.features import FEATURES
+from darling_models.embedded.late_interaction import Lexicon
 from darling_models.errors import ModelError
 from darling_models.protocol import FloatArray, Linkage, OperatingPoint
 
 CLIP = 6.0
+BLOCK = 32
+"""Pairs that are multiplied at a time, never more nor less: a product of another shape rounds
+otherwise, and a pair's probability would depend on how many others are asked for."""
 TUNED = "encoder.safetensors"
 ARRAYS = "head.safetensors"
 CHOICES = "head.json"
@@ -46,11 +49,14 @@ class Network:
 
     def logits(self, features: Vectors) -> FloatArray:
         """Shape (m,) from (m, features)."""
-        x = np.clip((features.astype(np.float64) - self.mean) / self.scale, -CLIP, CLIP)
-        hidden = x @ self.hidden_weight.astype(np.float64) + self.hidden_bias
+        rows = -(-len(features) // BLOCK) * BLOCK
+        x = np.zeros((rows, features.shape[1]))
+        x[: len(features)] = (features.astype(np.float64) - self.mean) / self.scale
+        blocks = np.clip(x, -CLIP, CLIP).reshape(-1, BLOCK, features.shape[1])
+        hidden = blocks @ self.hidden_weight.astype(np.float64) + self.hidden_bias
         hidden *= sigmoid(hidden)
         logits: FloatArray = hidden @ self.output_weight.astype(np.float64) + self.output_bias[0]
-        return logits
+        return logits.reshape(-1)[: len(features)]
 
 
 @dataclass(frozen=True, slots=True)

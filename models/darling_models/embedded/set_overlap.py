@@ -53,8 +53,17 @@ class Sets:
 
     def without(self, known: Sequence[IntArray]) -> "Sets":
         """The sets less the codes of `known[k]`, for each kind k."""
+        return self._kept(~self._among(known))
+
+    def within(self, known: Sequence[IntArray]) -> "Sets":
+        """The codes of `known[k]` in the sets, for each kind k."""
+        return self._kept(self._among(known))
+
+    def _among(self, known: Sequence[IntArray]) -> NDArray[np.bool_]:
         taken = np.concatenate([k << CODE_BITS | codes for k, codes in enumerate(known)])
-        kept = ~np.isin(self.members, taken)
+        return np.isin(self.members, taken)
+
+    def _kept(self, kept: NDArray[np.bool_]) -> "Sets":
         count = np.concatenate([[0], np.cumsum(kept)])
         sizes = np.diff(count[self._ends()]).reshape(self.sizes.shape)
         return Sets(sizes, self.codes[kept], self.members[kept])
@@ -64,11 +73,20 @@ class Sets:
 
         Codes of the kind `weighed` count by `weights[code]`, all others 1.
         """
-        kinds, n = self.sizes.shape
+        n = self.sizes.shape[1]
         ends = self._ends()
         own = slice(ends[weighed * n], ends[(weighed + 1) * n])
         counted = np.ones(len(self.codes))
         counted[own] = weights[self.codes[own]]
+        return self._overlap(counted)
+
+    def overlap_plain(self) -> tuple[FloatArray, FloatArray]:
+        """The same, every code counting 1."""
+        return self._overlap(np.ones(len(self.codes)))
+
+    def _overlap(self, counted: FloatArray) -> tuple[FloatArray, FloatArray]:
+        kinds, n = self.sizes.shape
+        ends = self._ends()
         known, columns = np.unique(self.members, return_inverse=True)
         shape = (kinds * n, max(len(known), 1))
         weighted = csr_matrix((counted, columns, ends), shape=shape)

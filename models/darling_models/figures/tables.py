@@ -22,7 +22,7 @@ def cell(interval: Interval | None, spec: str = ".3f") -> str:
 def markdown(report: Mapping[str, Mapping[str, Interval]]) -> str:
     """A row for each set that was measured, with all of its figures in one cell."""
     rows = [
-        f"| {name} | {'; '.join(f'{key} {value}' for key, value in figures.items())} |"
+        f"| {name} | {'; '.join(f'{key} {value:.3f}' for key, value in figures.items())} |"
         for name, figures in report.items()
     ]
     return "\n".join(["| set | figures |", "|---|---|", *rows])

@@ -10,9 +10,8 @@ OPENING, CLOSING = "<tool_call>", "</tool_call>"
 def call_text(name: str, arguments: Any) -> str:
     """Returns a row with the name and one for each argument, sorted, its value as JSON.
 
-    Arguments that are a JSON document as text are read first. In rows the default classifier tells
-    tools apart: P(equivalent) of `add` and `mul` with equal arguments is 0.21, and 0.76 where they
-    are written as name(arguments).
+    Arguments that are a JSON document as text are read first. The default classifier was trained on
+    calls in this form.
     """
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments

@@ -32,8 +32,16 @@ class WorkFolder:
     def encoder(self, tuned: Mapping[str, torch.Tensor] | None = None) -> TextEncoder:
         return TextEncoder(self.weights, tuned=tuned)
 
-    def begin(self, rows: Rows, recipe: Any, folds: int) -> None:
-        """Raises `ValueError` if the folder keeps the work of other rows or choices."""
+    def begin(
+        self,
+        rows: Rows,
+        recipe: Any,
+        folds: int,
+        layers: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        """`layers`: tuned ones that the encoder begins with.
+
+        Raises `ValueError` if the folder keeps the work of other rows or choices."""
         labels = [
             *(f"{pair.similar} {pair.labeler}" for pair in rows.pairs),
             *(str(group.partition.tolist()) for group in rows.groups),
@@ -44,7 +52,7 @@ class WorkFolder:
                 "rows": content_key(*(text for row in rows.texts() for text in row)).hex(),
                 "labels": content_key(*labels).hex(),
                 "features": content_key(*FEATURES).hex(),
-                "encoder": self.encoder().fingerprint(),
+                "encoder": self.encoder(layers).fingerprint(),
                 "recipe": None if recipe is None else asdict(recipe),
                 "folds": folds,
                 "seed": self.seed,

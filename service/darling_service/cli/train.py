@@ -1,6 +1,7 @@
 """`darling-reward train`; `darling_models.training.head` does the work."""
 
 import argparse
+from pathlib import Path
 
 from darling_models.extras import require
 from darling_service.cli.numbers import integer, number
@@ -18,6 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training_files(parser, writes="artefact")
     parser.add_argument(
         "--tune", action="store_true", help="tune the encoder's upper layers as well as the head"
+    )
+    parser.add_argument(
+        "--encoder",
+        type=Path,
+        metavar="DIR",
+        help="folder of a trained classifier whose encoder reads the texts, unless --tune is "
+        "given; it must not have been tuned on these labels; default: the built-in one",
     )
     parser.add_argument(
         "--keep-aside",
@@ -39,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     require(EXTRA, ["matplotlib", *(["accelerate"] if arguments.tune else [])])
+    from darling_models.embedded.classifier import ARTEFACT
     from darling_models.training.encoder.tuning import TuningRecipe
     from darling_models.training.head.command import train
 
@@ -51,5 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
         tuning=TuningRecipe(kept_aside=arguments.keep_aside) if arguments.tune else None,
         folds=arguments.folds,
         text=arguments.text,
+        encoder=arguments.encoder or ARTEFACT,
     )
     return 0

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from darling_models.embedded.encoder import TextEncoder, Vectors
-from darling_models.embedded.features import IN_PROMPT
+from darling_models.embedded.late_interaction import IN_PROMPT
 from darling_models.protocol import IntArray
 from darling_models.training.encoder.examples import LabelledGroup
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import BertModel
 
-from darling_models.embedded.description import EVEN_SALIENCE, SALIENCE_CLIP
 from darling_models.embedded.encoder import Vectors
+from darling_models.embedded.late_interaction import EVEN_SALIENCE, SALIENCE_CLIP
 
 START = (4.0, 2.0, 2.0, 0.0, -5.5)
 """Weights and bias of the logit before training: near a calibrated one on frozen vectors."""

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from transformers import EarlyStoppingCallback, Trainer
 
-from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import TextEncoder
+from darling_models.embedded.late_interaction import Lexicon
 from darling_models.labelled_data import kept_aside
 from darling_models.training.encoder.batch import Collator
 from darling_models.training.encoder.examples import LabelledGroups, steps

@@ -19,10 +19,10 @@ user who has seen one would gain nothing from the other.
   32; nothing is cut off.
 - **Head**: the average of {seeds} networks with one hidden layer of {hidden} units, followed by
   Platt scaling and evaluated in NumPy. It reads {features} symmetric features of two texts and
-  their prompt (`darling_models.embedded.features`): cosines of documents, chunks, sentences and
-  informative tokens, best-match alignments, overlaps of words, n-grams, numbers and names, and the
-  shape of the texts. Many of these are computed a second time without the sentences that both texts
-  hold (`darling_models.embedded.unshared_text`).
+  their prompt (`darling_models.embedded.features`): how well salient tokens match, without the
+  sentences that both texts hold (`darling_models.embedded.late_interaction`), what their strings
+  say, such as final answers, numbers and polarity (`darling_models.embedded.strings`), overlaps of
+  words, n-grams and names, and the shape of the texts.
 - **Files**: {files}; the figures are in `metrics.json`.
 
 ## Data
@@ -120,17 +120,21 @@ def render(
         prompts=len({group.prompt for group in corpus.groups}),
         table=markdown(report),
         thresholds=THRESHOLDS.format(**{str(name): value for name, value in thresholds.items()}),
-        tuned=_tuned(tuning, bool(corpus.groups)) if tuning else "as published",
+        tuned=_origin(tuning, corpus),
         files="`encoder.safetensors` (tuned layers), `head.safetensors`, `head.json`"
-        if tuning
+        if corpus.tuned.layers
         else "`head.safetensors`, `head.json`",
         again=" with `--tune`" if tuning else "",
         **{name: choices[name] for name in ("seed", "seeds", "hidden", "linkage")},
     )
 
 
-def _tuned(tuning: Mapping[str, Any], taught: bool) -> str:
-    lessons = f"{tuning['teacher']} teacher's groups and " if taught else ""
+def _origin(tuning: Mapping[str, Any] | None, corpus: Corpus) -> str:
+    """How the encoder came to be as it is."""
+    if tuning is None:
+        begun = "with the tuned layers of the classifier that training began with"
+        return begun if corpus.tuned.layers else "as published"
+    lessons = f"{tuning['teacher']} teacher's groups and " if corpus.groups else ""
     return (
         f"its upper {tuning['layers']} layers tuned for {tuning['steps']} steps of {lessons}"
         f"{tuning['human']} human pairs each, by late interaction of projected tokens"

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from darling_models.embedded.classifier import ARTEFACT
 from darling_models.embedded.encoder import wheel_weights
-from darling_models.embedded.head import TUNED, PairHead, sigmoid
+from darling_models.embedded.head import TUNED, PairHead, load_tuned, sigmoid
 from darling_models.figures.intervals import Interval
 from darling_models.figures.metrics import grouped_auc, pair_metrics, partition_metrics
 from darling_models.figures.reliability import draw_reliability
@@ -25,7 +25,7 @@ from darling_models.partitions.linkage import LINKAGES
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.runtime.numpy_threads import one_thread_for_numpy
 from darling_models.texts.rule import TextRule
-from darling_models.training.encoder.tuning import TuningRecipe
+from darling_models.training.encoder.tuning import Tuned, TuningRecipe
 from darling_models.training.head import card
 from darling_models.training.head.corpus import Corpus, build
 from darling_models.training.head.crossval import (
@@ -58,13 +58,15 @@ def train(
     recipe: Recipe = DEFAULT_RECIPE,
     tuning: TuningRecipe | None = None,
     folds: int = OUTER_FOLDS,
+    encoder: Path = ARTEFACT,
     text: TextRule = "answer",
 ) -> None:
     """Writes the artefact with its figures and model card into `out`, and prints the figures.
 
-    `text`: what of each rollout is compared. Without `tuning` the encoder stays as it is. `work`
-    keeps what took long; None: nothing is kept. Raises `ValueError` if the data is too little, or
-    not that of what `work` keeps.
+    Without `tuning` the encoder is that of the folder `encoder`, tuned or not, which must not have
+    seen these labels; with it, tuning starts from the published one. `text`: what of each rollout
+    is compared. `work` keeps what took long; None: nothing is kept. Raises `ValueError` if the data
+    is too little, or not that of what `work` keeps.
     """
     out.mkdir(parents=True, exist_ok=True)
     one_thread_for_numpy()
@@ -73,7 +75,8 @@ def train(
     groups = [] if groups_file is None else read_groups(groups_file, text)
     with TemporaryDirectory() as scratch:
         workplace = WorkFolder(wheel_weights(), work or Path(scratch), seed)
-        corpus = build(workplace, pairs, groups, tuning, folds)
+        begun = Tuned(load_tuned(encoder), PairHead.load(encoder).lexicon)
+        corpus = build(workplace, pairs, groups, tuning, folds, begun)
     held_out = cross_validate(
         corpus, recipe, by_prompt(corpus, folds, seed), seed, f"{folds}-fold by prompt"
     )
@@ -103,7 +106,10 @@ def train(
         linkage = max(LINKAGES, key=lambda name: partitions[_title(name)]["pair_agreement"].value)
 
     everything = examples(
-        corpus, np.ones(len(corpus.similar), np.bool_), np.ones(len(corpus.teaching), np.bool_)
+        corpus,
+        recipe,
+        np.ones(len(corpus.similar), np.bool_),
+        np.ones(len(corpus.teaching), np.bool_),
     )
     network = fit(everything, recipe, int(corpus.labeler.max()) + 1, seed, "final fit")
     PairHead(network, corpus.tuned.lexicon, slope, intercept, thresholds, linkage).save(out)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from darling_models.embedded.description import Lexicon
 from darling_models.embedded.encoder import Vectors
+from darling_models.embedded.late_interaction import Lexicon
 from darling_models.labelled_data import HumanPair, TeacherGroup, folds
 from darling_models.protocol import IntArray
 from darling_models.training.augment.padding import padded, padded_phrases, phrase_weights
@@ -35,7 +35,6 @@ from darling_models.training.head.featurise import (
     different_pairs,
     features_of,
     frozen_lexicon,
-    recentred,
 )
 from darling_models.training.work_folder import WorkFolder, save_arrays
 
@@ -85,28 +84,30 @@ def build(
     groups: list[TeacherGroup],
     tuning: TuningRecipe | None,
     fold_count: int,
+    begun: Tuned,
 ) -> Corpus:
-    """Reads every text: once without tuning, else once per fold by the encoder of that fold."""
+    """Reads every text: once without tuning, by the encoder `begun`, which must have seen none of
+    the labels; else once per fold by the encoder tuned for that fold."""
     longer, padded_from = padded(pairs, seed=0)
     rows = Rows(pairs, longer, groups, padded_phrases(made_up(groups, seed=0), pairs, seed=0))
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
     common = common_words(text for pair in pairs for text in (pair.a, pair.b))
-    frozen = workplace.encoder()
-    workplace.begin(rows, tuning, fold_count)
-    start = frozen_lexicon(frozen, texts, workplace.seed)
+    workplace.begin(rows, tuning, fold_count, begun.layers if tuning is None else None)
     if tuning is None:
-        tuned = Tuned({}, start)
+        tuned = begun
         kept = workplace.folder / "features.npz"
-        features = _kept(kept, lambda: features_of(frozen, start, rows))
+        encoder = workplace.encoder(begun.layers)
+        features = _kept(kept, lambda: features_of(encoder, begun.lexicon, rows))
     else:
+        start = frozen_lexicon(workplace.encoder(), texts, workplace.seed)
         labelled = LabelledGroups(
             from_teacher(groups, [different_pairs(g.texts) for g in groups], common),
             from_people(pairs),
             from_phrases(rows.made),
         )
         fold = folds(rows.prompts(), fold_count, workplace.seed) % TUNING_FOLDS
-        features = _out_of_fold(workplace, start, rows, texts, labelled, tuning, fold)
-        tuned = _tune(workplace, "all", start, texts, labelled, tuning)
+        features = _out_of_fold(workplace, start, rows, labelled, tuning, fold)
+        tuned = _tune(workplace, "all", start, labelled, tuning)
     return _assemble(tuned, rows, padded_from, features, common)
 
 
@@ -114,7 +115,6 @@ def _out_of_fold(
     workplace: WorkFolder,
     start: Lexicon,
     rows: Rows,
-    texts: list[str],
     labelled: LabelledGroups,
     tuning: TuningRecipe,
     fold: IntArray,
@@ -128,7 +128,7 @@ def _out_of_fold(
         name = f"fold-{k}"
         make = partial(
             _read_fold,
-            *(workplace, name, start, rows.only(held), texts, labelled.without(held), tuning),
+            *(workplace, name, start, rows.only(held), labelled.without(held), tuning),
         )
         parts = _kept(workplace.folder / name / "features.npz", make)
         for row, part in zip(members, parts, strict=True):
@@ -141,12 +141,11 @@ def _read_fold(
     name: str,
     start: Lexicon,
     rows: Rows,
-    texts: list[str],
     others: LabelledGroups,
     tuning: TuningRecipe,
 ) -> list[Vectors]:
     """Features of the rows by an encoder tuned on the others."""
-    tuned = _tune(workplace, name, start, texts, others, tuning)
+    tuned = _tune(workplace, name, start, others, tuning)
     return features_of(workplace.encoder(tuned.layers), tuned.lexicon, rows)
 
 
@@ -164,7 +163,6 @@ def _tune(
     workplace: WorkFolder,
     name: str,
     start: Lexicon,
-    texts: list[str],
     labelled: LabelledGroups,
     tuning: TuningRecipe,
 ) -> Tuned:
@@ -175,10 +173,8 @@ def _tune(
         tuned = tune(
             workplace.encoder(), start, labelled, tuning, workplace.seed, folder / "checkpoints"
         )
-        encoder = workplace.encoder(tuned.layers)
-        lexicon = recentred(tuned.lexicon, encoder, texts, workplace.seed)
         save_file(tuned.layers, layers)
-        arrays = {name: getattr(lexicon, name) for name in Lexicon.__slots__}
+        arrays = {name: getattr(tuned.lexicon, name) for name in Lexicon.__slots__}
         save_arrays(words, **arrays)
         rmtree(folder / "checkpoints")
     return Tuned(load_file(layers), Lexicon(**np.load(words, allow_pickle=False)))

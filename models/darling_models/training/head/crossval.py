@@ -20,7 +20,14 @@ from darling_models.progress import progress
 from darling_models.protocol import FloatArray, IntArray, OperatingPoint
 from darling_models.training.augment.padding import PAIR_WEIGHT
 from darling_models.training.head.corpus import Corpus
-from darling_models.training.head.fit import Examples, Recipe, fit, operating_points, platt
+from darling_models.training.head.fit import (
+    Examples,
+    Recipe,
+    fit,
+    operating_points,
+    platt,
+    smoothed,
+)
 
 INNER_FOLDS = 4
 TEACHER_FOLDS = 5
@@ -37,20 +44,26 @@ class HeldOut:
     decisions: dict[OperatingPoint, Mask]
 
 
-def examples(corpus: Corpus, pairs: Mask, taught: Mask) -> Examples:
-    """The chosen human pairs, as they are and padded, and the chosen rows of `corpus.teaching`."""
-    teaching = np.flatnonzero(taught).tolist()
-    empty = corpus.features[:0]
-    longer = np.repeat(np.flatnonzero(pairs[corpus.padded_from]), PAIR_WEIGHT)
+def examples(corpus: Corpus, recipe: Recipe, pairs: Mask, taught: Mask) -> Examples:
+    """The chosen human pairs, as they are and padded, and the chosen rows of `corpus.teaching`,
+    which together are drawn as often as the human ones."""
+    teaching = [corpus.teaching[t] for t in np.flatnonzero(taught).tolist()]
+    longer = np.flatnonzero(pairs[corpus.padded_from])
     rows = np.concatenate([np.flatnonzero(pairs), corpus.padded_from[longer]])
+    human = np.concatenate([np.ones(int(pairs.sum())), np.full(len(longer), float(PAIR_WEIGHT))])
+    same = np.concatenate([*(t.same for t in teaching), np.empty(0, dtype=np.bool_)])
     return Examples(
-        features=np.concatenate([corpus.features[pairs], corpus.padded[longer]]),
-        similar=corpus.similar[rows],
-        labeler=corpus.labeler[rows],
-        teacher_features=np.concatenate([*(corpus.teaching[t].features for t in teaching), empty]),
-        teacher_similar=np.concatenate(
-            [*(corpus.teaching[t].same for t in teaching), np.empty(0, dtype=np.bool_)]
+        features=np.concatenate(
+            [corpus.features[pairs], corpus.padded[longer], *(t.features for t in teaching)]
         ),
+        target=np.concatenate(
+            [
+                smoothed(corpus.similar[rows], recipe.human_smoothing),
+                smoothed(same, recipe.teacher_smoothing),
+            ]
+        ),
+        weight=np.concatenate([human / human.sum(), np.full(len(same), 1 / max(len(same), 1))]),
+        labeler=np.concatenate([corpus.labeler[rows], np.full(len(same), _labelers(corpus))]),
     )
 
 
@@ -78,7 +91,7 @@ def cross_validate(
     logits, probabilities = np.full(size, np.nan), np.full(size, np.nan)
     decisions: dict[OperatingPoint, Mask] = {}
     for pairs, groups in progress(list(held_out), desc=name):
-        network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
+        network = fit(examples(corpus, recipe, ~pairs, ~groups), recipe, _labelers(corpus), seed)
         slope, intercept, thresholds = calibrate(corpus, recipe, ~pairs, ~groups, seed)
         logits[pairs] = network.logits(corpus.features[pairs])
         probabilities[pairs] = sigmoid(slope * logits[pairs] + intercept)
@@ -95,7 +108,7 @@ def calibrate(
     logits = np.full(len(corpus.features), np.nan)
     for held_pairs, held_groups in by_prompt(corpus, INNER_FOLDS, seed + 1):
         network = fit(
-            examples(corpus, pairs & ~held_pairs, groups & ~held_groups),
+            examples(corpus, recipe, pairs & ~held_pairs, groups & ~held_groups),
             recipe,
             _labelers(corpus),
             seed,
@@ -115,7 +128,7 @@ def teacher_matrices(
     for pairs, groups in progress(
         list(by_prompt(corpus, TEACHER_FOLDS, seed)), desc="teacher folds"
     ):
-        network = fit(examples(corpus, ~pairs, ~groups), recipe, _labelers(corpus), seed)
+        network = fit(examples(corpus, recipe, ~pairs, ~groups), recipe, _labelers(corpus), seed)
         for g in np.flatnonzero(groups[: len(matrices)]).tolist():
             matrices[g] = group_matrix(corpus, g, network, slope, intercept)
     return matrices

@@ -1,13 +1,14 @@
 """Labelled rows into features, by one encoder and its lexicon."""
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from darling_models.embedded.description import EVEN_SALIENCE, Description, Lexicon, describe, unit
+from darling_models.embedded.description import Description, describe
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, Vectors
 from darling_models.embedded.features import pair_features
+from darling_models.embedded.late_interaction import EVEN_SALIENCE, Lexicon, unit
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.progress import progress
 from darling_models.protocol import ONE_PAIR, IntArray, all_pairs
@@ -84,28 +85,16 @@ def frozen_lexicon(encoder: TextEncoder, texts: Sequence[str], seed: int) -> Lex
     return Lexicon(
         # Halves keep the artefact small, and rounding now keeps training and serving alike.
         idf=np.clip(idf, 0.02, None).astype(np.float16).astype(np.float32),
-        mean=_document_mean(vectors),
         token_mean=token_mean.astype(np.float32),
         projection=np.ascontiguousarray(axes[:, ::-1][:, :PROJECTED], dtype=np.float32),
         salience=np.append(np.zeros(len(token_mean)), EVEN_SALIENCE).astype(np.float32),
     )
 
 
-def recentred(lexicon: Lexicon, encoder: TextEncoder, texts: Sequence[str], seed: int) -> Lexicon:
-    """The lexicon with the mean document of another, tuned encoder."""
-    return replace(lexicon, mean=_document_mean(_sampled(encoder, texts, seed)))
-
-
 def _sampled(encoder: TextEncoder, texts: Sequence[str], seed: int) -> list[Vectors]:
     sample = np.random.default_rng(seed).permutation(len(texts))[:SAMPLE]
     tokenized = encoder.tokenize([texts[k] for k in np.sort(sample)])
     return [rows for batch in _encoded(encoder, tokenized) for rows in batch]
-
-
-def _document_mean(vectors: Sequence[Vectors]) -> Vectors:
-    documents = unit(np.stack([rows.mean(axis=0) for rows in vectors]))
-    mean: Vectors = documents.mean(axis=0)
-    return mean
 
 
 def _pairs(rows: Rows, row: int, texts: Sequence[str]) -> IntArray:

@@ -1,7 +1,8 @@
-"""Fitting the head: a small ensemble on human pairs and softened teacher pairs together.
+"""Fitting the head: a small ensemble on labelled pairs of all origins together.
 
-Half of each batch is human, half the teacher's. Labels are smoothed, and each labeler has a bias of
-its own (their similar-rates run from 14 to 44 %), of which serving uses the mean.
+Each pair is drawn as often as its origin is worth, and its label is softened by how often such
+labels are wrong. Each labeler has a bias of their own (similar-rates run from 14 to 44 %), of which
+serving uses the mean.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ from darling_models.embedded.encoder import Vectors
 from darling_models.embedded.head import CLIP, Network
 from darling_models.progress import progress
 from darling_models.protocol import FloatArray, IntArray, OperatingPoint
+
+LEAST_SCALE = 1e-2
+"""Added to the standard deviation of each feature: one that hardly varies in training must not
+decide in serving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,17 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Pairs to fit on."""
+    """Pairs to fit on, of any origin."""
 
     features: Vectors
-    similar: NDArray[np.bool_]
+    """Shape (m, features)."""
+    target: FloatArray
+    """How probable it is that the two texts are equivalent, by their label and its worth, (m,)."""
+    weight: FloatArray
+    """How often each is drawn, relative to the others, shape (m,)."""
     labeler: IntArray
-    teacher_features: Vectors
-    teacher_similar: NDArray[np.bool_]
+    """Index of the person who labelled each; the number of people where nobody in particular did,
+    shape (m,)."""
 
 
 def fit(
@@ -53,9 +62,9 @@ def fit(
     `shown_as`: name of a progress bar; None: none is shown.
     """
     seeds = range(seed, seed + recipe.seeds)
-    sample = examples.teacher_features[::20]
-    both = np.concatenate([examples.features, sample]).astype(np.float64)
-    mean, scale = both.mean(axis=0), both.std(axis=0) + 1e-3
+    share = examples.weight / examples.weight.sum()
+    mean = share @ examples.features
+    scale = np.sqrt(share @ np.square(examples.features - mean)) + LEAST_SCALE
     with _one_thread():
         fitted = [
             _fit_one(examples, recipe, labelers, mean, scale, own)
@@ -140,8 +149,9 @@ class _Net(nn.Module):
         return logits
 
     def serving_bias(self) -> float:
-        """The output's bias for a labeler of the average kind; the last one is the teacher."""
-        labelers = self.labeler.weight.detach()[:-1]
+        """The output's bias for a labeler of the average kind; without people, for nobody's."""
+        biases = self.labeler.weight.detach()
+        labelers = biases[:-1] if len(biases) > 1 else biases
         return float(self.output.bias.detach()[0] + labelers.mean())
 
 
@@ -153,16 +163,14 @@ def _fit_one(
     scale: FloatArray,
     seed: int,
 ) -> _Net:
-    def standard(features: Vectors) -> torch.Tensor:
-        return torch.from_numpy(np.clip((features - mean) / scale, -CLIP, CLIP)).float()
-
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    human, teacher = standard(examples.features), standard(examples.teacher_features)
-    targets = torch.from_numpy(_smooth(examples.similar, recipe.human_smoothing))
-    teacher_targets = torch.from_numpy(_smooth(examples.teacher_similar, recipe.teacher_smoothing))
+    standard = np.clip((examples.features - mean) / scale, -CLIP, CLIP)
+    features = torch.from_numpy(standard.astype(np.float32))
+    targets = torch.from_numpy(examples.target.astype(np.float32))
     labeler = torch.from_numpy(examples.labeler)
-    net = _Net(human.shape[1], recipe, labelers)
+    until = np.cumsum(examples.weight / examples.weight.sum())
+    net = _Net(features.shape[1], recipe, labelers)
     biases = list(net.labeler.parameters())
     weights = [*net.hidden.parameters(), *net.output.parameters()]
     optimizer = torch.optim.AdamW(
@@ -175,14 +183,10 @@ def _fit_one(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1
     )
-    half = recipe.batch // 2 if len(teacher) else recipe.batch
     for _ in range(recipe.steps):
-        i = torch.from_numpy(random.integers(0, len(human), half))
-        x, y, who = human[i], targets[i], labeler[i]
-        if len(teacher):
-            j = torch.from_numpy(random.integers(0, len(teacher), recipe.batch - half))
-            x, y = torch.cat([x, teacher[j]]), torch.cat([y, teacher_targets[j]])
-            who = torch.cat([who, torch.full((len(j),), labelers)])
+        drawn = np.searchsorted(until, random.random(recipe.batch)).clip(max=len(until) - 1)
+        i = torch.from_numpy(drawn)
+        x, y, who = features[i], targets[i], labeler[i]
         x = x * (torch.rand(x.shape) > recipe.feature_dropout)
         loss = nn.functional.binary_cross_entropy_with_logits(net(x, who), y)
         optimizer.zero_grad()
@@ -192,5 +196,6 @@ def _fit_one(
     return net.eval()
 
 
-def _smooth(similar: NDArray[np.bool_], by: float) -> NDArray[np.float32]:
-    return (similar * (1 - 2 * by) + by).astype(np.float32)
+def smoothed(similar: NDArray[np.bool_], by: float) -> FloatArray:
+    """Targets of labels that are wrong with probability `by`."""
+    return similar.astype(np.float64) * (1 - 2 * by) + by

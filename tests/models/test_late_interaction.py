@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from darling_models.embedded.classifier import ARTEFACT, Embedded
-from darling_models.embedded.features import FEATURES, pair_features
-from darling_models.embedded.head import PairHead
-from darling_models.embedded.unshared_text import REMAINS, WHOLE
+from darling_models.embedded.classifier import Embedded
+from darling_models.embedded.late_interaction import LATE_FEATURES, late_features
 from darling_models.evaluation.lengthen import neutral_sentences
 from darling_models.labelled_data import HumanPair
-from darling_models.protocol import all_pairs, classify
+from darling_models.protocol import ONE_PAIR, all_pairs, classify
 from darling_models.training.augment.padding import EVERY, padded, padded_phrases, spread
 from darling_models.training.augment.short_answers import MadeUpPairs
 from tests.texts import essay
@@ -25,53 +23,39 @@ def embedded() -> Embedded:
     return Embedded()
 
 
-def features(embedded: Embedded, a: str, b: str) -> dict[str, float]:
-    units = embedded.plan(PROMPT, [a, b], all_pairs(2)).units
-    prompt, *described = embedded.run(units)
-    (row,) = pair_features(described, prompt, all_pairs(2), PairHead.load(ARTEFACT).lexicon)
-    return dict(zip(FEATURES, row.tolist(), strict=True))
+def compared(embedded: Embedded, *texts: str) -> dict[str, list[float]]:
+    """The late features of all pairs of texts."""
+    pairs = all_pairs(len(texts))
+    prompt, *described = embedded.run(embedded.plan(PROMPT, texts, pairs).units)
+    values = late_features(described, prompt.sets["token"], *pairs.T)
+    return {name: column.tolist() for name, column in values.items()}
 
 
-def test_a_shared_preamble_is_left_out_of_the_rest(embedded: Embedded) -> None:
+def test_a_shared_preamble_is_left_out(embedded: Embedded) -> None:
     """What is left of the padded pair is what the bare pair is, but for its context."""
     a, b = "Make it a library for children.", "Sell it to the highest bidder!"
-    bare = features(embedded, a, b)
-    longer = features(embedded, f"{PREAMBLE} {a}", f"{PREAMBLE} {b}")
-    assert bare["shared_low"] == 0
-    assert 0.5 < longer["shared_low"] < longer["shared_high"] < 1
-    for name in ("token_jaccard", "token_containment", "new_token_jaccard"):
-        assert longer[f"rest_{name}"] == pytest.approx(bare[name], abs=1e-6)
-        assert longer[name] > bare[name] + 0.3
-    assert longer["rest_tokens_low"] == pytest.approx(bare["rest_tokens_low"])
-    assert longer["rest_document"] < longer["document"]
-
-
-def test_where_nothing_is_shared_the_rest_is_the_whole(embedded: Embedded) -> None:
-    found = features(embedded, essay(0, 20), "Sell it. The school needs the money.")
-    assert found["shared_low"] == found["shared_high"] == found["rest_none"] == 0
-    for rest, whole in WHOLE.items():
-        assert found[rest] == found[whole]
+    bare = compared(embedded, a, b)
+    longer = compared(embedded, f"{PREAMBLE} {a}", f"{PREAMBLE} {b}")
+    other = compared(embedded, f"{PREAMBLE} {a}", f"Well. It depends, I think. {b}")
+    for name in ("late_low", "late_cosine"):
+        assert longer[name][0] == pytest.approx(bare[name][0], abs=0.1)
+        assert longer[name] != other[name]
 
 
 @pytest.mark.parametrize(("a", "b"), [("One. Two three.", "Two three. One."), ("one!\nTwo", "Two")])
-def test_a_text_within_the_other_leaves_nothing(embedded: Embedded, a: str, b: str) -> None:
-    found = features(embedded, a, b)
-    whole = a.split()[-1] != b.split()[-1]
-    assert found["shared_high"] == 1
-    assert (found["rest_none"], found["rest_one_sided"]) == (float(whole), float(not whole))
+def test_a_text_within_the_other_is_compared_whole(embedded: Embedded, a: str, b: str) -> None:
+    values = compared(embedded, a, b)
+    assert values["late_high"][0] > 0.7
+    assert np.isfinite([values[name][0] for name in LATE_FEATURES]).all()
 
 
-def test_every_feature_of_the_rest_is_finite_and_symmetric(embedded: Embedded) -> None:
-    texts = ["", "a", "a. b", "b\n\na c. " * 700, "…", "a.\n…", f"{PREAMBLE}\n{essay(1, 200)}"]
+def test_a_pair_is_compared_alike_in_any_company_bit_for_bit(embedded: Embedded) -> None:
+    texts = ["", "a", "a. b", "b\n\na c. " * 70, "…", "a.\n…", f"{PREAMBLE}\n{essay(1, 200)}"]
     pairs = all_pairs(len(texts))
-    prompt, *described = embedded.run(embedded.plan(PROMPT, texts, pairs).units)
-    lexicon = PairHead.load(ARTEFACT).lexicon
-    forth = pair_features(described, prompt, pairs, lexicon)
-    back = pair_features(described, prompt, pairs[:, ::-1], lexicon)
-    for name in REMAINS:
-        column = FEATURES.index(name)
-        assert np.isfinite(forth[:, column]).all()
-        np.testing.assert_allclose(forth[:, column], back[:, column], atol=1e-5)
+    together = classify(embedded, PROMPT, texts, pairs)
+    for (i, j), probability in zip(pairs.tolist(), together.tolist(), strict=True):
+        for own in ([texts[i], texts[j]], [texts[j], texts[i]]):
+            assert classify(embedded, PROMPT, own, ONE_PAIR)[0] == probability
 
 
 @pytest.mark.parametrize("words", [60, 400, 2000])

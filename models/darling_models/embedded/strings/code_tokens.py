@@ -1,0 +1,71 @@
+"""The code and the formulas of a text as tokens, in which an operator counts as much as a name.
+
+`a + b` and `a - b` are nearly one text to an encoder and two programs to a machine.
+"""
+
+import re
+
+FENCED = re.compile(r"```[^\n`]{0,40}\n?(.*?)(?:```|\Z)", re.DOTALL)
+INLINE = re.compile(r"`([^`\n]{1,400})`")
+LOOKS_LIKE_CODE = re.compile(
+    r"^\s{0,40}(?:def |class |return\b|import |from \w+ import|function\b|const |let |var |fn |"
+    r"int |public |#include|for ?\(|while ?\(|if ?\(|select\b.{1,200}\bfrom\b|>>> )|=>|\bprint\(|"
+    r"lambda \w+:|;\s*$|^\s{0,40}(?:grep|awk|sed|wc|cat|find|git|ls|curl|python3?) ",
+    re.IGNORECASE | re.MULTILINE,
+)
+COMMENT = re.compile(
+    r"(?:(?<=\s)|^)(?:#|//|--)\s[^\n]*|/\*.{0,999}?\*/|\"\"\".{0,999}?\"\"\"", re.DOTALL | re.M
+)
+TOKEN = re.compile(
+    r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[<>=!]=+|=>|->|\*\*|//|&&|\|\||<<|>>|\+\+|--|"
+    r"[-+*/%<>=!&|^~?:.\[\](){},;@\\$]"
+)
+FORMULA = re.compile(r"[-+*/^=<>≤≥≠√∪∩∈%!|]|\\[A-Za-z]+|[A-Za-z]\b|\d+(?:[.,]\d+)*|[()\[\]{}]")
+INFIX = "+ - * / ^ = < > ≤ ≥ ≠ <= >= != ** // % ! | & ∪ ∩ == && ||"
+OPERATORS = frozenset(INFIX.split())
+
+
+def code(text: str) -> list[str]:
+    """The tokens of the code in a text, in order, without comments; of the whole text if it looks
+    like code and marks none."""
+    parts = FENCED.findall(text)
+    if not parts:
+        parts = INLINE.findall(text)
+        if not parts and LOOKS_LIKE_CODE.search(text):
+            parts = [text]
+    if not parts:
+        return []
+    return TOKEN.findall(COMMENT.sub(" ", "\n".join(parts)))
+
+
+def shape(tokens: list[str]) -> list[str]:
+    """The same tokens with one name for all variables: names that are neither called nor members
+    nor keywords."""
+    kept = []
+    before = ""
+    for token, after in zip(tokens, [*tokens[1:], ""], strict=False):
+        name = token[0].isalpha() or token[0] == "_"
+        plain = name and after != "(" and before != "." and token.lower() not in KEYWORDS
+        kept.append("v" if plain else token)
+        before = token
+    return kept
+
+
+RESERVED = (
+    "if else elif for while return in not and or is none null true false lambda def function "
+    "fn const let var int float str bool import from select where order by desc asc limit "
+    "group count break continue yield try except catch throw raise new class this self with "
+    "as between like join on having distinct union inner left outer right switch case default "
+    "do end then grep awk wc sed cat sort uniq head tail find xargs"
+)
+KEYWORDS = frozenset(RESERVED.split())
+
+
+def operations(text: str) -> list[str]:
+    """Operators with the operands beside them, such as `a+b`, wherever a text has formulas."""
+    tokens = FORMULA.findall(text)
+    read = []
+    for left, middle, right in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if middle in OPERATORS:
+            read.append(f"{left}{middle}{right}")
+    return read

@@ -1,0 +1,203 @@
+"""What a text says by its string alone: sets of codes, a direction on axes, and a few flags.
+
+Facts are read once from a text, in time linear in it, and hold for any pair and prompt.
+"""
+
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darling_models.embedded.set_overlap import distinct
+from darling_models.embedded.strings.chat_words import STOPWORDS, carrying
+from darling_models.embedded.strings.code_tokens import code, operations, shape
+from darling_models.embedded.strings.polarity import pointing
+from darling_models.embedded.strings.quantities import Quantity, quantities
+from darling_models.embedded.strings.wrapping import core, lead, refuses
+from darling_models.final_answers.extraction import final_answer
+from darling_models.final_answers.plain_form import folded, plain_form
+from darling_models.protocol import IntArray
+from darling_models.reasoning import part_reasoning
+
+MAX_READING_CHARS = 200
+"""Characters of the longest reading of an answer; a longer one is a passage and no answer."""
+LEAD_WORDS = 16
+"""Words of a lead that are looked at."""
+KINDS = (
+    *("value", "measure", "edge_value", "answer_value", "lead_value", "reading", "answer", "lead"),
+    *("stress", "content", "affirmed", "denied", "surname", "operation", "code", "code_shape"),
+    *("rare", "stem", "kernel", "order", "result", "assigned", "initialled", "sentence"),
+)
+"""The kinds of sets, in order."""
+FLAGS = ("blank", "refuses", "stated", "unfinished", "code", "foreign", "repeats", "question")
+
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+STRESSED = re.compile(
+    r"\*\*([^*\n]{1,120})\*\*|[\"“]([^\"”\n]{1,120})[\"”]|(?<!\*)\*([^*\n]{1,80})\*(?!\*)"
+)
+NAME = re.compile(r"(?:[A-Z]\.[ ]?){1,3}|[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)*")
+SENTENCE = re.compile(r"\n|(?<=[.!?])\s|[。！？]")
+ASSIGNED = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?=\s?(-?\d+(?:[./]\d+)?)(?![\w^])")
+RIGHT = re.compile(r"[=≈≡]|\\approx|\\equiv")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    sets: tuple[IntArray, ...]
+    """Sorted distinct codes of each of `KINDS`."""
+    axes: NDArray[np.int8]
+    """Where the whole text points, then where its lead does, shape (2 * AXES,)."""
+    flags: NDArray[np.float32]
+    """What `FLAGS` names, shape (flags,)."""
+
+    @property
+    def nbytes(self) -> int:
+        return sum(codes.nbytes for codes in self.sets) + self.axes.nbytes + self.flags.nbytes
+
+
+def facts(text: str) -> Facts:
+    parted = part_reasoning(text)
+    body = parted.answer
+    said = folded(body)
+    kernel = core(said)
+    first = lead(kernel)
+    final = final_answer(body)
+    answer = final.readings[0] if final is not None else ""
+    stated = final is not None and final.stated and len(answer) <= MAX_READING_CHARS
+    if not stated:
+        answer = ""
+    lower = kernel.lower()
+    words = WORD.findall(lower)
+    stems = [stem(word) for word in words]
+    content = [own for own, word in zip(stems, words, strict=True) if word not in STOPWORDS]
+    numbers = quantities(said)
+    said_words = WORD.findall(said.lower())
+    carried = [stem(word) for word in carrying(said_words)]
+    names = _names(kernel)
+    whole_axes, denied = pointing(said.lower())
+    lead_axes, _ = pointing(f"{_opening(said)} {first}".lower())
+    tokens = code(body)
+    shaped = shape(tokens)
+    denied_stems = {stem(word) for word in denied if word not in STOPWORDS}
+    stressed = [next(filter(None, groups)) for groups in STRESSED.findall(said)]
+    readings = [*(final.readings if stated and final else ()), first, kernel, *stressed]
+    rare = [character for character in body if ord(character) > 0x2FF and not character.isspace()]
+    sets = {
+        "value": [q.value for q in numbers],
+        "measure": [q.measure for q in numbers],
+        "edge_value": [q.measure for q in (numbers[:1] + numbers[-1:])],
+        "answer_value": _measures(folded(answer)),
+        "lead_value": _measures(first),
+        "reading": [plain_form(r) for r in readings if len(r) <= MAX_READING_CHARS],
+        "answer": _content(answer),
+        "lead": _content(first),
+        "stress": [stem(w) for s in stressed[:1] for w in WORD.findall(s.lower())[:LEAD_WORDS]],
+        "content": content,
+        "affirmed": [own for own in content if own not in denied_stems],
+        "denied": denied_stems,
+        "surname": [name[-1] for name in names],
+        "operation": operations(said),
+        "code": map("".join, pairwise(tokens)),
+        "code_shape": map("".join, zip(shaped, shaped[1:], shaped[2:], strict=False)),
+        "rare": map("".join, pairwise(rare)) if len(rare) > 1 else rare,
+        "stem": stems,
+        "kernel": carried,
+        "order": map(" ".join, pairwise(carried)),
+        "result": _result(answer, stressed, numbers),
+        "assigned": map("=".join, ASSIGNED.findall(said)),
+        "sentence": _sentences(lower),
+        "initialled": [f"{name[0][0]} {name[-1]}" for name in names if len(name) > 1],
+    }
+    flags = (
+        not body.strip(),
+        refuses(said),
+        stated,
+        not parted.finished,
+        bool(tokens),
+        _foreign(body),
+        len(words) > 12 and len(set(words)) * 3 < len(words),
+        kernel.endswith("?"),
+    )
+    return Facts(
+        tuple(_codes(sets[kind]) for kind in KINDS),
+        np.asarray([*whole_axes, *lead_axes], dtype=np.int8),
+        np.asarray(flags, dtype=np.float32),
+    )
+
+
+def stem(word: str) -> str:
+    """A word without its commonest endings, so that "kangaroos" is "kangaroo"."""
+    word = word.replace("’", "'").removesuffix("'s")
+    for ending, least in (
+        ("ies", 5),
+        ("ing", 6),
+        ("ed", 5),
+        ("es", 5),
+        ("s", 4),
+        ("e", 4),
+        ("y", 5),
+    ):
+        if len(word) >= least and word.endswith(ending) and not word.endswith("ss"):
+            return word[: -len(ending)]
+    return word
+
+
+def _opening(text: str) -> str:
+    """The first word of a text, which may be a yes or a no that politeness hides."""
+    word = WORD.search(text)
+    return "" if word is None else f"{word[0]}."
+
+
+def _measures(text: str) -> list[str]:
+    read: list[Quantity] = quantities(text)
+    return [q.measure for q in read]
+
+
+def _content(text: str) -> list[str]:
+    words = WORD.findall(folded(text).lower())[:LEAD_WORDS]
+    return [stem(word) for word in carrying(words)]
+
+
+def _names(text: str) -> list[list[str]]:
+    """The lower-case words of each run of capitalised ones."""
+    runs: list[list[str]] = []
+    end = -9
+    for match in NAME.finditer(text):
+        word = match[0].strip().lower()
+        if word in STOPWORDS:
+            continue
+        if match.start() <= end + 1 and runs:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+        end = match.end()
+    return runs
+
+
+def _result(answer: str, stressed: list[str], numbers: list[Quantity]) -> list[str]:
+    """The value that a text comes to: on the right of the last equals sign of its stated answer, or
+    the last that it stresses, or its only number."""
+    for text in (answer, *reversed(stressed)):
+        right = RIGHT.split(folded(text))[-1]
+        if values := _measures(right):
+            return values
+    return [q.measure for q in numbers] if len({q.measure for q in numbers}) == 1 else []
+
+
+def _sentences(text: str) -> list[str]:
+    """The words in order of each sentence or line."""
+    return [" ".join(WORD.findall(part)) for part in SENTENCE.split(text)]
+
+
+def _foreign(text: str) -> bool:
+    letters = [character for character in text if character.isalpha()]
+    return sum(not character.isascii() for character in letters) * 20 > len(letters)
+
+
+def _codes(words: Iterable[str]) -> IntArray:
+    codes = [zlib.crc32(word.encode()) for word in words if word]
+    return distinct(np.asarray(codes, dtype=np.int64))

@@ -1,0 +1,171 @@
+"""What strings say: values, polarity, what is left without politeness, and how pairs compare."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darling_models.embedded.strings.compare import STRING_FEATURES, string_features
+from darling_models.embedded.strings.facts import facts
+from darling_models.embedded.strings.polarity import ENDS, pointing
+from darling_models.embedded.strings.quantities import quantities
+from darling_models.embedded.strings.wrapping import core, lead, refuses
+from darling_models.final_answers.plain_form import folded
+
+SAME_MEASURE = [
+    ("1.5 km", "1500 m", "1,500 metres", "1500 meters"),
+    ("1 hour 20 minutes", "80 min", "80 minutes", "1 hour and 20 minutes"),
+    ("1:45 PM", "13:45", "1.45pm", "13h45"),
+    ("twenty-one", "21", "21.0", "+21"),
+    ("one thousand", "1,000", "1000", "1 thousand"),
+    ("3/4", r"\frac{3}{4}", "0.75", "¾"),
+    ("50%", "50 percent", "50 %"),
+    ("-5", "−5", "x = -5"),
+    ("2.5 million", "2,500,000"),
+    ("1 1/2", "1.5"),
+    ("$5", "5 dollars", "five dollars"),
+]
+OTHER_MEASURE = [
+    ("5", "-5"),
+    ("5 km", "5 m"),
+    ("5 km", "5 kg"),
+    ("1:45 AM", "1:45 PM"),
+    ("1/2", "2/1"),
+    ("March 5", "May 5"),
+    ("50%", "50"),
+    ("1.5", "15"),
+    ("10", "100"),
+]
+
+
+def measures(text: str) -> list[str]:
+    return [quantity.measure for quantity in quantities(folded(text))]
+
+
+@pytest.mark.parametrize("written", SAME_MEASURE)
+def test_ways_to_write_one_quantity_are_one_measure(written: tuple[str, ...]) -> None:
+    assert len({tuple(measures(text)) for text in written}) == 1
+    assert len(measures(written[0])) == 1
+
+
+@pytest.mark.parametrize(("a", "b"), OTHER_MEASURE)
+def test_other_quantities_are_other_measures(a: str, b: str) -> None:
+    assert measures(a) != measures(b)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("17*24 = 408", ["17", "24", "408"]),
+        ("between 10-20 of a - 5", ["10", "20", "5"]),
+        ("(3,1)", ["3", "1"]),
+        ("one of them", []),
+        ("March 5, 2021", ["m3", "5", "2021"]),
+        ("2021-03-05", ["2021", "m3", "5"]),
+        ("$x$ costs $7$", ["7"]),
+        ("9" * 40, ["9" * 40]),
+        ("1/0", []),
+    ],
+)
+def test_values_are_read_in_order(text: str, values: list[str]) -> None:
+    assert [quantity.value for quantity in quantities(text)] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Sure! I'd go with Paris. Let me know if you need more.", "Paris"),
+        ("My pick is 19, since it is prime.", "19"),
+        ("Great question! Honestly, I'd have to say George Washington.", "George Washington"),
+        ("**Answer:** Kyoto", "Kyoto"),
+        ("How about Lisbon?", "Lisbon"),
+        ("Lisbon", "Lisbon"),
+        ("Sure!", "Sure"),
+        ("", ""),
+    ],
+)
+def test_politeness_and_framing_are_taken_off(text: str, said: str) -> None:
+    assert lead(core(text)) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "axis", "side"),
+    [
+        ("yes, you can", "yes", 1),
+        ("no.", "yes", -1),
+        ("it is not safe", "can", -1),
+        ("it can't", "can", -1),
+        ("you should not", "should", -1),
+        ("it never increases", "increase", -1),
+        ("it rises", "increase", 1),
+        ("👍", "yes", 1),
+        ("no, not higher. lower", "increase", -1),
+    ],
+)
+def test_negations_turn_what_a_text_points_to(text: str, axis: str, side: int) -> None:
+    (number,) = [k for k, (ahead, _) in enumerate(ENDS) if ahead.split()[0] == axis]
+    assert pointing(text)[0][number] == side
+
+
+def test_refusals_are_seen() -> None:
+    assert refuses("I'm sorry, but I can't help with that.")
+    assert not refuses("You can help yourself. Sorry is no word for it.")
+
+
+def compared(prompt: str, a: str, b: str) -> dict[str, float]:
+    own = [facts(a), facts(b)]
+    values = string_features(own, facts(prompt), np.asarray([0]), np.asarray([1]))
+    return {name: float(column[0]) for name, column in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("feature", "prompt", "a", "same", "other"),
+    [
+        ("reading", "Solve it.", r"So it is \boxed{2}.", "The answer is 2", r"So it is \boxed{4}."),
+        ("result", "What is 17*24?", "17*24 = 408", "That makes **408**.", "17*24 = 418"),
+        ("value", "Solve it.", "-5", "x = -5", "5"),
+        ("operation", "Simplify.", "a + b", "It is a + b", "a - b"),
+        ("kernel", "Pick a number.", "19", "My pick is 19", "My pick is 23"),
+        ("kernel", "Name a city.", "Put me down for Oslo. Ping me anytime!", "Oslo", "Bergen"),
+        ("initialled", "Who?", "George Washington", "It was G. Washington.", "Martha Washington"),
+        ("order", "Rank them.", "Sun > Earth > Moon", "Sun, Earth, Moon", "Moon > Earth > Sun"),
+        ("assigned", "Solve it.", "x = -1, y = 3", "y=3\nx=-1", "x = 3, y = -1"),
+        ("rare", "Which?", "Take 🍜!", "🍜", "🌮"),
+        (
+            "code_shape",
+            "Code?",
+            "`for i in xs: f(i)`",
+            "`for x in ys: f(x)`",
+            "`for x in f: x += 1`",
+        ),
+    ],
+)
+def test_agreement_is_told_from_conflict(
+    feature: str, prompt: str, a: str, same: str, other: str
+) -> None:
+    agreeing, conflicting = compared(prompt, a, same), compared(prompt, a, other)
+    name = f"string_{feature}_containment"
+    assert agreeing[name] > conflicting[name]
+
+
+def test_every_feature_is_finite_and_symmetric_bit_for_bit() -> None:
+    texts = ["", " \n", "</s>", "你好 🦄", "**a** a a", "```x", "Yes. 5 km", "No! -5 m"]
+    own = [facts(text) for text in texts]
+    pairs = np.asarray(list(combinations(range(len(texts)), 2)))
+    forth = string_features(own, facts("Is it 5 km?"), *pairs.T)
+    back = string_features(own, facts("Is it 5 km?"), *pairs[:, ::-1].T)
+    assert tuple(forth) == STRING_FEATURES
+    for name, values in forth.items():
+        assert np.isfinite(values).all(), name
+        np.testing.assert_array_equal(values, back[name])
+        alone = compared("Is it 5 km?", texts[pairs[7, 0]], texts[pairs[7, 1]])
+        assert alone[name] == values[7]
+
+
+@given(st.text(max_size=200))
+def test_any_text_has_facts(text: str) -> None:
+    read = facts(text)
+    assert np.isfinite(read.flags).all()
+    assert all((np.diff(codes) > 0).all() for codes in read.sets)
