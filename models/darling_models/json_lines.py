@@ -42,6 +42,8 @@ def read(
                 if SURROGATE.search(line):
                     fields.check_characters(row)
                 rows.append(make(row))
+            except RecursionError:
+                raise ValueError(f"{path}, line {number}: nested too deeply; flatten it") from None
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from None
     if not rows and not may_be_empty:

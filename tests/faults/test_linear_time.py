@@ -15,6 +15,8 @@ from darling_models.embedded.description import Description, describe
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
 from darling_models.embedded.features import pair_features
 from darling_models.embedded.head import PairHead
+from darling_models.embedded.strings.facts import facts
+from darling_models.evaluation.regimes import is_maths
 from darling_models.final_answers.equality import matches_label
 from darling_models.final_answers.extraction import final_answer
 from darling_models.final_answers.plain_form import plain_form
@@ -67,6 +69,8 @@ def by_rule(rule: TextRule) -> Callable[[str], object]:
 
 
 FUNCTIONS: dict[str, Callable[[str], object]] = {
+    "strings": facts,
+    "calculates": is_maths,
     "tokens": lambda text: ENCODER.tokenize([text]),
     "description and features": compared,
     **{name: lexical(name) for name in BASELINES},

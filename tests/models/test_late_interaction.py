@@ -1,9 +1,13 @@
 """Text that both sides share does not pass for agreement, nor does padding change a label."""
 
+import time
+
 import numpy as np
 import pytest
 
-from darling_models.embedded.classifier import Embedded
+from darling_models.embedded.classifier import ARTEFACT, Embedded
+from darling_models.embedded.features import FEATURES
+from darling_models.embedded.head import SLICE, PairHead
 from darling_models.embedded.late_interaction import LATE_FEATURES, late_features
 from darling_models.evaluation.lengthen import neutral_sentences
 from darling_models.labelled_data import HumanPair
@@ -36,10 +40,8 @@ def test_a_shared_preamble_is_left_out(embedded: Embedded) -> None:
     a, b = "Make it a library for children.", "Sell it to the highest bidder!"
     bare = compared(embedded, a, b)
     longer = compared(embedded, f"{PREAMBLE} {a}", f"{PREAMBLE} {b}")
-    other = compared(embedded, f"{PREAMBLE} {a}", f"Well. It depends, I think. {b}")
     for name in ("late_low", "late_cosine"):
         assert longer[name][0] == pytest.approx(bare[name][0], abs=0.1)
-        assert longer[name] != other[name]
 
 
 @pytest.mark.parametrize(("a", "b"), [("One. Two three.", "Two three. One."), ("one!\nTwo", "Two")])
@@ -47,6 +49,52 @@ def test_a_text_within_the_other_is_compared_whole(embedded: Embedded, a: str, b
     values = compared(embedded, a, b)
     assert values["late_high"][0] > 0.7
     assert np.isfinite([values[name][0] for name in LATE_FEATURES]).all()
+
+
+def test_lines_that_repeat_cost_no_more_than_lines_that_do_not(embedded: Embedded) -> None:
+    """A looping policy's rollouts: CPU time of comparing, the best of three."""
+    prompt, *described = embedded.run(
+        embedded.plan(
+            PROMPT,
+            texts := [
+                *(
+                    f"{'I will try again.' * (k + 1)}\n" + "I will try again.\n" * 1000
+                    for k in range(6)
+                ),
+                *("".join(f"Attempt {n} of {k}.\n" for n in range(1000)) for k in range(6)),
+            ],
+            all_pairs(len(texts)),
+        ).units
+    )
+    pairs = all_pairs(6)
+
+    def seconds(first: int) -> float:
+        taken = []
+        for _ in range(3):
+            started = time.process_time()
+            late_features(described[first : first + 6], prompt.sets["token"], *pairs.T)
+            taken.append(time.process_time() - started)
+        return min(taken)
+
+    assert seconds(0) <= 3 * seconds(6) + 0.01
+
+
+def test_the_number_of_pairs_changes_no_bit(embedded: Embedded) -> None:
+    """Features are standardised in slices and multiplied in blocks."""
+    head = PairHead.load(ARTEFACT)
+    rows = np.random.default_rng(3).normal(size=(2 * SLICE + 5, len(FEATURES))).astype(np.float32)
+    together = head.probabilities(rows)
+    for k in (0, 31, 32, SLICE - 1, SLICE, 2 * SLICE + 4):
+        assert head.probabilities(rows[k : k + 1])[0] == together[k]
+    assert head.probabilities(rows[:0]).shape == (0,)
+
+
+def test_pairs_without_a_sentence_are_not_padded() -> None:
+    """Answers of one word give no padding, and a single prompt no other's."""
+    short = [HumanPair(f"p{k % 20}", "Paris", "London", False, "x") for k in range(40)]
+    long = [HumanPair("p", "This is a whole sentence.", "b", False, "x")] * 9
+    for pairs in (short, long):
+        assert [len(part) for part in padded(pairs, 0)] == [0, 0]
 
 
 def test_a_pair_is_compared_alike_in_any_company_bit_for_bit(embedded: Embedded) -> None:

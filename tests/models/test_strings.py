@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darling_models.embedded.strings.compare import STRING_FEATURES, string_features
@@ -37,7 +37,46 @@ OTHER_MEASURE = [
     ("50%", "50"),
     ("1.5", "15"),
     ("10", "100"),
+    ("12469135689", "12469135688"),
+    ("2^40 = 1099511627776", "2^40 = 1099511627778"),
+    ("$1,234,561", "$1,234,562"),
+    ("149,597,871 km", "149,597,999 km"),
+    ("1234567890123456789", "1234567890123456788"),
+    ("3 gâteaux", "3 g"),
+    ("10 hôtels", "10 h"),
+    ("5 länder", "5 l"),
 ]
+ODD = [
+    "ı",
+    "İ",
+    "ſ",
+    "K",
+    "5",
+    "6.",
+    "0",
+    "/0",
+    "six",
+    "ſix",
+    "fıve",
+    "ten",
+    "ſeptember",
+    "May",
+    "é",
+    "€",
+    "$",
+    "%",
+    "km",
+    "mı",
+    "MİN",
+    "st",
+    "-1",
+    ",",
+    ".",
+    ":",
+    '"',
+    "'",
+]
+"""Letters that Unicode's cases match with ASCII's, and what stands around numbers."""
 
 
 def measures(text: str) -> list[str]:
@@ -164,7 +203,13 @@ def test_every_feature_is_finite_and_symmetric_bit_for_bit() -> None:
         assert alone[name] == values[7]
 
 
-@given(st.text(max_size=200))
+@given(
+    st.text(max_size=200)
+    | st.lists(st.sampled_from([*ODD, " ", "\n"]), max_size=30).map("".join)
+    | st.lists(st.sampled_from(ODD), max_size=30).map(" ".join)
+)
+@example("6 mı?")
+@example("5 MİN, 5 ſ")
 def test_any_text_has_facts(text: str) -> None:
     read = facts(text)
     assert np.isfinite(read.flags).all()

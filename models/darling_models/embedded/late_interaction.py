@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from darling_models.embedded.encoder import TokenizedText, Vectors
+from darling_models.embedded.set_overlap import distinct
 from darling_models.protocol import FloatArray, IntArray
 
 MAX_KEYS = 96
@@ -165,6 +166,7 @@ def _pooled(keys: Keys, weights: Vectors, kept: Mask) -> Vectors:
 
 def _sharing(codes: Sequence[IntArray]) -> Mask:
     """Which two texts share a sentence, (n, n)."""
+    codes = [distinct(own) for own in codes]  # a line that is repeated is one entry, not squares
     ends = np.concatenate([[0], np.cumsum([len(own) for own in codes])])
     known, columns = np.unique(np.concatenate(codes), return_inverse=True)
     held = csr_matrix(

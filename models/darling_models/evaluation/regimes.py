@@ -15,7 +15,7 @@ MAX_SHORT_WORDS = 15
 MIN_LONG_WORDS = 100
 """Words of a long text at least: some paragraphs."""
 FORMULA = re.compile(
-    r"\\boxed\b|\\d?frac\b|\\sqrt\b|\\\(|\\\[|\$\$|\d\s*[-−+*/×÷·^]\s*\d|[=≈≤≥]\s*[-−$]?\s*\d"
+    r"\\boxed\b|\\d?frac\b|\\sqrt\b|\\\(|\\\[|\$\$|\d\s*[-−+*/×÷·^]\s*\d|[=≈≤≥]\s*(?:[-−$]\s*)?\d"
 )
 """What shows that a text calculates: LaTeX, an operator between numbers, a sign before a result."""
 

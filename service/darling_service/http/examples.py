@@ -104,8 +104,8 @@ EQUIVALENCE_REQUESTS: dict[str, Any] = {
 }
 MODEL: dict[str, Any] = {
     "id": "embedded",
-    "revision": "226e898577a56c33",
-    "threshold": 0.35,
+    "revision": "70b616e5266a7074",
+    "threshold": 0.55,
     "linkage": "average",
 }
 USED: dict[str, Any] = {**MODEL, "text": "answer"}
@@ -152,7 +152,7 @@ PARTITION_RESPONSE: dict[str, Any] = {
             "partition": [0, 0, 1],
             "num_classes": 2,
             "diversity": [0.5, 0.5, 1.0],
-            "probabilities": [[1.0, 0.94, 0.03], [0.94, 1.0, 0.03], [0.03, 0.03, 1.0]],
+            "probabilities": [[1.0, 0.99, 0.04], [0.99, 1.0, 0.07], [0.04, 0.07, 1.0]],
             **NO_REASONING,
         }
     ],
@@ -176,7 +176,7 @@ PREFERENCE_RESPONSE: dict[str, Any] = {
     "usage": usage(pairs=6, tokens=0, seconds=0.001),
 }
 EQUIVALENCE_RESPONSE: dict[str, Any] = {
-    "results": [{"probability": 0.71, "equivalent": True}],
+    "results": [{"probability": 0.93, "equivalent": True}],
     "model": {**MODEL, "linkage": None, "text": "all"},
     "usage": usage(pairs=1, tokens=22, seconds=0.03),
 }
@@ -185,7 +185,7 @@ MODELS_RESPONSE: dict[str, Any] = {
         {
             **MODEL,
             "description": "all-MiniLM-L6-v2 in float32, once per text, and a calibrated pair head",
-            "operating_points": {"balanced": 0.35, "precision": 0.52, "recall": 0.16},
+            "operating_points": {"balanced": 0.55, "precision": 0.65, "recall": 0.4},
             "published_threshold": 0.5,
         }
     ],

@@ -26,7 +26,7 @@ class MathVerify:
     async def quality(self, sample: Sample) -> float:
         label = sample.required_label()
         text = await in_thread_if_long(sample.answer, sample.words())
-        if await in_thread_if_long(lambda: matches_label(text, label), [text]):
+        if await in_thread_if_long(lambda: matches_label(text, label), [text, label]):
             return 1.0
         answer = await in_thread_if_long(lambda: final_answer(text), [text])
         if answer is None:

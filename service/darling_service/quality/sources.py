@@ -38,7 +38,7 @@ class LabelMatch:
     async def quality(self, sample: Sample) -> float:
         label = sample.required_label()
         matches = await in_thread_if_long(
-            lambda: matches_label(sample.answer(), label), sample.words()
+            lambda: matches_label(sample.answer(), label), [*sample.words(), label]
         )
         return float(matches)
 

@@ -8,9 +8,9 @@ import re
 FENCED = re.compile(r"```[^\n`]{0,40}\n?(.*?)(?:```|\Z)", re.DOTALL)
 INLINE = re.compile(r"`([^`\n]{1,400})`")
 LOOKS_LIKE_CODE = re.compile(
-    r"^\s{0,40}(?:def |class |return\b|import |from \w+ import|function\b|const |let |var |fn |"
-    r"int |public |#include|for ?\(|while ?\(|if ?\(|select\b.{1,200}\bfrom\b|>>> )|=>|\bprint\(|"
-    r"lambda \w+:|;\s*$|^\s{0,40}(?:grep|awk|sed|wc|cat|find|git|ls|curl|python3?) ",
+    r"^[^\S\n]{0,40}(?:def |class |return\b|import |from \w+ import|function\b|const |let |var |"
+    r"fn |int |public |#include|for ?\(|while ?\(|if ?\(|select\b.{1,200}\bfrom\b|>>> )|=>|"
+    r"\bprint\(|lambda \w+:|;\s*$|^[^\S\n]{0,40}(?:grep|awk|sed|wc|cat|find|git|ls|curl|python3?) ",
     re.IGNORECASE | re.MULTILINE,
 )
 COMMENT = re.compile(

@@ -62,7 +62,7 @@ class Facts:
 def facts(text: str) -> Facts:
     parted = part_reasoning(text)
     body = parted.answer
-    said = folded(body)
+    said = _straight(body)
     kernel = core(said)
     first = lead(kernel)
     final = final_answer(body)
@@ -90,7 +90,7 @@ def facts(text: str) -> Facts:
         "value": [q.value for q in numbers],
         "measure": [q.measure for q in numbers],
         "edge_value": [q.measure for q in (numbers[:1] + numbers[-1:])],
-        "answer_value": _measures(folded(answer)),
+        "answer_value": _measures(_straight(answer)),
         "lead_value": _measures(first),
         "reading": [plain_form(r) for r in readings if len(r) <= MAX_READING_CHARS],
         "answer": _content(answer),
@@ -146,6 +146,11 @@ def stem(word: str) -> str:
     return word
 
 
+def _straight(text: str) -> str:
+    """The text folded, with straight apostrophes: patterns of phrases hold no others."""
+    return folded(text).replace("’", "'")
+
+
 def _opening(text: str) -> str:
     """The first word of a text, which may be a yes or a no that politeness hides."""
     word = WORD.search(text)
@@ -158,7 +163,7 @@ def _measures(text: str) -> list[str]:
 
 
 def _content(text: str) -> list[str]:
-    words = WORD.findall(folded(text).lower())[:LEAD_WORDS]
+    words = WORD.findall(_straight(text).lower())[:LEAD_WORDS]
     return [stem(word) for word in carrying(words)]
 
 

@@ -60,8 +60,7 @@ SIDES = {
 }
 """The axis of a word and its end. A word of several axes counts on the last."""
 DENIALS = (
-    "not no never neither nor cannot without hardly isn aren wasn weren don doesn didn won "
-    "wouldn can't shouldn couldn hasn haven hadn n't isn't aren't wasn't weren't don't "
+    "not no never neither nor cannot without hardly can't isn't aren't wasn't weren't don't "
     "doesn't didn't won't wouldn't shouldn't couldn't hasn't haven't hadn't ain't cant dont "
     "doesnt isnt"
 )

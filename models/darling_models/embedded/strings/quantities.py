@@ -5,11 +5,16 @@ and `13:45` one time of day. Everything takes time linear in the text.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite, nan
 
-MAX_DIGITS = 18
-"""Digits of the longest number that is read as a value; a longer one is kept as its digits."""
+MAX_DIGITS = 15
+"""Characters of the longest number that is read as a value, exact in float64; a longer one is kept
+as it is written."""
+
+MAX_EXACT = 2.0**53
+"""Integers below are exact in float64."""
 
 UNDER_TWENTY = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -85,8 +90,20 @@ UNITS: dict[str, tuple[str, float]] = {
     for name in names.split()
 }
 """The dimension of a unit and how many base units it is."""
-UNIT = "|".join(sorted((re.escape(u) for u in UNITS), key=len, reverse=True))
-WORD = "|".join(sorted((*WORDS, *SCALES), key=len, reverse=True))
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """A pattern for any of the words, longest first. ASCII cases only: with Unicode's, `i` and `s`
+    match letters (`ı`, `ſ`) whose lower case is no key of the tables."""
+    return f"(?a:{'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})"
+
+
+UNIT = _any_of(UNITS)
+WORD = _any_of((*WORDS, *SCALES))
+SCALE = _any_of(SCALES)
+MONTH = _any_of(MONTHS)
+BEFORE, AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
+"""No letter stands there, of any alphabet: `3 gâteaux` are no grams."""
 DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 QUANTITY = re.compile(
     rf"""
@@ -96,11 +113,11 @@ QUANTITY = re.compile(
   | (?:(?<![\w.)\]}}])(?P<sign>[-+]))?(?P<money>[$€£][ ]?)?
     (?<!\d)(?<!\d\.)(?P<number>{DIGITS})(?:[ ]?/[ ]?(?P<below>\d{{1,9}})(?![\d.]))?
     (?:(?P<suffix>st|nd|rd|th)\b)?
-    (?:[ -]?(?P<scale>hundred|thousand|million|billion|trillion)\b)?
-    (?:[ -]?(?P<unit>{UNIT})(?![A-Za-z]))?
-  | (?<![A-Za-z])(?P<words>(?:{WORD})(?:(?:[ -]|[ ]and[ ])(?:{WORD}))*)(?![A-Za-z])
-    (?:[ -](?P<of>{UNIT})(?![A-Za-z]))?
-  | (?<![A-Za-z])(?P<name>{"|".join(MONTHS)})(?![A-Za-z])
+    (?:[ -]?(?P<scale>{SCALE})\b)?
+    (?:[ -]?(?P<unit>{UNIT}){AFTER})?
+  | {BEFORE}(?P<words>{WORD}(?:(?:[ -]|[ ](?a:and)[ ]){WORD})*){AFTER}
+    (?:[ -](?P<of>{UNIT}){AFTER})?
+  | {BEFORE}(?P<name>{MONTH}){AFTER}
   """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -136,7 +153,7 @@ def quantities(text: str) -> list[Quantity]:
             and JOINED.fullmatch(text, open_time[2], match.start())
         ):
             total = open_time[0] + time[0]
-            read[-1] = Quantity(read[-1].value, f"time{total:.6g}")
+            read[-1] = Quantity(read[-1].value, f"time{total:.12g}")
             open_time = (total, time[1], match.end())
             continue
         open_time = None if time is None else (*time, match.end())
@@ -152,7 +169,7 @@ def _quantity(match: re.Match[str]) -> tuple[list[Quantity], tuple[float, float]
     if match["hour"]:
         return _clock(match), None
     if match["name"]:
-        if match["name"] in ("may", "mar", "march", "sec"):
+        if match["name"] in ("may", "mar", "march"):
             return [], None  # a verb unless it is capitalised
         month = f"m{MONTHS[match['name'].lower()]}"
         return [Quantity(month, month)], None
@@ -178,7 +195,7 @@ def _quantity(match: re.Match[str]) -> tuple[list[Quantity], tuple[float, float]
     dimension, factor = UNITS[unit.lower()]
     base = value * factor
     time = (base, factor) if dimension == "time" else None
-    return [Quantity(plain, f"{dimension}{base:.6g}")], time
+    return [Quantity(plain, f"{dimension}{base:.12g}")], time
 
 
 def _clock(match: re.Match[str]) -> list[Quantity]:
@@ -212,4 +229,6 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 def _written(value: float) -> str:
-    return f"{value:.10g}" if value else "0"
+    if value.is_integer() and abs(value) < MAX_EXACT:
+        return str(int(value))
+    return f"{value:.10g}"

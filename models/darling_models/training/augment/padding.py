@@ -7,7 +7,7 @@ real text, what is learnt does not hang on the grammar that long pairs are measu
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,14 +31,17 @@ MIN_SENTENCE_WORDS = 4
 
 
 def padded(pairs: Sequence[HumanPair], seed: int) -> tuple[list[HumanPair], IntArray]:
-    """Returns (padded pairs, the index of the pair that each was made from)."""
+    """Returns (padded pairs, the index of the pair that each was made from); none for a pair that
+    no text to another prompt has a sentence for."""
     random = np.random.default_rng(seed)
-    sources = np.arange(0, len(pairs), EVERY)
-    longer = []
-    for pair in (pairs[k] for k in sources.tolist()):
-        filler = _filler(pairs, pair.prompt, MAX_WORDS, random)
-        longer.append(replace(pair, a=spread(pair.a, filler), b=spread(pair.b, filler)))
-    return longer, sources
+    donors = _donors(pairs)
+    longer, sources = [], []
+    for k in range(0, len(pairs), EVERY):
+        pair = pairs[k]
+        if filler := _filler(donors, pair.prompt, MAX_WORDS, random):
+            longer.append(replace(pair, a=spread(pair.a, filler), b=spread(pair.b, filler)))
+            sources.append(k)
+    return longer, np.asarray(sources, dtype=np.int64)
 
 
 def padded_phrases(
@@ -46,11 +49,12 @@ def padded_phrases(
 ) -> list[MadeUpPairs]:
     """The made-up pairs, one in `EVERY` of them padded."""
     random = np.random.default_rng(seed)
+    donors = _donors(pairs)
     mixed = []
     for phrases in made:
         texts = list(phrases.texts)
         for k in np.flatnonzero(phrase_weights(len(texts)) > 1).tolist():
-            filler = _filler(pairs, phrases.prompt, MAX_WORDS_BESIDE_PHRASES, random)
+            filler = _filler(donors, phrases.prompt, MAX_WORDS_BESIDE_PHRASES, random)
             a, b = texts[k]
             texts[k] = spread(a, filler), spread(b, filler)
         mixed.append(replace(phrases, texts=texts))
@@ -75,19 +79,37 @@ def spread(text: str, filler: Sequence[str]) -> str:
     return "\n".join(part for part in mixed if part)
 
 
+@dataclass(frozen=True, slots=True)
+class Donor:
+    """A text whose sentences may pad others."""
+
+    prompt: str
+    sentences: list[str]
+
+
+def _donors(pairs: Sequence[HumanPair]) -> list[Donor]:
+    """The first texts of pairs, of those that have a sentence that is long enough."""
+    donors = []
+    for pair in pairs:
+        parts = [part.strip() for part in SENTENCE.split(pair.a)]
+        if long := [part for part in parts if len(part.split()) >= MIN_SENTENCE_WORDS]:
+            donors.append(Donor(pair.prompt, long))
+    return donors
+
+
 def _filler(
-    pairs: Sequence[HumanPair], prompt: str, most: int, random: np.random.Generator
+    donors: Sequence[Donor], prompt: str, most: int, random: np.random.Generator
 ) -> list[str]:
-    """Sentences from texts to other prompts, with at least the drawn number of words together."""
+    """Sentences from texts to other prompts, with at least the drawn number of words together; none
+    if there is no such text."""
+    others = [donor for donor in donors if donor.prompt != prompt]
+    if not others:
+        return []
     wanted = int(np.exp(random.uniform(np.log(MIN_WORDS), np.log(most))))
     filler: list[str] = []
     while wanted > 0:
-        donor = pairs[int(random.integers(len(pairs)))]
-        if donor.prompt == prompt:
-            continue
-        sentences = [part.strip() for part in SENTENCE.split(donor.a)]
-        sentences = [part for part in sentences if len(part.split()) >= MIN_SENTENCE_WORDS]
-        start = int(random.integers(len(sentences))) if sentences else 0
+        sentences = others[int(random.integers(len(others)))].sentences
+        start = int(random.integers(len(sentences)))
         for sentence in sentences[start : start + 8]:
             if wanted > 0:
                 filler.append(sentence if sentence[-1] in ".!?:" else sentence + ".")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from darling_models.embedded.encoder import Vectors
+from darling_models.embedded.features import FEATURES
 from darling_models.embedded.late_interaction import Lexicon
 from darling_models.labelled_data import HumanPair, TeacherGroup, folds
 from darling_models.protocol import IntArray
@@ -198,7 +199,7 @@ def _assemble(
         similar=np.asarray([pair.similar for pair in rows.pairs]),
         labeler=np.asarray([names.index(pair.labeler) for pair in rows.pairs]),
         prompts=[pair.prompt for pair in rows.pairs],
-        padded=np.concatenate(longer),
+        padded=np.concatenate([np.empty((0, len(FEATURES)), np.float32), *longer]),
         padded_from=padded_from,
         groups=rows.groups,
         group_pairs=group_pairs,

@@ -20,7 +20,7 @@ from darling_models.embedded.head import CLIP, Network
 from darling_models.progress import progress
 from darling_models.protocol import FloatArray, IntArray, OperatingPoint
 
-LEAST_SCALE = 1e-2
+MIN_SCALE = 1e-2
 """Added to the standard deviation of each feature: one that hardly varies in training must not
 decide in serving."""
 
@@ -64,7 +64,7 @@ def fit(
     seeds = range(seed, seed + recipe.seeds)
     share = examples.weight / examples.weight.sum()
     mean = share @ examples.features
-    scale = np.sqrt(share @ np.square(examples.features - mean)) + LEAST_SCALE
+    scale = np.sqrt(share @ np.square(examples.features - mean)) + MIN_SCALE
     with _one_thread():
         fitted = [
             _fit_one(examples, recipe, labelers, mean, scale, own)
