@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 
 from darling_models.embedded.classifier import ARTEFACT, Embedded
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
-from darling_models.embedded.head import TUNED
+from darling_models.embedded.head import TUNED, PairHead, load_tuned
 from darling_models.errors import ModelError
 from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.protocol import all_pairs, classify
 from darling_models.training.encoder.examples import LabelledGroups, from_people, from_teacher
-from darling_models.training.encoder.tuning import TuningRecipe, tune
+from darling_models.training.encoder.tuning import Tuned, TuningRecipe, tune
 from darling_models.training.head.command import train
 from darling_models.training.head.featurise import Rows, different_pairs, frozen_lexicon
 from darling_models.training.head.fit import Recipe, operating_points, platt
@@ -136,6 +136,9 @@ def test_work_begun_with_other_choices_is_refused(tmp_path: Path) -> None:
     relabelled = Rows([first, *rows.pairs[1:]], [], rows.groups, [])
     fewer = Rows(rows.pairs[1:], [], rows.groups, [])
     elsewhere = replace(place, seed=1)
+    published = Tuned({}, PairHead.load(ARTEFACT).lexicon)
+    tuned = replace(published, layers=load_tuned(ARTEFACT))
+    lexicon = replace(published.lexicon, salience=published.lexicon.salience + 1)
     for where, given, recipe, folds, changed in (
         (place, relabelled, TINY, 10, "labels"),
         (place, fewer, TINY, 10, "rows, labels"),
@@ -145,6 +148,11 @@ def test_work_begun_with_other_choices_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=f"begun with other {changed}; give another folder"):
             where.begin(given, recipe, folds)
+    frozen = replace(place, folder=tmp_path / "frozen")
+    frozen.begin(rows, None, 10, published)
+    for begun, changed in ((tuned, "encoder"), (replace(published, lexicon=lexicon), "lexicon")):
+        with pytest.raises(ValueError, match=f"begun with other {changed}; give another folder"):
+            frozen.begin(rows, None, 10, begun)
 
 
 @pytest.mark.heavy

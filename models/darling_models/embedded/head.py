@@ -1,7 +1,8 @@
 """The trained pair head: features to a calibrated probability, evaluated in NumPy.
 
 Standardise and clip, one hidden layer with SiLU, then Platt scaling (a logistic map fitted on
-out-of-fold logits). The artefact is `head.safetensors` beside `head.json`; nothing is unpickled.
+out-of-fold logits). The artefact is `head.safetensors` beside `head.json`, and
+`encoder.safetensors` where the encoder is tuned; nothing is unpickled.
 """
 
 import json

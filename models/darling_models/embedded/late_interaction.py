@@ -20,7 +20,8 @@ from darling_models.embedded.set_overlap import distinct
 from darling_models.protocol import FloatArray, IntArray
 
 MAX_KEYS = 96
-"""Tokens of the greatest weight that are kept of a text, as in training."""
+"""Tokens of the greatest weight that are kept of a text, as when the built-in encoder was tuned;
+`train --tune` compares all of a text's."""
 IN_PROMPT = np.float32(0.3)
 """Weight of a token that the prompt holds too, as in training."""
 SALIENCE_CLIP = 6.0

@@ -6,6 +6,7 @@ What is kept belongs to one set of labels and choices; a folder begun with other
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from darling_models.embedded.encoder import TextEncoder
 from darling_models.embedded.features import FEATURES
+from darling_models.embedded.late_interaction import Lexicon
 from darling_models.keys import content_key
+from darling_models.training.encoder.tuning import Tuned
 from darling_models.training.head.featurise import Rows
 
 MANIFEST = "manifest.json"
@@ -37,9 +40,9 @@ class WorkFolder:
         rows: Rows,
         recipe: Any,
         folds: int,
-        layers: Mapping[str, torch.Tensor] | None = None,
+        begun: Tuned | None = None,
     ) -> None:
-        """`layers`: tuned ones that the encoder begins with.
+        """`begun`: the tuned encoder and the lexicon that features are made with; None: published.
 
         Raises `ValueError` if the folder keeps the work of other rows or choices."""
         labels = [
@@ -52,12 +55,18 @@ class WorkFolder:
                 "rows": content_key(*(text for row in rows.texts() for text in row)).hex(),
                 "labels": content_key(*labels).hex(),
                 "features": content_key(*FEATURES).hex(),
-                "encoder": self.encoder(layers).fingerprint(),
+                "encoder": self.encoder(begun.layers if begun else None).fingerprint(),
+                "lexicon": _digest(begun.lexicon) if begun else None,
                 "recipe": None if recipe is None else asdict(recipe),
                 "folds": folds,
                 "seed": self.seed,
             },
         )
+
+
+def _digest(lexicon: Lexicon) -> str:
+    arrays = (lexicon.idf, lexicon.token_mean, lexicon.projection, lexicon.salience)
+    return blake2b(b"".join(array.tobytes() for array in arrays), digest_size=16).hexdigest()
 
 
 def check_manifest(folder: Path, choices: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ def build(
     rows = Rows(pairs, longer, groups, padded_phrases(made_up(groups, seed=0), pairs, seed=0))
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.a, pair.b)))
     common = common_words(text for pair in pairs for text in (pair.a, pair.b))
-    workplace.begin(rows, tuning, fold_count, begun.layers if tuning is None else None)
+    workplace.begin(rows, tuning, fold_count, begun if tuning is None else None)
     if tuning is None:
         tuned = begun
         kept = workplace.folder / "features.npz"
