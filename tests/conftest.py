@@ -15,6 +15,7 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests.commands import Command
 from tests.processors.pretence import pretend, pretended
 from tests.selection import starts_process
 
@@ -26,6 +27,8 @@ settings.load_profile("suite")
 
 LISTENING = re.compile(r"listening on (http://\S+),")
 START_S = 120
+
+Running = Command | subprocess.Popen[str]
 
 T = TypeVar("T")
 
@@ -40,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @dataclass(frozen=True)
 class Service:
     url: str
-    process: subprocess.Popen[str]
+    process: Running
     log: Path
 
     def client(self, timeout: float = 120) -> httpx.Client:
@@ -56,12 +59,16 @@ def running(
 ) -> Iterator[Service]:
     """A service on a free port, stopped at the end; `environment` is added to this process's."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
-    module = "tests.processors.command" if pretended() else "darling_service.cli"
-    command = [sys.executable, "-m", module, "serve", "--port", "0", *arguments]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**kept, **(environment or {})}, text=True
-        )
+    words = ["serve", "--port", "0", *arguments]
+    own = {**kept, **(environment or {})}
+    log.write_bytes(b"")
+    process: Running
+    if pretended():
+        command = [sys.executable, "-m", "tests.processors.command", *words]
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, env=own, text=True)
+    else:
+        process = Command(words, stdout=log, stderr=log, environment=own)
     try:
         url = _until(lambda: LISTENING.search(log.read_text()), process, log).group(1)
         service = Service(url, process, log)
@@ -92,7 +99,7 @@ def _ready(service: Service) -> bool | None:
     return httpx.get(f"{service.url}/health/ready").status_code == 200 or None
 
 
-def _until(check: Callable[[], T | None], process: subprocess.Popen[str], log: Path) -> T:
+def _until(check: Callable[[], T | None], process: Running, log: Path) -> T:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if (found := check()) is not None:

@@ -1,37 +1,39 @@
 """Servers that stand in for a fleet: real processes, on a port of their own choice."""
 
 import json
-import subprocess
-import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from tests.commands import Command
 
 
 @dataclass(frozen=True)
 class Server:
     url: str
-    process: subprocess.Popen[str]
+    process: Command
 
 
 @contextmanager
 def serving(module: str, *arguments: str) -> Iterator[Server]:
     """`python -m module arguments`, which prints its URL once it answers; killed at the end."""
-    command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        if not url:
-            raise RuntimeError(f"{module} did not start")
-        yield Server(url, process)
-    finally:
-        process.kill()
-        process.wait(timeout=30)
-        assert process.stdout is not None
-        process.stdout.close()
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "said"
+        process = Command(list(arguments), module=module, stdout=said)
+        try:
+            while not (said.exists() and said.read_text().endswith("\n")):
+                if process.poll() is not None:
+                    raise RuntimeError(f"{module} did not start")
+                time.sleep(0.02)
+            yield Server(said.read_text().splitlines()[0], process)
+        finally:
+            process.kill()
+            process.wait(timeout=30)
 
 
 Answer = Callable[[str, dict[str, Any], dict[str, str]], tuple[int, Any]]
