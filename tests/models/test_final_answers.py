@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,9 @@ def test_what_stands_in_reasoning_is_no_answer(answers: EquivalenceClassifier) -
 
 
 def worker_pids() -> list[int]:
-    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+    """Services of the tests are children too, forked from a server."""
+    children = [c for c in multiprocessing.active_children() if isinstance(c, SpawnProcess)]
+    return [child.pid for child in children if child.pid is not None]
 
 
 @pytest.fixture
