@@ -152,7 +152,10 @@ def test_the_command_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture
     assert printed.count("note: found for exact: ") == ROLLOUTS
 
 
-def test_nothing_to_measure_on_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate-classifier", "--out", str(tmp_path / "out")]) == 2
+@pytest.mark.parametrize("words", [[], ["--text", "all"]])
+def test_nothing_to_measure_on_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(["evaluate-classifier", *words, "--out", str(tmp_path / "out")]) == 2
     assert "nothing to measure on; give --pairs, " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -54,6 +54,11 @@ class Files:
     text: TextRule = "answer"
     """What of each text is compared."""
 
+    @property
+    def none(self) -> bool:
+        """Whether there is no file, whatever is said of texts."""
+        return self == Files(text=self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -82,7 +87,7 @@ def evaluate(
     All files are read before any model runs. Raises `ModelError`, `OSError`, and `ValueError` if a
     file holds what it must not, or if there is nothing to measure on.
     """
-    if files == Files() and limits.answers == 0:
+    if files.none and limits.answers == 0:
         raise ValueError(
             "nothing to measure on; give --pairs, --groups, --behaviours, --different, "
             "--same-problem or --wrappings"
@@ -132,7 +137,7 @@ def _evaluate(
     contenders: Contenders = {measured.info.id: measured, **others}
 
     report = Report(measured.info)
-    if others and files != Files():
+    if others and not files.none:
         report.notes += BASELINE_NOTES
     if files.pairs is not None:
         report.notes.append(_seen(model, [pair.prompt for pair in pairs], "pairs"))
