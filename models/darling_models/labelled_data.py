@@ -133,21 +133,21 @@ def _labeler(value: Any) -> str:
 
 def _group(row: dict[str, Any], rule: TextRule) -> TeacherGroup:
     group = _texts(row, "prompt", "generations", rule)
-    partition = field(row, "partition", fields.class_numbers)
-    if len(partition) != len(group.texts):
-        raise ValueError(
-            f"partition: {len(partition)} classes for {len(group.texts)} generations; give one each"
-        )
-    return TeacherGroup(group.prompt, tuple(group.texts), np.asarray(partition, dtype=np.int64))
+    partition = _classes(row, "partition", len(group.texts), "generations")
+    return TeacherGroup(group.prompt, tuple(group.texts), partition)
+
+
+def _classes(row: Mapping[str, Any], name: str, count: int, texts: str) -> IntArray:
+    """The field `name`: the class of each of `count` texts, shape (count,)."""
+    classes = field(row, name, fields.class_numbers)
+    if len(classes) != count:
+        raise ValueError(f"{name}: {len(classes)} classes for {count} {texts}; give one each")
+    return np.asarray(classes, dtype=np.int64)
 
 
 def _behaviour(row: dict[str, Any], rule: TextRule) -> BehaviourGroup:
     group = _texts(row, "prompt", "rollouts", rule)
-    classes = field(row, "classes", fields.class_numbers)
-    if len(classes) != len(group.texts):
-        raise ValueError(
-            f"classes: {len(classes)} classes for {len(group.texts)} rollouts; give one each"
-        )
+    classes = _classes(row, "classes", len(group.texts), "rollouts")
     first: dict[str, int] = {}
     for place, text in enumerate(group.texts):
         earlier = first.setdefault(text, place)
@@ -159,7 +159,7 @@ def _behaviour(row: dict[str, Any], rule: TextRule) -> BehaviourGroup:
     return BehaviourGroup(
         group.prompt,
         tuple(group.texts),
-        np.asarray(classes, dtype=np.int64),
+        classes,
         field(row, "id", fields.name),
         field(row, "category", fields.name),
     )

@@ -4,7 +4,6 @@ A description is made once, from the text alone, so it can be cached and compare
 """
 
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,15 +11,14 @@ import numpy as np
 
 from darling_models.embedded.encoder import TokenizedText, Vectors
 from darling_models.embedded.late_interaction import Keys, Lexicon, keys_of, unit
-from darling_models.embedded.set_overlap import distinct
-from darling_models.embedded.strings.facts import Facts, facts
+from darling_models.embedded.set_overlap import code_of, codes_of, distinct
+from darling_models.embedded.strings.facts import WORD, Facts, facts
 from darling_models.protocol import IntArray, number_fault
 
 MAX_SENTENCES = 1024
 """Sentences told apart in a text; those of a longer one are merged with their neighbours."""
 
 SENTENCE = re.compile(r"\n+|(?<=[.!?])[\"'”*)]*\s+|(?<=[。！？])")
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 STARS = re.compile(r"\*\*")
 QUOTE = re.compile(r"[\"“]")
@@ -98,12 +96,12 @@ def _sets(text: str, ids: IntArray, words: list[str]) -> dict[str, IntArray]:
         "bigram": distinct(ids[:-1] << 16 | ids[1:]),
         "trigram": distinct(ids[:-2] << 32 | ids[1:-1] << 16 | ids[2:]),
         "char": _char_grams(text),
-        "number": _codes(NUMBER.findall(text)),
-        "name": _codes(_names(text, short=len(words) <= 8)),
-        "emphasis": _codes(w for span in spans for w in WORD.findall(span.lower())[:12]),
-        "first": _codes(WORD.findall(lines[0].lower())[:30]),
-        "last": _codes(WORD.findall(lines[-1].lower())[-30:]),
-        "word": _codes(words),
+        "number": codes_of(NUMBER.findall(text)),
+        "name": codes_of(_names(text, short=len(words) <= 8)),
+        "emphasis": codes_of(w for span in spans for w in WORD.findall(span.lower())[:12]),
+        "first": codes_of(WORD.findall(lines[0].lower())[:30]),
+        "last": codes_of(WORD.findall(lines[-1].lower())[-30:]),
+        "word": codes_of(words),
     }
 
 
@@ -154,12 +152,4 @@ def _shape(text: str, words: int) -> Vectors:
 
 def _content(text: str) -> int:
     """A code of the words in order, without case and punctuation; of the text if it has no word."""
-    return _code(" ".join(WORD.findall(text.lower())) or text.strip())
-
-
-def _codes(words: Iterable[str]) -> IntArray:
-    return distinct(np.asarray([_code(word) for word in words], dtype=np.int64))
-
-
-def _code(word: str) -> int:
-    return zlib.crc32(word.encode())
+    return code_of(" ".join(WORD.findall(text.lower())) or text.strip())

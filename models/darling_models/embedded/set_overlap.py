@@ -1,6 +1,7 @@
 """How far sets overlap: all kinds of sets of all texts in one sparse product."""
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,16 @@ from darling_models.protocol import FloatArray, IntArray
 
 CODE_BITS = 48
 """A code is below 2**48: three token ids of 16 bits, or a checksum."""
+
+
+def code_of(text: str) -> int:
+    """A code of a text in a set."""
+    return zlib.crc32(text.encode())
+
+
+def codes_of(texts: Iterable[str]) -> IntArray:
+    """Sorted distinct codes of the texts that are not empty."""
+    return distinct(np.asarray([code_of(text) for text in texts if text], dtype=np.int64))
 
 
 def distinct(codes: IntArray) -> IntArray:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 NAME = "evaluate-classifier"
 SUMMARY = "measure a classifier and the baselines on labelled data"
 EXAMPLE = """darling-reward evaluate-classifier --pairs test.jsonl \\
-      --model embedded:my-classifier --out figures"""
-EXAMPLE += """
+      --model embedded:my-classifier --out figures
 
 A line of the file of behaviours, where rollouts of one class are equivalent:
   {"id": "cities-1", "category": "cities", "prompt": "Name a city.",

@@ -91,9 +91,7 @@ def _known(kind: str, prompt: Facts) -> IntArray:
     """What the prompt holds of a kind: numbers by their own kind, words by any of its words."""
     if kind in ("value", "operation"):
         return prompt.sets[KINDS.index(kind)]
-    if kind.endswith("value") or kind == "measure":
-        return prompt.sets[KINDS.index("measure")]
-    if kind == "result":
+    if kind.endswith("value") or kind in ("measure", "result"):
         return prompt.sets[KINDS.index("measure")]
     own = kind in ("surname", "initialled", "order")
     return prompt.sets[KINDS.index(kind if own else "stem")]

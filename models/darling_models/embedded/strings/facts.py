@@ -4,15 +4,13 @@ Facts are read once from a text, in time linear in it, and hold for any pair and
 """
 
 import re
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models.embedded.set_overlap import distinct
+from darling_models.embedded.set_overlap import codes_of
 from darling_models.embedded.strings.chat_words import STOPWORDS, carrying
 from darling_models.embedded.strings.code_tokens import code, operations, shape
 from darling_models.embedded.strings.polarity import pointing
@@ -123,7 +121,7 @@ def facts(text: str) -> Facts:
         kernel.endswith("?"),
     )
     return Facts(
-        tuple(_codes(sets[kind]) for kind in KINDS),
+        tuple(codes_of(sets[kind]) for kind in KINDS),
         np.asarray([*whole_axes, *lead_axes], dtype=np.int8),
         np.asarray(flags, dtype=np.float32),
     )
@@ -201,8 +199,3 @@ def _sentences(text: str) -> list[str]:
 def _foreign(text: str) -> bool:
     letters = [character for character in text if character.isalpha()]
     return sum(not character.isascii() for character in letters) * 20 > len(letters)
-
-
-def _codes(words: Iterable[str]) -> IntArray:
-    codes = [zlib.crc32(word.encode()) for word in words if word]
-    return distinct(np.asarray(codes, dtype=np.int64))

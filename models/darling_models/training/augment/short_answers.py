@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darling_models.embedded.description import NUMBER, WORD
+from darling_models.embedded.description import NUMBER
+from darling_models.embedded.strings.facts import WORD
 from darling_models.labelled_data import TeacherGroup
 from darling_models.protocol import IntArray
 
