@@ -1,9 +1,5 @@
-"""No text costs more than its length: ten times the characters, at most fifteen times the CPU time.
+"""No text costs more than its length: tenfold characters, at most fifteen times the CPU time."""
 
-CPU time of this process, not seconds on the clock, so that a busy machine is no failure.
-"""
-
-import time
 from collections.abc import Callable
 from typing import get_args
 
@@ -32,14 +28,12 @@ from darling_models.texts.tool_calls import with_plain_calls
 from darling_service.rewards.diversity import ngram_diversity
 from darling_service.trainers.classify import pair_in
 from darling_service.trainers.responses import response_of
+from tests.cpu_time import too_dear
 from tests.faults.hostile import SHAPES, text_of
 
 CHARACTERS = 2_500
 """Length of the shorter text. The longer one, of ten times as many, is long enough for a function
 of quadratic time to show itself and short enough for all shapes to take a minute."""
-NOISE_S = 0.05
-"""CPU seconds that never count as too many: timers and garbage collection."""
-TRIES = 3
 
 ENCODER = TextEncoder(wheel_weights())
 HEAD = PairHead.load(ARTEFACT)
@@ -94,22 +88,17 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
 }
 
 
-def seconds(function: Callable[[str], object], text: str) -> float:
-    started = time.process_time()
-    function(text)
-    return time.process_time() - started
-
-
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_ten_times_the_characters_take_at_most_fifteen_times_as_long(name: str) -> None:
-    function, slow = FUNCTIONS[name], {}
-    seconds(function, text_of("plain words", CHARACTERS))  # imports, tables
-    for shape in SHAPES:
-        short, long = text_of(shape, CHARACTERS), text_of(shape, 10 * CHARACTERS)
-        for _ in range(TRIES):
-            once, tenfold = seconds(function, short), seconds(function, long)
-            if tenfold <= max(15 * once, NOISE_S):
-                break
-        else:
-            slow[shape] = f"{once:.4f} s, then {tenfold:.4f} s"
+    function = FUNCTIONS[name]
+    function(text_of("plain words", CHARACTERS))  # imports, tables
+    slow = {
+        shape: measured
+        for shape in SHAPES
+        if (
+            measured := too_dear(
+                function, text_of(shape, CHARACTERS), text_of(shape, 10 * CHARACTERS)
+            )
+        )
+    }
     assert not slow

@@ -1,6 +1,5 @@
 r"""The final answer of a response as text: how it is read, written plainly and compared."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +11,7 @@ from darling_models.final_answers.extraction import final_answer
 from darling_models.final_answers.formula import MAX_FORMULA_CHARS, formula
 from darling_models.final_answers.plain_form import plain_form
 from darling_models.texts.special_tokens import is_blank
+from tests.cpu_time import too_dear
 
 RIGHT = [
     # sentences and headings
@@ -332,14 +332,4 @@ def test_time_is_linear_in_the_text(shape: str, frame: str) -> None:
         formula,
     ]
     for function in functions:
-        assert any(
-            # 10 ms of allowance: the clock and the collector have their own time.
-            _cpu_seconds(function, many) <= 15 * _cpu_seconds(function, few) + 0.01
-            for _ in range(5)  # a busy machine disturbs one measurement or another
-        )
-
-
-def _cpu_seconds(function: Callable[[str], object], text: str) -> float:
-    started = time.process_time()
-    function(text)
-    return time.process_time() - started
+        assert not too_dear(function, few, many)

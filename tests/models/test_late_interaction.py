@@ -1,11 +1,12 @@
 """Text that both sides share does not pass for agreement, nor does padding change a label."""
 
-import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from darling_models.embedded.classifier import ARTEFACT, Embedded
+from darling_models.embedded.description import Description
 from darling_models.embedded.features import FEATURES
 from darling_models.embedded.head import SLICE, PairHead
 from darling_models.embedded.late_interaction import LATE_FEATURES, late_features
@@ -14,6 +15,7 @@ from darling_models.labelled_data import HumanPair
 from darling_models.protocol import ONE_PAIR, all_pairs, classify
 from darling_models.training.augment.padding import EVERY, padded, padded_phrases, spread
 from darling_models.training.augment.short_answers import MadeUpPairs
+from tests.cpu_time import too_dear
 from tests.texts import essay
 
 pytestmark = pytest.mark.processor
@@ -68,15 +70,10 @@ def test_lines_that_repeat_cost_no_more_than_lines_that_do_not(embedded: Embedde
     )
     pairs = all_pairs(6)
 
-    def seconds(first: int) -> float:
-        taken = []
-        for _ in range(3):
-            started = time.process_time()
-            late_features(described[first : first + 6], prompt.sets["token"], *pairs.T)
-            taken.append(time.process_time() - started)
-        return min(taken)
+    def compare(rollouts: Sequence[Description]) -> None:
+        late_features(rollouts, prompt.sets["token"], *pairs.T)
 
-    assert seconds(0) <= 3 * seconds(6) + 0.01
+    assert not too_dear(compare, described[6:], described[:6], at_most=3)
 
 
 def test_the_number_of_pairs_changes_no_bit(embedded: Embedded) -> None:

@@ -1,12 +1,11 @@
 """The parts of a response: reasoning and answer."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from darling_models.reasoning import Parted, part_reasoning
+from tests.cpu_time import too_dear
 
 FINISHED = {
     "a DeepSeek or Qwen model": "<think>\nLisbon, or Cairo?\n</think>\n\nKyoto.",
@@ -126,15 +125,7 @@ def test_an_answer_is_a_piece_of_the_text_and_has_none_of_its_own(pieces: list[s
 )
 @pytest.mark.parametrize("prefix", ["", "</think>"])
 def test_time_is_linear_in_the_text(prefix: str, shape: str) -> None:
-    def seconds(size: int) -> float:
-        """The best of three: a busy machine makes a reading dearer, never cheaper."""
-        text = prefix + (shape * size)[:size]
-        taken = []
-        for _ in range(3):
-            started = time.process_time()
-            part_reasoning(text)
-            taken.append(time.process_time() - started)
-        return min(taken)
+    def text(characters: int) -> str:
+        return prefix + (shape * characters)[:characters]
 
-    seconds(1000)
-    assert seconds(1_000_000) <= 15 * max(seconds(100_000), 0.02)
+    assert not too_dear(part_reasoning, text(100_000), text(1_000_000))

@@ -1,6 +1,5 @@
 """Reward models: what they read of an input, and what does not fit."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from darling_models.errors import ModelError
 from darling_models.reward_model import ModelInput, RewardModel
 from tests import checkpoints
+from tests.cpu_time import too_dear
 
 LIMIT = 48
 """Tokens that the models of these tests read; their tokenizers make one of each character."""
@@ -149,11 +149,9 @@ def test_a_window_that_is_too_wide_or_too_narrow_is_refused(folders: dict[str, P
 def test_reading_takes_time_linear_in_the_text(folders: dict[str, Path], unit: str) -> None:
     model = RewardModel(str(folders["bert"]), max_length=LIMIT)
 
-    def cpu_seconds(characters: int) -> float:
-        text = unit * (characters // len(unit))
-        started = time.process_time()
+    def read(text: str) -> None:
         model.encode(USER, text)
         model.encode_written(text)
-        return time.process_time() - started
 
-    assert any(cpu_seconds(100_000) <= 15 * cpu_seconds(10_000) + 0.05 for _ in range(5))
+    few, many = (unit * (characters // len(unit)) for characters in (10_000, 100_000))
+    assert not too_dear(read, few, many)

@@ -3,10 +3,6 @@
 Whole groups, through every route and adapter, are in tests/corpus.
 """
 
-import gc
-import time
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +11,7 @@ from darling_models.texts.chat_templates import Turn, prompt_turns, read_prompt,
 from darling_models.texts.rule import TextRule, compared_text, own_answer, own_text
 from darling_models.texts.special_tokens import AT_THE_ENDS, is_blank, without_special_tokens
 from darling_models.texts.tool_calls import call_text, with_plain_calls
+from tests.cpu_time import too_dear
 
 RULES: tuple[TextRule, ...] = ("answer", "last", "reasoning", "assistant", "all")
 CALLED = [
@@ -226,18 +223,10 @@ def read_all(text: str) -> None:
 def test_reading_takes_time_linear_in_the_text(shape: str) -> None:
     """Ten times the characters take at most fifteen times as long, in CPU time."""
 
-    def seconds(chars: int) -> float:
-        gc.collect()
-        text = (SHAPES[shape] * (chars // len(SHAPES[shape]) + 1))[:chars]
-        return min(cpu_seconds(read_all, text) for _ in range(3))
+    def text(characters: int) -> str:
+        return (SHAPES[shape] * (characters // len(SHAPES[shape]) + 1))[:characters]
 
-    assert seconds(200_000) <= 15 * seconds(20_000) + 0.02
-
-
-def cpu_seconds(work: Callable[[str], None], text: str) -> float:
-    started = time.process_time()
-    work(text)
-    return time.process_time() - started
+    assert not too_dear(read_all, text(20_000), text(200_000))
 
 
 @pytest.mark.parametrize(("last", "compared"), [("no end", ""), ("Cairo?</think>Kyoto.", "Kyoto.")])

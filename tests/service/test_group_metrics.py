@@ -1,9 +1,8 @@
 """Metrics of one group: hand-worked values, brute force, edges."""
 
 import math
-import time
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, count
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from darling_service.evaluation.metrics import classes, spectrum, success, wording
 from darling_service.evaluation.metrics.self_bleu import self_bleu
+from tests.cpu_time import too_dear
 
 partitions = st.lists(st.integers(0, 4), min_size=1, max_size=9)
 
@@ -178,20 +178,15 @@ def wording_of(texts: Sequence[str]) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("shape", SHAPES)
 def test_figures_of_wording_take_time_linear_in_the_text(shape: str) -> None:
-    """CPU time, the least of three: ten times the characters take at most 15 times as long."""
+    attempts = count()  # sacrebleu keeps the tokens of a text that it has seen
 
-    def seconds(chars: int) -> float:
-        spent = []
-        for attempt in range(3):  # sacrebleu keeps the tokens of a text that it has seen
-            ends = (f"{attempt} x", f"{attempt} y z", f"{attempt} x")
-            texts = [(shape * chars)[:chars] + end for end in ends]
-            begun = time.process_time()
-            wording_of(texts)
-            spent.append(time.process_time() - begun)
-        return min(spent)
+    def read(text: str) -> None:
+        attempt = next(attempts)
+        wording_of([text + f"{attempt} {end}" for end in ("x", "y z", "x")])
 
-    seconds(1_000)  # imports, and the tokenizer's tables
-    assert seconds(30_000) <= 15 * max(seconds(3_000), 0.001)
+    read("word")  # imports, and the tokenizer's tables
+    few, many = ((shape * characters)[:characters] for characters in (3_000, 30_000))
+    assert not too_dear(read, few, many)
 
 
 @pytest.mark.parametrize("order", [0.5, 1.0, 2.0, math.inf])
