@@ -7,7 +7,10 @@ as good as the head, and their 0 or 1 is a decision, not a probability. Only MOD
 counted: the head's are few.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from cachetools import LRUCache
@@ -18,6 +21,7 @@ from darling_models.options import ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     ONE_PAIR,
+    Distant,
     EquivalenceClassifier,
     Failed,
     ModelInfo,
@@ -26,6 +30,7 @@ from darling_models.protocol import (
     probabilities_of,
     run_units,
 )
+from darling_models.remote.servers_loop import begin
 
 MAX_REMEMBERED_BYTES = 64 * 2**20
 """Memory for the first stage's results: a text is in n - 1 pairs, often of several batches."""
@@ -37,7 +42,27 @@ def load(name: str, target: str, options: ModelOptions) -> "Cascade":
     runtime = "float32" if options.runtime == "tiles" else options.runtime
     first = registry.load("embedded", ModelOptions(device=options.device, runtime=runtime))
     second = registry.load(target, registry.only_read(target, options))
-    return Cascade(first, second, options)
+    kind = DistantCascade if isinstance(second, Distant) else Cascade
+    return kind(first, second, options)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStage:
+    """What the embedded head makes of a batch of pairs."""
+
+    decided: list[PairResult]
+    """A decision for each pair; that of an unsure one does not count."""
+    places: list[int]
+    """Indices of the pairs that it is unsure of."""
+    unsure: list[Unit]
+    """Their units for the second model."""
+
+    def with_answers(self, answers: Sequence[PairResult | Failed]) -> list[PairResult | Failed]:
+        """The batch's results, from the second model's answers to the unsure ones."""
+        results: list[PairResult | Failed] = list(self.decided)
+        for place, answer in zip(self.places, answers, strict=True):
+            results[place] = answer
+        return results
 
 
 class Cascade(Pairwise):
@@ -56,6 +81,7 @@ class Cascade(Pairwise):
                 "cascade:cross-encoder:PATH_OR_ID"
             )
         self._first, self._second = first, second
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cascade")
         self._low, self._high = points["recall"], points["precision"]
         self._seen: LRUCache[bytes, Result] = LRUCache(
             MAX_REMEMBERED_BYTES, getsizeof=lambda result: result.nbytes
@@ -75,15 +101,15 @@ class Cascade(Pairwise):
 
     def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         """Raises what the models raise, and `ModelError` if the first gives no probability."""
+        first = self._first_stage(units)
+        return first.with_answers(self._second.run(first.unsure) if first.unsure else ())
+
+    def _first_stage(self, units: Sequence[Unit]) -> "FirstStage":
         described = self._described(units)
         likely = [self._likely(unit, described) for unit in units]
         unsure = [i for i, p in enumerate(likely) if self._low < p <= self._high]
-        planned = [self._plan(self._second, units[i])[0] for i in unsure]
-        answers = dict(zip(unsure, self._second.run(planned) if planned else (), strict=True))
-        return [
-            answers[i] if i in answers else PairResult(float(p > self._high), 0, truncated=False)
-            for i, p in enumerate(likely)
-        ]
+        decided = [PairResult(float(p > self._high), 0, truncated=False) for p in likely]
+        return FirstStage(decided, unsure, [self._plan(self._second, units[i])[0] for i in unsure])
 
     def _described(self, units: Sequence[Unit]) -> dict[bytes, Result]:
         """The first model's results for every text of these pairs, by key."""
@@ -106,3 +132,19 @@ class Cascade(Pairwise):
     def _plan(model: EquivalenceClassifier, unit: Unit) -> list[Unit]:
         a, b, prompt = unit.inputs
         return model.plan(prompt, (a, b), ONE_PAIR).units
+
+
+class DistantCascade(Cascade):
+    """A cascade whose second model answers from afar: only the first keeps a thread busy."""
+
+    def begin(self, units: Sequence[Unit]) -> "Future[list[PairResult | Failed]]":
+        """What `run` returns or raises, to come; cancelling it gives the second model up."""
+        return begin(self._run(units))
+
+    async def _run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
+        loop = asyncio.get_running_loop()
+        first = await loop.run_in_executor(self._thread, self._first_stage, units)
+        if not first.unsure:
+            return first.with_answers(())
+        assert isinstance(self._second, Distant)
+        return first.with_answers(await asyncio.wrap_future(self._second.begin(first.unsure)))

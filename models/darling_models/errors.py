@@ -4,6 +4,7 @@ ModelFault
 +-- ModelError             a model cannot be loaded, or cannot do what it is asked for
 +-- ModelUnavailable       no answer can be had now, whatever the texts
 |   +-- ModelBusy          a model server asks for a pause
+|   +-- ModelHung          a local model has not answered in time
 +-- ServerRefused          a model server refuses whatever it is asked, until it is set right
 +-- InputRejected          a model server refuses this input; others may be fine
 """
@@ -28,6 +29,10 @@ class ModelBusy(ModelUnavailable):
         """`retry_after_s`: seconds that are left of the pause."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class ModelHung(ModelUnavailable):
+    """A local model has not answered in time; it may never do."""
 
 
 class ServerRefused(ModelFault):

@@ -1,8 +1,8 @@
 """Settings with which a classifier is loaded; None keeps the classifier's own choice.
 
-`threshold`, `linkage` and `device` may be set for every classifier. Each of the others applies to
-those that read it, named in `registry.BACKENDS`; a classifier that does not read a changed setting
-is not loaded.
+`threshold`, `linkage`, `device` and `model_timeout_s` may be set for every classifier. Each of the
+others applies to those that read it, named in `registry.BACKENDS`; a classifier that does not read
+a changed setting is not loaded.
 """
 
 from dataclasses import dataclass, replace
@@ -22,6 +22,8 @@ class ModelOptions:
     linkage: Linkage | None = None
     device: str = "cpu"
     """Torch device of a local model, such as `cuda`."""
+    model_timeout_s: float = 60.0
+    """Seconds that a model server or an LLM judge has for one answer."""
     runtime: Runtime = "auto"
     """How an encoder or cross-encoder computes: see `runtime.precision` and `runtime.packed`."""
     max_length: int | None = None

@@ -16,6 +16,7 @@ of its batch; a pair's probability does not depend on its order, nor on the othe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -166,6 +167,15 @@ class Windowed(Protocol):
 
 
 @runtime_checkable
+class Distant(Protocol):
+    """A classifier whose units other processes or machines compute, some batches at a time."""
+
+    def begin(self, units: Sequence[Unit]) -> "Future[Any]":
+        """What `run` returns or raises, to come; cancelling it gives the batch up."""
+        ...
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """A classifier that has a vector of every text, and so cosines beside its probabilities."""
 
@@ -200,7 +210,13 @@ def run_batch(classifier: EquivalenceClassifier, units: Sequence[Unit]) -> Seque
 
     Raises `ModelError` if there are more or fewer results than units.
     """
-    results = classifier.run(units)
+    return counted(classifier, units, classifier.run(units))
+
+
+def counted(
+    classifier: EquivalenceClassifier, units: Sequence[Unit], results: Sequence[Result]
+) -> Sequence[Result]:
+    """The results. Raises `ModelError` if there are more or fewer than units."""
     if len(results) != len(units):
         raise ModelError(f"{classifier.info.id} gave {len(results)} results for {len(units)} units")
     return results

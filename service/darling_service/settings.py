@@ -129,6 +129,12 @@ class Settings(BaseSettings):
         description="Precision and batching of an encoder or cross-encoder: auto, bfloat16, "
         "float32 or tiles. Set float32 when unlike machines must answer alike.",
     )
+    model_timeout_s: Seconds = Field(
+        60,
+        description="Seconds that one batch of the model may take, or one answer of a model "
+        "server, an LLM judge or a reward server; beyond, the request gets 503. Raise it for a "
+        "judge that reasons.",
+    )
     max_length: Positive | None = Field(
         None,
         description="Tokens that a cross-encoder reads of a pair, embeddings of a text, and a "

@@ -1,6 +1,12 @@
 """What a caller is told when a model or a server behind this service has not answered."""
 
-from darling_models.errors import InputRejected, ModelBusy, ModelUnavailable, ServerRefused
+from darling_models.errors import (
+    InputRejected,
+    ModelBusy,
+    ModelHung,
+    ModelUnavailable,
+    ServerRefused,
+)
 from darling_service.errors import (
     FailedDependency,
     FieldError,
@@ -14,6 +20,9 @@ from darling_service.errors import (
 RETRY_AFTER_FAILURE_S = 5.0
 """Seconds that a caller is told to wait after a failure: as long as a remote host that failed rests
 before it is asked again."""
+PROBE_S = 3.0
+"""Seconds in which a model that has failed must answer a question to count as ready again. Probes
+of readiness usually wait for less, and come again."""
 PASSING = (InputRejected, ModelBusy)
 """Faults that say nothing against the model: it answers other inputs, or the same one later."""
 
@@ -41,9 +50,13 @@ def problem_of(fault: Exception, what: str) -> Problem:
             retry_after_s=fault.retry_after_s,
         )
     later = "send the request again later (the service's log has the cause)"
+    if isinstance(fault, ModelHung):
+        return Unavailable(
+            f"the {what} hangs: {fault}; {later}", retry_after_s=RETRY_AFTER_FAILURE_S
+        )
     if isinstance(fault, ModelUnavailable):
         return Unavailable(
-            f"the {what} server is unreachable or returned an unreadable answer; {later}",
+            f"the {what} server is unreachable, silent or returned an unreadable answer; {later}",
             retry_after_s=RETRY_AFTER_FAILURE_S,
         )
     return ModelFailed(

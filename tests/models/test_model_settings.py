@@ -21,6 +21,7 @@ CHANGED: dict[str, Any] = {
     "threshold": 0.9,
     "linkage": "complete",
     "device": "a device that nobody has",
+    "model_timeout_s": 7.0,
     "runtime": "float32",
     "max_length": 64,
     "max_tokens_per_text": 32,
@@ -31,7 +32,7 @@ CHANGED: dict[str, Any] = {
     "judge_parameters": '{"max_tokens": 9}',
     "judge_api_key": "secret",
 }
-ALWAYS = ["threshold", "linkage", "device"]
+ALWAYS = ["threshold", "linkage", "device", "model_timeout_s"]
 ENCODER = [*ALWAYS, "runtime"]
 CHECKPOINT = [*ENCODER, "max_length", "max_tokens_per_text", "similar_label", "pair_template"]
 JUDGE = [*ALWAYS, "judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"]

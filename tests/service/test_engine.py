@@ -79,9 +79,21 @@ class ByLength:
 Scenario = Callable[[Engine, ByLength], Coroutine[Any, Any, None]]
 
 
-def play(scenario: Scenario, max_batch_tokens: int = 10, max_queue_tokens: int = 1000) -> ByLength:
+def play(
+    scenario: Scenario,
+    max_batch_tokens: int = 10,
+    max_queue_tokens: int = 1000,
+    model_timeout_s: float = 60,
+) -> ByLength:
     async def main() -> None:
-        engine = Engine(model, ResultCache(10_000), Telemetry(), max_batch_tokens, max_queue_tokens)
+        engine = Engine(
+            model,
+            ResultCache(10_000),
+            Telemetry(),
+            max_batch_tokens,
+            max_queue_tokens,
+            model_timeout_s=model_timeout_s,
+        )
         await engine.start()
         try:
             await asyncio.wait_for(scenario(engine, model), timeout=20)

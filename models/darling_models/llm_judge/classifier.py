@@ -6,9 +6,10 @@ An answer that makes no sense is asked for again and ends in `ModelUnavailable`,
 Each question fails by itself: what a rate limit let through is not asked for again.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -32,6 +33,7 @@ from darling_models.protocol import (
     estimate_tokens,
 )
 from darling_models.remote.hosts import Hosts
+from darling_models.remote.servers_loop import begin
 
 REQUESTS_PER_HOST = 16
 """Requests in flight to one host: enough to fill the batches of a model server."""
@@ -61,9 +63,11 @@ class Judge:
         model, _, urls = target.partition("@")
         if not model or not urls or "://" in model:
             raise ModelError(f"{target!r} is no judge; write judge:MODEL@http://host:8000/v1")
-        self._hosts = Hosts(urls.split(","), REQUESTS_PER_HOST, _headers(options.judge_api_key))
-        self._threads = ThreadPoolExecutor(
-            REQUESTS_PER_HOST * len(self._hosts), thread_name_prefix="judge"
+        self._hosts = Hosts(
+            urls.split(","),
+            REQUESTS_PER_HOST,
+            _headers(options.judge_api_key),
+            options.model_timeout_s,
         )
         self._model = model
         self.domain = options.judge_domain
@@ -80,14 +84,17 @@ class Judge:
             )
         )
 
-    def ask(self, units: Sequence[Unit], read: Reader) -> list[Any]:
-        """What `read` makes of the first choice for each unit (prompt last in its inputs).
+    def ask(self, units: Sequence[Unit], read: Reader) -> "Future[list[Any]]":
+        """What `read` makes of the first choice for each unit (prompt last in its inputs), to come.
 
-        A unit whose question fails has `Failed` instead.
+        A unit whose question fails has `Failed` instead. Cancelling it gives the server up.
         """
-        return list(self._threads.map(lambda unit: self._ask(unit, read), units))
+        return begin(self._answers(units, read))
 
-    def _ask(self, unit: Unit, read: Reader) -> Any:
+    async def _answers(self, units: Sequence[Unit], read: Reader) -> list[Any]:
+        return await asyncio.gather(*(self._ask(unit, read) for unit in units))
+
+    async def _ask(self, unit: Unit, read: Reader) -> Any:
         *texts, prompt = unit.inputs
 
         def understand(answer: Any) -> Any:
@@ -97,7 +104,8 @@ class Judge:
             return read(answer["choices"][0], unit, spent)
 
         try:
-            return self._hosts.post("/chat/completions", self._body(prompt, texts), understand)
+            body = self._body(prompt, texts)
+            return await self._hosts.ask("/chat/completions", body, understand)
         except (ModelUnavailable, ServerRefused, InputRejected) as fault:
             return Failed(fault)
 
@@ -157,6 +165,10 @@ class PairJudge(Pairwise):
 
     def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         """A result for each pair, or why the judge has given none."""
+        return self.begin(units).result()
+
+    def begin(self, units: Sequence[Unit]) -> "Future[list[PairResult | Failed]]":
+        """What `run` returns, to come; cancelling it gives the judge up."""
         parse = first_token_probability if self._judge.verdict == "logprobs" else json_same
 
         def read(choice: Any, unit: Unit, tokens: int) -> PairResult:
@@ -195,6 +207,10 @@ class GroupJudge:
 
     def run(self, units: Sequence[Unit]) -> list[Classes | Failed]:
         """The classes of each group, or why the judge has given none."""
+        return self.begin(units).result()
+
+    def begin(self, units: Sequence[Unit]) -> "Future[list[Classes | Failed]]":
+        """What `run` returns, to come; cancelling it gives the judge up."""
 
         def read(choice: Any, unit: Unit, tokens: int) -> Classes:
             return Classes(json_classes(choice, len(unit.inputs) - 1), tokens)

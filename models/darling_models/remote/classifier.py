@@ -7,8 +7,9 @@ none. Requests are spread over the hosts (`hosts`); if none of them answers, the
 and no number is made up.
 """
 
+import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from hashlib import blake2b
 from typing import Any
 
@@ -18,6 +19,7 @@ from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import Failed, ModelInfo, Unit
 from darling_models.remote.hosts import Hosts, json_number
+from darling_models.remote.servers_loop import begin
 
 PAIRS_PER_REQUEST = 16
 """Pairs in one request, so that a batch is spread over hosts."""
@@ -43,10 +45,8 @@ class RemotePool(Pairwise):
         if "{a}" not in self._template or "{b}" not in self._template:
             raise ModelError(f"the pair template {self._template!r} needs {{a}} and {{b}}")
         self._label = -1 if options.similar_label is None else options.similar_label
-        self._hosts = Hosts(urls.split(","), requests_per_host=REQUESTS_PER_HOST)
-        self._threads = ThreadPoolExecutor(
-            REQUESTS_PER_HOST * len(self._hosts), thread_name_prefix="remote"
-        )
+        hosts = urls.split(",")
+        self._hosts = Hosts(hosts, REQUESTS_PER_HOST, timeout_s=options.model_timeout_s)
         choices = f"{model} {self._template} {self._label}"
         self.info = options.apply(
             ModelInfo(
@@ -54,34 +54,42 @@ class RemotePool(Pairwise):
                 revision=blake2b(choices.encode(), digest_size=8).hexdigest(),
                 threshold=0.5,
                 linkage="average",
-                description=f"/classify in vLLM's wire format, {len(self._hosts)} hosts",
+                description=f"/classify in vLLM's wire format, {len(hosts)} hosts",
             )
         )
 
     def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         """A result for each pair, or why no host has given one."""
+        return self.begin(units).result()
+
+    def begin(self, units: Sequence[Unit]) -> "Future[list[PairResult | Failed]]":
+        """What `run` returns, to come; cancelling it gives the hosts up."""
+        return begin(self._run(units))
+
+    async def _run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         starts = range(0, len(units), PAIRS_PER_REQUEST)
         parts = [units[start : start + PAIRS_PER_REQUEST] for start in starts]
-        return [outcome for part in self._threads.map(self._outcomes, parts) for outcome in part]
+        outcomes = await asyncio.gather(*map(self._outcomes, parts))
+        return [outcome for part in outcomes for outcome in part]
 
-    def _outcomes(self, units: Sequence[Unit]) -> Sequence[PairResult | Failed]:
+    async def _outcomes(self, units: Sequence[Unit]) -> Sequence[PairResult | Failed]:
         try:
-            return self._classify(units)
+            return await self._classify(units)
         except InputRejected as fault:
             if len(units) == 1:
                 return [Failed(fault)]
-            return [outcome for unit in units for outcome in self._outcomes([unit])]
+            return [outcome for unit in units for outcome in await self._outcomes([unit])]
         except (ModelUnavailable, ServerRefused) as fault:
             return [Failed(fault)] * len(units)
 
-    def _classify(self, units: Sequence[Unit]) -> list[PairResult]:
+    async def _classify(self, units: Sequence[Unit]) -> list[PairResult]:
         body: dict[str, Any] = {
             "input": [self._write(unit) for unit in units],
             "add_special_tokens": False,
         }
         if self._model:
             body["model"] = self._model
-        return self._hosts.post("/classify", body, lambda answer: self._read(answer, units))
+        return await self._hosts.ask("/classify", body, lambda answer: self._read(answer, units))
 
     def _write(self, unit: Unit) -> str:
         # Not str.format, nor one replacement after the other: texts may hold braces themselves.

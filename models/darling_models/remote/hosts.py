@@ -2,12 +2,12 @@
 
 Each request goes to the host with the fewest in flight. A host that fails is left alone for a while
 and its work goes to the others. A host that asks for a pause gets it. What a host refuses for good
-is not asked again.
+is not asked again, and what gets no answer in time is asked once more.
 """
 
+import asyncio
 import math
 import re
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,8 @@ from darling_models.errors import (
     ModelUnavailable,
     ServerRefused,
 )
+from darling_models.options import DEFAULT_OPTIONS
+from darling_models.remote.servers_loop import begin
 
 ROUNDS = 3
 """Times that every host is tried before a request fails."""
@@ -31,7 +33,10 @@ PAUSE_S = 0.25
 """Seconds to wait before the second round; the wait doubles with each round."""
 REST_S = 5.0
 """Seconds that a failed host gets no requests, unless no other is left."""
-TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+SILENCES = 2
+"""Times that a request may go without an answer until it is given up."""
+CONNECT_S = 5.0
+"""Seconds in which a host takes a connection, which it does in a fraction of one."""
 REJECTED = frozenset({400, 413, 422})
 """Statuses by which a host blames the input; another host would say the same."""
 TRANSIENT = frozenset({408, 409, 425, 429})
@@ -71,15 +76,19 @@ class _Host:
 
 
 class Hosts:
-    """The servers of one model. Thread-safe, with pooled connections."""
+    """The servers of one model, with pooled connections, all on one event loop (`servers_loop`)."""
 
     def __init__(
         self,
         urls: Sequence[str],
         requests_per_host: int,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float = DEFAULT_OPTIONS.model_timeout_s,
     ) -> None:
-        """Raises `ModelError` unless every URL is an HTTP one, without credentials."""
+        """Raises `ModelError` unless every URL is an HTTP one, without credentials.
+
+        `timeout_s`: seconds that a host has for a whole answer.
+        """
         self._hosts = [_Host(url.strip().rstrip("/")) for url in urls]
         for host in self._hosts:
             # A model's name is shown to every caller of the service.
@@ -89,32 +98,41 @@ class Hosts:
         limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60
         )
-        self._http = httpx.Client(timeout=TIMEOUT, limits=limits, headers=headers)
-        weakref.finalize(self, self._http.close)
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._hosts)
+        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        self._http = httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers)
+        weakref.finalize(self, _close, self._http).atexit = False
+        self._slots = asyncio.Semaphore(connections)
+        self._timeout_s = timeout_s
 
     def post(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
+        """What `ask` returns or raises, for a thread that waits for it."""
+        return begin(self.ask(path, body, read)).result()
+
+    async def ask(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
         """The result of `read` on the answer of the first host that gives a readable one.
 
-        An answer over which `read` raises one of `MISREAD` counts as a failure of the host. Raises
-        `InputRejected` if a host blames the input, `ServerRefused` if all of them blame the key,
-        model or path, `ModelBusy` if all ask for a pause, `ModelUnavailable` if none answers.
+        Runs on the servers' loop. An answer over which `read` raises one of `MISREAD` counts as a
+        failure of the host. Raises `InputRejected` if a host blames the input, `ServerRefused` if
+        all of them blame the key, model or path, `ModelBusy` if all ask for a pause,
+        `ModelUnavailable` if none answers.
         """
-        trouble = ""
+        async with self._slots:
+            return await self._ask(path, body, read)
+
+    async def _ask(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
+        trouble, silences = "", 0
         refusals: set[int] = set()
         for attempt in range(ROUNDS * len(self._hosts)):
             rounds, place = divmod(attempt, len(self._hosts))
             if rounds and place == 0:
-                time.sleep(PAUSE_S * 2 ** (rounds - 1))
+                await asyncio.sleep(PAUSE_S * 2 ** (rounds - 1))
             if all(pauses := self._pauses()):
-                self._sit_out(min(pauses))
+                await self._sit_out(min(pauses))
             host = self._borrow()
             rest_s = REST_S
             try:
-                answer = self._http.post(f"{host.url}{path}", json=body)
+                async with asyncio.timeout(self._timeout_s):
+                    answer = await self._http.post(f"{host.url}{path}", json=body)
                 status = answer.status_code
                 if status == 200:
                     result = read(answer.json())
@@ -130,11 +148,16 @@ class Hosts:
                     refusals.add(id(host))
                     if len(refusals) == len(self._hosts):
                         raise ServerRefused(reply)
+            except TimeoutError:
+                trouble = f"{host.url} gave no answer in model_timeout_s = {self._timeout_s:g}"
+                silences += 1
             except (httpx.HTTPError, *MISREAD) as error:
                 trouble = f"{host.url}: {error!r}"
             finally:
-                self._give_back(host)
+                host.in_flight -= 1
             host.resting_until = max(host.resting_until, time.monotonic() + rest_s)
+            if silences == SILENCES:
+                break
         if pauses := [pause for pause in self._pauses() if pause]:
             raise ModelBusy(trouble, min(pauses))
         raise ModelUnavailable(f"no host of the model could answer; the last error: {trouble}")
@@ -144,31 +167,31 @@ class Hosts:
         now = time.monotonic()
         return [max(host.resting_until - now, 0.0) if host.pausing else 0.0 for host in self._hosts]
 
-    def _sit_out(self, pause_s: float) -> None:
+    async def _sit_out(self, pause_s: float) -> None:
         """Waits for the end of a pause. Raises `ModelBusy` if it is a long one."""
         if pause_s > MAX_WAIT_S:
             raise ModelBusy("the model server has asked for a pause", pause_s)
-        time.sleep(pause_s)
+        await asyncio.sleep(pause_s)
 
     def _borrow(self) -> _Host:
-        with self._lock:
-            now = time.monotonic()
-            awake = [host for host in self._hosts if host.resting_until <= now]
-            # With all of them resting, one that failed is asked before one that wants its pause,
-            # and the one that failed longest ago goes first.
-            host = (
-                min(awake, key=lambda h: h.in_flight)
-                if awake
-                else min(self._hosts, key=lambda h: (h.pausing, h.resting_until))
-            )
-            if awake:
-                host.pausing = False
-            host.in_flight += 1
-            return host
+        """The host for the next try, counted as one more request in flight to it."""
+        now = time.monotonic()
+        awake = [host for host in self._hosts if host.resting_until <= now]
+        # With all of them resting, one that failed is asked before one that wants its pause,
+        # and the one that failed longest ago goes first.
+        host = (
+            min(awake, key=lambda h: h.in_flight)
+            if awake
+            else min(self._hosts, key=lambda h: (h.pausing, h.resting_until))
+        )
+        if awake:
+            host.pausing = False
+        host.in_flight += 1
+        return host
 
-    def _give_back(self, host: _Host) -> None:
-        with self._lock:
-            host.in_flight -= 1
+
+def _close(client: httpx.AsyncClient) -> None:
+    begin(client.aclose())
 
 
 def _url(written: str) -> httpx.URL:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from darling_models.errors import (
     ModelUnavailable,
     ServerRefused,
 )
+from darling_models.options import DEFAULT_OPTIONS
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     Embedder,
@@ -32,29 +34,42 @@ from darling_models.protocol import (
     Result,
     Unit,
     all_pairs,
-    classify,
     cosines_by,
     probabilities_of,
-    run_batch,
 )
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.job import Job, Verdict, Work
+from darling_service.engine.model_calls import ModelCalls
 from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.telemetry import Telemetry
-from darling_service.upstream import PASSING, problem_of
+from darling_service.upstream import PASSING, PROBE_S, problem_of
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_STOP_S = 1.0
 """Seconds that a caller is told to wait when this process stops; another replica answers sooner."""
+STALL_S = 15.0
+"""Seconds after which a batch that still runs raises the question whether the model answers at all:
+some times what the longest text takes."""
+STEP_ASIDE_S = 1.0
+"""Seconds after which a batch of a distant model no longer keeps the next from being sent."""
 INITIAL_TOKENS_PER_SECOND = 5_000.0
 """Assumed speed of the model until batches have been timed: the embedded default on two cores."""
 SPEED_SMOOTHING = 0.1
 """Weight of the newest batch in the running mean of the model's speed."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
 """Prompt, texts and pairs of the question that tells whether the model answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A batch in the model."""
+
+    batch: Sequence[Work]
+    started: float
+    """Monotonic time in seconds."""
 
 
 class Engine:
@@ -68,6 +83,7 @@ class Engine:
         max_batch_tokens: int,
         max_queue_tokens: int,
         shared: SharedCache | None = None,
+        model_timeout_s: float = DEFAULT_OPTIONS.model_timeout_s,
     ) -> None:
         self.classifier = classifier
         self.healthy = True
@@ -81,9 +97,11 @@ class Engine:
         self._queue: FairQueue[Work] = FairQueue(max_batch_tokens)
         self._work: dict[bytes, Work] = {}
         self._wake = asyncio.Event()
-        self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._calls = ModelCalls(classifier, model_timeout_s)
+        self._running: dict[asyncio.Task[None], Running] = {}
         self._compare = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._dispatcher: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[Exception | None] | None = None
         self._stopped = False
 
     async def start(self) -> None:
@@ -92,12 +110,14 @@ class Engine:
     async def stop(self) -> None:
         """Ends the dispatcher; work still queued fails with `Unavailable`."""
         self._stopped = True
-        if self._dispatcher is not None:
-            self._dispatcher.cancel()
-            await asyncio.gather(self._dispatcher, return_exceptions=True)
+        tasks = [self._dispatcher] if self._dispatcher is not None else []
+        tasks += self._running
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for work in list(self._work.values()):
             self._fail(work, _stopping())
-        self._model.shutdown(wait=False)
+        self._calls.stop()
         self._compare.shutdown(wait=False)
 
     async def probe(self) -> Exception | None:
@@ -106,15 +126,29 @@ class Engine:
         Returns what kept it from answering with a probability; None if nothing did.
         """
         try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._model, classify, self.classifier, *PROBE
-            )
+            units = {unit.key: unit for unit in self.classifier.plan(*PROBE).units}
+            results = dict(zip(units, await self._calls.run(list(units.values())), strict=True))
+            for result in results.values():
+                if result.fault is not None:
+                    raise result.fault
+            probabilities_of(self.classifier, *PROBE, results)
         except Exception as fault:
             self.healthy = isinstance(fault, ModelBusy)
             _log_fault(fault, 1)
             return fault
         self.healthy = True
         return None
+
+    async def ready(self) -> bool:
+        """Whether the model answers. One that has failed, or lets a batch wait, is asked anew."""
+        now = time.monotonic()
+        if self.healthy and all(now - one.started < STALL_S for one in self._running.values()):
+            return True
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self.probe())
+        # The question goes on, for whoever looks next.
+        await asyncio.wait({self._probing}, timeout=PROBE_S)
+        return self._probing.done() and self.healthy
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
         """The job that `classify` takes for these pairs, shape (m, 2); no model runs."""
@@ -170,6 +204,7 @@ class Engine:
         finally:
             for work in works:
                 work.waiters -= 1
+            self._give_up_unwanted()
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
         try:
             probabilities, cosines = await asyncio.get_running_loop().run_in_executor(
@@ -222,7 +257,10 @@ class Engine:
                 self._telemetry.dropped.inc()
                 self._forget(work)
             if batch.works:
-                await self._run_safely(batch.works)
+                running = asyncio.create_task(self._run_safely(batch.works))
+                self._running[running] = Running(batch.works, time.monotonic())
+                running.add_done_callback(self._running.pop)
+                await asyncio.wait({running}, timeout=STEP_ASIDE_S if self._calls.distant else None)
             else:
                 self._wake.clear()
                 await self._wake.wait()
@@ -231,6 +269,10 @@ class Engine:
         """Runs the batch; whatever goes wrong fails it, and never the dispatcher."""
         try:
             await self._run(batch)
+        except asyncio.CancelledError:  # the service stops, or nobody waits for the batch
+            for work in batch:
+                self._fail(work, _stopping())
+            raise
         except Exception as fault:
             log.exception("a model batch failed")
             for work in batch:
@@ -243,11 +285,10 @@ class Engine:
         not depend on the units fails them all at once.
         """
         started = time.perf_counter()
-        loop = asyncio.get_running_loop()
         units = [work.unit for work in batch]
         results: Sequence[Result]
         try:
-            results = await loop.run_in_executor(self._model, run_batch, self.classifier, units)
+            results = await self._calls.run(units)
         except (ModelUnavailable, ServerRefused) as fault:
             results = [Failed(fault)] * len(batch)
         except Exception as fault:
@@ -268,6 +309,13 @@ class Engine:
                 self._keep(work, result)
             else:
                 self._fail(work, problem_of(result.fault, "model"))
+
+    def _give_up_unwanted(self) -> None:
+        """Gives up the batches that nobody waits for any more, where that is possible."""
+        if self._calls.distant:
+            for task, running in self._running.items():
+                if not any(work.wanted for work in running.batch):
+                    task.cancel()
 
     def _keep(self, work: Work, result: Result) -> None:
         """Caches the result and gives it to those who wait for it."""

@@ -48,6 +48,7 @@ class Engines:
                 self._settings.max_batch_tokens,
                 self._settings.max_queue_tokens,
                 self._shared,
+                self._settings.model_timeout_s,
             )
             await engine.start()
             self._engines[name] = engine
@@ -69,13 +70,8 @@ class Engines:
         return options
 
     async def ready(self) -> bool:
-        """Whether the default model answers. After it has failed, each call asks it once more."""
-        if not self._warm:
-            return False
-        engine = self._engines[self._settings.model]
-        if not engine.healthy:
-            await engine.probe()
-        return engine.healthy
+        """Whether the default model answers."""
+        return self._warm and await self._engines[self._settings.model].ready()
 
     async def stop(self) -> None:
         """Ends the engines; work still waiting fails with `Unavailable`."""

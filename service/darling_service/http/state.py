@@ -32,7 +32,7 @@ class Service:
 
     async def ready(self) -> bool:
         """Whether requests should be sent here."""
-        return not self.stopping and await self.pipeline.ready()
+        return not self.stopping and await self.pipeline.ready() and await self.qualities.ready()
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new requests, scores the cohorts that wait, and answers what is in flight.

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+from darling_models.errors import ModelHung
+from darling_service.engine.model_calls import ModelThread
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
 from darling_service.telemetry import Telemetry
+from darling_service.upstream import problem_of
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,12 @@ class LearnedReward:
     """A reward model that scores whatever waits for it in batches, off the event loop."""
 
     def __init__(
-        self, path: str, device: str, max_length: int | None, telemetry: Telemetry
+        self,
+        path: str,
+        device: str,
+        max_length: int | None,
+        telemetry: Telemetry,
+        timeout_s: float,
     ) -> None:
         """Raises `ModelError` if the checkpoint cannot be loaded."""
         from darling_models.reward_model import RewardModel
@@ -30,7 +37,7 @@ class LearnedReward:
         self._telemetry = telemetry
         self._waiting: list[tuple[Sample, asyncio.Future[float]]] = []
         self._runner: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reward-model")
+        self._thread = ModelThread("reward model", timeout_s)
 
     async def quality(self, sample: Sample) -> float:
         if len(self._waiting) >= MAX_WAITING:
@@ -55,9 +62,12 @@ class LearnedReward:
             return
         samples = [sample for sample, _ in batch]
         try:
-            numbers = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._scores, samples
-            )
+            numbers = await self._thread.call(self._scores, samples)
+        except ModelHung as fault:
+            for _, score in batch:
+                if not score.done():
+                    score.set_exception(problem_of(fault, "reward model"))
+            return
         except Exception:
             if len(batch) > 1:
                 for one in batch:

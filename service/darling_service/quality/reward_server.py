@@ -4,38 +4,52 @@ import asyncio
 import logging
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from darling_models.errors import InputRejected, ModelUnavailable, ServerRefused
 from darling_models.remote.hosts import Hosts, json_number
+from darling_models.remote.servers_loop import begin
+from darling_models.texts.chat_templates import Turn
+from darling_service.errors import Problem
 from darling_service.quality.sample import Sample
-from darling_service.upstream import problem_of
+from darling_service.upstream import PASSING, PROBE_S, problem_of
 
 log = logging.getLogger(__name__)
 
 REQUESTS_PER_HOST = 64
 """Requests in flight to one reward server, each of one rollout."""
+PROBE = Sample([{"role": "user", "content": "Name a colour."}], [Turn("assistant", "Blue.")], None)
+"""The question that tells whether a server that has failed answers again."""
 
 
 class RewardServer:
     """A reward server that this service stands in front of, on one or more hosts."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(self, urls: Sequence[str], timeout_s: float) -> None:
         """Raises `ModelError` unless every URL is an HTTP URL without credentials."""
-        self._hosts = Hosts(urls, REQUESTS_PER_HOST)
-        self._threads = ThreadPoolExecutor(
-            REQUESTS_PER_HOST * len(self._hosts), thread_name_prefix="reward-server"
-        )
+        self._hosts = Hosts(urls, REQUESTS_PER_HOST, timeout_s=timeout_s)
+        self._healthy = True
 
     async def quality(self, sample: Sample) -> float:
+        # With the caller, its question is given up.
+        asking = begin(self._hosts.ask("", _body(sample), _reward))
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, lambda: self._hosts.post("", _body(sample), _reward)
-            )
+            score = await asyncio.wrap_future(asking)
         except (ModelUnavailable, ServerRefused, InputRejected) as fault:
+            self._healthy = isinstance(fault, PASSING)
             log.warning("the reward server gave no reward: %s", fault)
             raise problem_of(fault, "reward") from None
+        self._healthy = True
+        return score
+
+    async def ready(self) -> bool:
+        """Whether the server answers. After it has failed, it is asked about a rollout of ours."""
+        if not self._healthy:
+            with suppress(Problem, TimeoutError):
+                async with asyncio.timeout(PROBE_S):
+                    await self.quality(PROBE)
+        return self._healthy
 
 
 def _body(sample: Sample) -> dict[str, Any]:

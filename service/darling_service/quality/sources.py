@@ -55,7 +55,7 @@ class Qualities:
         """Sets up the source that the settings name. Raises `ModelError`."""
         name, target = self._settings.quality, self._settings.quality.partition(":")[2]
         if self._default == "http":
-            self._sources["http"] = RewardServer(name.split(","))
+            self._sources["http"] = RewardServer(name.split(","), self._settings.model_timeout_s)
         elif self._default == "reward-model" and target:
             self._sources["reward-model"] = await asyncio.to_thread(
                 LearnedReward,
@@ -63,6 +63,7 @@ class Qualities:
                 self._settings.device,
                 self._settings.max_length,
                 self._telemetry,
+                self._settings.model_timeout_s,
             )
         elif self._default == "math-verify":
             self._sources["math-verify"] = MathVerify()
@@ -86,6 +87,11 @@ class Qualities:
                 retry_after_s=RETRY_AFTER_S,
             )
         return quality
+
+    async def ready(self) -> bool:
+        """Whether the default source answers, as far as it is known."""
+        source = self._sources.get(self._default)
+        return await source.ready() if isinstance(source, RewardServer) else True
 
     def _source(self, name: str) -> Source:
         if name == "math-verify" and name not in self._sources:
