@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import pytest
 from darling_models.errors import ModelError, ModelUnavailable
 from darling_models.final_answers.classifier import Answers
 from darling_models.final_answers.worker import CPU_SECONDS
-from darling_models.final_answers.workers import Workers
+from darling_models.final_answers.workers import NAME, Workers
 from darling_models.protocol import EquivalenceClassifier, all_pairs, classify
 from darling_models.registry import load
 from tests.conftest import running
@@ -152,8 +151,8 @@ def test_what_stands_in_reasoning_is_no_answer(answers: EquivalenceClassifier) -
 
 
 def worker_pids() -> list[int]:
-    """Services of the tests are children too, forked from a server."""
-    children = [c for c in multiprocessing.active_children() if isinstance(c, SpawnProcess)]
+    """Services of the tests are children too."""
+    children = [child for child in multiprocessing.active_children() if child.name == NAME]
     return [child.pid for child in children if child.pid is not None]
 
 
@@ -218,6 +217,47 @@ def test_used_up_cpu_time_is_a_verdict_without_a_second_try(
     assert workers.ask("9^{9^{9^9}}") is False
     (record,) = caplog.records
     assert f"cannot be compared in {CPU_SECONDS} s of CPU time" in record.getMessage()
+
+
+TOWERS = [f"{base}^{{9^{{9^{{9}}}}}}" for base in range(2, 6)]
+
+
+@pytest.fixture
+def pool() -> Iterator[Workers]:
+    """Workers that nobody else asks."""
+    before = set(worker_pids())
+    yield Workers()
+    for pid in set(worker_pids()) - before:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.heavy
+def test_hostile_answers_let_good_ones_pass_and_are_computed_once(
+    pool: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    hostile = [pool.submit(str(i), tower) for i, tower in enumerate(TOWERS)]
+    good = [pool.submit("1/2", f"{n}/{2 * n}") for n in range(2, 12)]
+    assert all(verdict.result() for verdict in good)
+    assert sum(verdict.done() for verdict in hostile) <= 2, "they had not all their time before"
+    assert not any(verdict.result() for verdict in hostile)
+    assert len(caplog.records) == len(TOWERS), "each once"
+    assert not any(pool.ask("another label", tower) for tower in TOWERS)
+    assert len(caplog.records) == len(TOWERS)
+    assert pool.ask("1", "2/2"), "a label that hostile answers were compared with is fine"
+
+
+@pytest.mark.heavy
+def test_hostile_answers_have_an_end_while_good_ones_keep_coming(
+    pool: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darling_models.final_answers.workers.MAX_SLOW_WAIT_S", 1.0)
+    tower = pool.submit("1", TOWERS[0])
+    count = 2
+    while not tower.done():
+        for verdict in [pool.submit("1/2", f"{count + i}/{2 * (count + i)}") for i in range(50)]:
+            assert verdict.result()
+        count += 50
+    assert tower.result() is False
 
 
 def test_it_serves_rewards_and_survives_hostile_ones(tmp_path: Path) -> None:

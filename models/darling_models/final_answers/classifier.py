@@ -9,8 +9,9 @@ the process that computes it. Every answer is tried on its own first: a hostile 
 time-out, not one for each of its pairs.
 """
 
+import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from importlib.metadata import version
 
 from cachetools import LRUCache
@@ -19,10 +20,11 @@ from darling_models.final_answers.equality import same_answer
 from darling_models.final_answers.extraction import final_answer
 from darling_models.final_answers.formula import MAX_FORMULA_CHARS, formula
 from darling_models.final_answers.worker import CPU_SECONDS
-from darling_models.final_answers.workers import WORKERS, Workers
+from darling_models.final_answers.workers import Workers
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import ModelInfo, Unit
+from darling_models.remote.servers_loop import begin
 
 MAX_REMEMBERED_ANSWERS = 10_000
 """Answers of which it is remembered whether they can be compared: with at most
@@ -41,7 +43,6 @@ class Answers(Pairwise):
         """Raises `ModelError` if math-verify is not installed."""
         self._workers = Workers()
         self._comparable: LRUCache[str, bool] = LRUCache(MAX_REMEMBERED_ANSWERS)
-        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="answers")
         limits = f"{MAX_FORMULA_CHARS}/{CPU_SECONDS}/2"
         self.info = options.apply(
             ModelInfo(
@@ -55,31 +56,45 @@ class Answers(Pairwise):
 
     def run(self, units: Sequence[Unit]) -> list[PairResult]:
         """Raises `ModelUnavailable` if the workers cannot tell; nothing is remembered of that."""
-        texts = {text for unit in units for text in unit.inputs}
-        answers = {text: _stated(text) for text in texts}
-        pairs = [(answers[unit.inputs[0]], answers[unit.inputs[1]]) for unit in units]
-        equal = [same_answer(*pair) for pair in pairs]
+        return self.begin(units).result()
+
+    def begin(self, units: Sequence[Unit]) -> "Future[list[PairResult]]":
+        """What `run` returns or raises, to come: hostile answers must hold up no other batch."""
+        return begin(self._run(units))
+
+    async def _run(self, units: Sequence[Unit]) -> list[PairResult]:
+        pairs, equal = await asyncio.to_thread(_read, units)
         open_pairs = sorted(
             {pair for pair, same in zip(pairs, equal, strict=True) if not same and all(pair)}
         )
-        comparable = self._comparable_among({answer for pair in open_pairs for answer in pair})
+        comparable = await self._comparable_among({one for pair in open_pairs for one in pair})
         asked = [pair for pair in open_pairs if comparable.issuperset(pair)]
-        verdicts = dict(
-            zip(asked, self._threads.map(lambda pair: self._workers.ask(*pair), asked), strict=True)
-        )
+        verdicts = dict(zip(asked, await self._verdicts(asked), strict=True))
         return [
             PairResult(float(same or verdicts.get(pair, False)), unit.tokens, truncated=False)
             for unit, pair, same in zip(units, pairs, equal, strict=True)
         ]
 
-    def _comparable_among(self, answers: set[str]) -> set[str]:
+    async def _comparable_among(self, answers: set[str]) -> set[str]:
         """Those answers that are formulas which math-verify can compare in time."""
         formulas = {answer for answer in answers if formula(answer) is not None}
         known = {answer: self._comparable[answer] for answer in formulas & set(self._comparable)}
         unknown = sorted(formulas - known.keys())
-        known.update(zip(unknown, self._threads.map(self._workers.ask, unknown), strict=True))
+        verdicts = await self._verdicts([(answer,) for answer in unknown])
+        known.update(zip(unknown, verdicts, strict=True))
         self._comparable.update(known)
         return {answer for answer in formulas if known[answer]}
+
+    async def _verdicts(self, questions: Sequence[tuple[str, ...]]) -> list[bool]:
+        asked = [asyncio.wrap_future(self._workers.submit(*answers)) for answers in questions]
+        return await asyncio.gather(*asked)
+
+
+def _read(units: Sequence[Unit]) -> tuple[list[tuple[str, str]], list[bool]]:
+    """The final answers of each pair, and whether they are the same as they are written."""
+    answers = {text: _stated(text) for text in {text for unit in units for text in unit.inputs}}
+    pairs = [(answers[unit.inputs[0]], answers[unit.inputs[1]]) for unit in units]
+    return pairs, [same_answer(*pair) for pair in pairs]
 
 
 def _stated(text: str) -> str:

@@ -17,6 +17,8 @@ from darling_models.final_answers.formula import formula
 
 CPU_SECONDS = 2
 """CPU time for one question; the kernel counts whole seconds, so it may be one more."""
+QUICK_SECONDS = 0.5
+"""CPU time for a question that is asked for the first time: most answers take 0.02."""
 MEMORY_BYTES = 4 * 2**30
 """Address space of a worker, which a hostile answer could otherwise fill without end."""
 READY = "ready"
@@ -28,21 +30,23 @@ and where one is written in decimals, such as 0.33333 for 1/3."""
 
 
 def serve(connection: Connection) -> None:
-    """Answers (answer,) with whether it can be compared at all, (a, b) with whether they agree."""
+    """Answers (quick, answers): for one answer whether it can be compared at all, for two whether
+    they agree. A question that is to be quick ends the process by SIGPROF after `QUICK_SECONDS`."""
     logging.disable(logging.CRITICAL)  # math-verify logs whole texts
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole group; the parent ends this
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    _agree(_parsed("1"), _parsed("1"))  # imports and grammars, before any clock runs
+    warm_up()
     connection.send(READY)
     while True:
         try:
-            answers = connection.recv()
+            quick, answers = connection.recv()
         except EOFError:
             return
         _allow(CPU_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, QUICK_SECONDS if quick else 0)
         try:
             parsed = [_parsed(answer) for answer in answers]
             if len(parsed) == 1:
@@ -52,7 +56,13 @@ def serve(connection: Connection) -> None:
                 verdict = _agree(*parsed) or _agree(*reversed(parsed))
         except Exception:  # whatever a parser of hostile text may raise, RecursionError among it
             verdict = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
         connection.send(verdict)
+
+
+def warm_up() -> None:
+    """Imports and grammars, which no question should pay for."""
+    _agree(_parsed("1"), _parsed("1"))
 
 
 def _allow(seconds: int) -> None:

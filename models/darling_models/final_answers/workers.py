@@ -3,14 +3,23 @@
 How a worker ended tells what its end means. The kernel ends one whose question used up its CPU time
 with SIGXCPU: that answer cannot be compared, which is a verdict. Any other end says nothing about
 the answer: the question is asked once more in a fresh worker, and then it has no verdict.
+
+Answers that take long must not hold up the others. A question has little time at first; one that
+needs more waits in a queue of its own, from which one worker at a time takes. An answer that has
+used up its time is remembered, and not computed again.
 """
 
 import logging
 import multiprocessing
 import signal
 import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
+from threading import Lock
+
+from cachetools import LRUCache
 
 from darling_models.errors import ModelUnavailable
 from darling_models.extras import require
@@ -30,10 +39,20 @@ STANDSTILL_S = 10.0
 imports whenever it is waited for, and the busiest machine gives it a share within that time."""
 LOOK_S = 0.5
 """Seconds between two looks at a worker's CPU time."""
+MAX_SLOW_WAIT_S = 5.0
+"""Seconds after which a slow question is taken before new ones, so that its group has an end."""
+MAX_REMEMBERED = 10_000
+"""Questions that are remembered because they took too long: with two answers each, 40 MB."""
 OWN_FAULTS = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 )
 """Signals by which a process ends over its own fault."""
+
+
+NAME = "final-answers"
+"""Name of a worker process."""
+Answers = tuple[str, ...]
+"""What is asked about: one answer or two."""
 
 
 class WorkerEnded(Exception):
@@ -43,6 +62,7 @@ class WorkerEnded(Exception):
         """`exitcode`: the negative number of a signal; None if the worker stood still."""
         super().__init__(f"exit code {exitcode}" if exitcode is not None else "no progress")
         self.by_cpu_limit = exitcode == -signal.SIGXCPU
+        self.by_quick_limit = exitcode == -signal.SIGPROF
         self.by_own_fault = exitcode is not None and -exitcode in OWN_FAULTS
 
 
@@ -52,7 +72,7 @@ class Worker:
     def __init__(self) -> None:
         self._process: multiprocessing.process.BaseProcess | None = None
 
-    def ask(self, answers: tuple[str, ...], deadline: float) -> bool:
+    def ask(self, answers: "Answers", quick: bool, deadline: float) -> bool:
         """The worker's verdict. Raises `WorkerEnded`.
 
         `deadline`: a time of the monotonic clock, in seconds.
@@ -60,15 +80,17 @@ class Worker:
         if self._process is None:
             self._start(deadline)
         try:
-            self._connection.send(answers)
+            self._connection.send((quick, answers))
         except OSError:  # it ended since its last answer
             raise WorkerEnded(self._end()) from None
         return bool(self._received(deadline))
 
     def _start(self, deadline: float) -> None:
-        spawn = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
-        self._connection, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=serve, args=(theirs,), daemon=True)
+        # A fork of this process would copy its threads' locks.
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(["darling_models.final_answers.preloaded"])
+        self._connection, theirs = server.Pipe()
+        self._process = server.Process(target=serve, args=(theirs,), name=NAME, daemon=True)
         self._process.start()
         theirs.close()
         if self._received(deadline) != READY:
@@ -103,40 +125,120 @@ class Worker:
         return exitcode
 
 
+@dataclass(slots=True)
+class Question:
+    answers: Answers
+    verdict: "Future[bool]" = field(default_factory=Future)
+    asked: float = field(default_factory=time.monotonic)
+
+
 class Workers:
-    """`WORKERS` processes, which as many threads may ask at a time."""
+    """`WORKERS` processes, and the questions that wait for them."""
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
         require("math", ["math_verify"])
-        self._free: SimpleQueue[Worker] = SimpleQueue()
-        for _ in range(WORKERS):
-            self._free.put(Worker())
+        self._free = [Worker() for _ in range(WORKERS)]
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="final-answers")
+        self._lock = Lock()
+        self._new: deque[Question] = deque()
+        self._slow: deque[Question] = deque()
+        self._slow_runs = False
+        self._too_long: LRUCache[Answers, None] = LRUCache(MAX_REMEMBERED)
+        """Questions whose verdict is that they cannot be computed in time."""
 
     def ask(self, *answers: str) -> bool:
         """Whether one answer can be compared, or two agree; False if that takes too much CPU time.
 
         Raises `ModelUnavailable` if no worker could tell.
         """
-        worker = self._free.get()
+        return self.submit(*answers).result()
+
+    def submit(self, *answers: str) -> "Future[bool]":
+        """What `ask` returns or raises, to come. It may be cancelled while no worker has it."""
+        question = Question(answers)
+        with self._lock:
+            if self._is_too_long(answers):
+                question.verdict.set_result(False)
+                return question.verdict
+            self._new.append(question)
+        self._threads.submit(self._answer_next)
+        return question.verdict
+
+    def _answer_next(self) -> None:
+        """Answers the question whose turn it is; none if only slow ones wait and one is asked."""
+        with self._lock:
+            oldest = self._slow[0] if self._slow and not self._slow_runs else None
+            waits_long = oldest and time.monotonic() - oldest.asked > MAX_SLOW_WAIT_S
+            slow = oldest is not None and (not self._new or bool(waits_long))
+            if not slow and not self._new:
+                return
+            question = (self._slow if slow else self._new).popleft()
+            self._slow_runs |= slow
+            worker = self._free.pop()
         try:
-            return _asked(worker, answers)
+            self._answer(worker, question, slow)
         finally:
-            self._free.put(worker)
+            with self._lock:
+                self._free.append(worker)
+                self._slow_runs &= not slow
+            self._threads.submit(self._answer_next)
+
+    def _answer(self, worker: Worker, question: Question, slow: bool) -> None:
+        verdict = question.verdict
+        if not (verdict.running() or verdict.set_running_or_notify_cancel()):
+            return
+        try:
+            if slow:
+                verdict.set_result(self._slowly(worker, question.answers))
+            else:
+                verdict.set_result(_asked(worker, question.answers, quick=True))
+        except WorkerEnded:  # it takes longer than most
+            with self._lock:
+                self._slow.append(question)
+        except Exception as error:
+            verdict.set_exception(error)
+
+    def _slowly(self, worker: Worker, answers: Answers) -> bool:
+        """The verdict with all of the CPU time.
+
+        Each answer of two is tried by itself before, so that a hostile one is known wherever it
+        comes again.
+        """
+        verdict = False
+        alone = [(answer,) for answer in answers] if len(answers) > 1 else []
+        for question in [*alone, answers]:
+            with self._lock:
+                if self._is_too_long(question):
+                    return False
+            try:
+                verdict = _asked(worker, question, quick=False)
+            except WorkerEnded:
+                with self._lock:
+                    self._too_long[question] = None
+                return False
+        return verdict
+
+    def _is_too_long(self, answers: Answers) -> bool:
+        return any(known in self._too_long for known in [answers, *((one,) for one in answers)])
 
 
-def _asked(worker: Worker, answers: tuple[str, ...]) -> bool:
+def _asked(worker: Worker, answers: Answers, quick: bool) -> bool:
+    """The verdict of a worker. Raises `WorkerEnded` if the answers use up their CPU time, and
+    `ModelUnavailable` if no worker could tell."""
     deadline = time.monotonic() + TIME_LIMIT_S
     for attempt in range(1, TRIES + 1):
         try:
-            return worker.ask(answers, deadline)
+            return worker.ask(answers, quick, deadline)
         except WorkerEnded as end:
+            if end.by_quick_limit and quick:
+                raise
             if end.by_cpu_limit:
                 log.warning("an answer cannot be compared in %d s of CPU time", CPU_SECONDS)
-                return False
+                raise
             log.warning("a worker that compares final answers ended early (%s)", end)
             if end.by_own_fault and attempt == TRIES:  # the answer makes every worker crash
-                return False
+                raise
         if time.monotonic() > deadline:
             break
     raise ModelUnavailable(

@@ -1,7 +1,6 @@
 """The source `math-verify`: whether the response's final answer equals the label."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 from darling_models.errors import ModelUnavailable
 from darling_models.final_answers.equality import labels_in, matches_label
@@ -18,10 +17,9 @@ class MathVerify:
 
     def __init__(self) -> None:
         """Raises `ModelError` if math-verify is not installed."""
-        from darling_models.final_answers.workers import WORKERS, Workers
+        from darling_models.final_answers.workers import Workers
 
         self._workers = Workers()
-        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="math-verify")
 
     async def quality(self, sample: Sample) -> float:
         label = sample.required_label()
@@ -35,9 +33,7 @@ class MathVerify:
         if formula(gold) is None or formula(response) is None:
             return 0.0
         try:
-            equal = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._workers.ask, gold, response
-            )
+            equal = await asyncio.wrap_future(self._workers.submit(gold, response))
         except ModelUnavailable as error:
             raise Unavailable(
                 f"math-verify gave no verdict: {error}; send this rollout again later",
