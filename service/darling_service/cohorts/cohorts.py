@@ -232,7 +232,7 @@ class Cohorts:
         request = request.model_copy(update={"reward": within})
         while True:
             try:
-                return await self._pipeline.rewards(request)
+                return await self._pipeline.rewards(request, give_up)
             except Overloaded as problem:
                 if loop.time() > give_up:
                     raise

@@ -29,10 +29,25 @@ from darling_service.settings import Settings
 
 Answer = TypeVar("Answer")
 
+MAX_PROBABILITIES = 2**20
+"""Probabilities in one answer: those of four groups of 512 rollouts, 20 MB of JSON."""
 
-def check_groups(groups: Sequence[PromptGroup], settings: Settings) -> None:
-    """Raises `Invalid` naming every place that is over a limit."""
+
+def check_groups(
+    groups: Sequence[PromptGroup], settings: Settings, with_probabilities: bool = False
+) -> None:
+    """Raises `Invalid` naming every place that is over a limit.
+
+    `with_probabilities`: whether the answer holds those of all pairs.
+    """
     _raise_any(_group_limits(groups, settings))
+    count = sum(len(group.rollouts) ** 2 for group in groups)
+    if with_probabilities and count > MAX_PROBABILITIES:
+        raise _invalid(
+            "return_probabilities",
+            f"{count} probabilities are over {MAX_PROBABILITIES}, the most that one answer holds; "
+            "send fewer groups in one request, or leave return_probabilities out",
+        )
 
 
 def check_pairs(request: EquivalenceRequest, settings: Settings) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag
 from darling_models.schema_types import OBJECT, TEXT, text_or
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
@@ -75,7 +76,7 @@ ANSWER: dict[str, Any] = {
 async def classify(request: Request) -> Response:
     """Returns the probability that the two texts of each input are equivalent, as the last of the
     two class probabilities of vLLM's format."""
-    service = service_of(request)
+    service, due = service_of(request), due_of(request)
     body = await read_body(request, ClassifyRequest, service.settings.max_body_bytes)
     inputs = [body.input] if isinstance(body.input, str) else body.input
     if not inputs:
@@ -85,7 +86,7 @@ async def classify(request: Request) -> Response:
     equivalence = await in_thread_if_long(
         lambda: EquivalenceRequest(pairs=_pairs(inputs, service.settings), model=model), inputs
     )
-    answer = await while_connected(request, service.pipeline.equivalence(equivalence))
+    answer = await while_connected(request, service.pipeline.equivalence(equivalence, due), due)
     return await in_thread_if_long(lambda: json_response(_content(answer, body.model)), inputs)
 
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 
 from darling_models.texts.messages import Conversation, Prompt
 from darling_service.http.body import parse_body, read_body, read_content
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
@@ -110,7 +111,7 @@ EXAMPLE: dict[str, Any] = {
 async def verify(request: Request) -> Response:
     """Returns the request with its rollout's reward added. The group's other rollouts arrive in
     requests of their own."""
-    service = service_of(request)
+    service, due = service_of(request), due_of(request)
     query = read_query(request, Query)
     raw = await read_content(request, service.settings.max_body_bytes)
     body = await parse_body(raw, NemoGymRequest)
@@ -118,7 +119,7 @@ async def verify(request: Request) -> Response:
         lambda: _rollout(body, query.n, service.settings),
         [body.responses_create_params.input, body.response.output, *_label(body)],
     )
-    answer = await while_connected(request, reward(service, rollout, query))
+    answer = await while_connected(request, reward(service, rollout, query), due)
     size = query.n or service.settings.cohort_size
     return Response(
         _with_fields(raw, {"reward": answer["reward"], **_failure(answer, body, size)}),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.body import read_body
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
@@ -91,7 +92,7 @@ ANSWER = {
 async def get_reward(request: Request) -> Response:
     """Returns the rewards of one or more rollouts. The other rollouts of their groups arrive in
     requests of their own; `?n=` is the group's size."""
-    service = service_of(request)
+    service, due = service_of(request), due_of(request)
     query = read_query(request, Query)
     body = await read_body(request, OpenRLHFRequest, service.settings.max_body_bytes)
     rollouts = await in_thread_if_long(
@@ -100,7 +101,7 @@ async def get_reward(request: Request) -> Response:
     )
     if not rollouts:
         return json_response({"rewards": [], "scores": [], "extra_logs": {}})
-    scored = await while_connected(request, rewards(service, rollouts, query, TIME_BUDGET))
+    scored = await while_connected(request, rewards(service, rollouts, query, TIME_BUDGET), due)
     return json_response(_content(scored), flags(*scored))
 
 
