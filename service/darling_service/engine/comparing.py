@@ -52,12 +52,14 @@ class Comparing:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._dispatcher: asyncio.Task[None] | None = None
+        self._stopped: Unavailable | None = None
 
     async def start(self) -> None:
         self._dispatcher = asyncio.create_task(self._dispatch())
 
     async def stop(self, reason: Unavailable) -> None:
-        """Ends the dispatcher after the slice that runs; jobs that wait fail with the reason."""
+        """Ends the dispatcher after the slice that runs; jobs fail with the reason."""
+        self._stopped = reason
         if self._dispatcher is not None:
             self._dispatcher.cancel()
             await asyncio.gather(self._dispatcher, return_exceptions=True)
@@ -68,6 +70,8 @@ class Comparing:
 
     async def result(self, steps: Steps[T], pairs: int, admission: Admission[Comparison]) -> T:
         """What the steps return. Raises what they raise. A caller that is cancelled ends them."""
+        if self._stopped is not None:
+            raise self._stopped
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         cost = min(max(pairs, 1), SLICE_S * self.queue.speed.per_second)
         self.queue.add([Comparison(steps, done, admission, cost, pairs)], admission)

@@ -90,6 +90,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._dispatcher: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         self._dispatcher = asyncio.create_task(self._dispatch())
@@ -97,13 +98,13 @@ class Engine:
 
     async def stop(self) -> None:
         """Ends the dispatchers; work still queued fails with `Unavailable`."""
-        stopping = Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+        self._stopped = True
         if self._dispatcher is not None:
             self._dispatcher.cancel()
             await asyncio.gather(self._dispatcher, return_exceptions=True)
         for work in list(self._work.values()):
-            self._fail(work, stopping)
-        await self._comparing.stop(stopping)
+            self._fail(work, _stopping())
+        await self._comparing.stop(_stopping())
         self._model.shutdown(wait=False)
 
     async def probe(self) -> Exception | None:
@@ -156,6 +157,8 @@ class Engine:
         if len(job.pairs) == 0 and not job.missing:
             return Verdict(np.empty(0), np.empty(0) if with_cosines else None, [])
         shared = await self._from_shared_cache(job)
+        if self._stopped:
+            raise _stopping()
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
         fresh = await self._run_units(list(missing.values()), reservation)
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
@@ -289,6 +292,10 @@ class Engine:
     def _forget(self, work: Work) -> None:
         if self._work.get(work.unit.key) is work:
             del self._work[work.unit.key]
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
 
 
 def _log_fault(fault: Exception, count: int) -> None:
