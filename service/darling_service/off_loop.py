@@ -52,4 +52,4 @@ def _chars(value: Any) -> int:
         value = value.content
     if isinstance(value, str):
         return len(value)
-    return 0 if value is None or isinstance(value, int | float) else LONG_CHARS
+    return 0 if value is None or isinstance(value, int | float | bytes) else LONG_CHARS

@@ -37,7 +37,7 @@ from darling_service.schemas.responses import (
     Usage,
 )
 from darling_service.schemas.reward_options import RewardOptions
-from darling_service.scoring import inputs
+from darling_service.scoring import inputs, limits
 from darling_service.scoring.partitioning import (
     ClassifiedGroup,
     PartitionRule,
@@ -169,7 +169,7 @@ class Pipeline:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         async with self._answering(request.model, due) as answering:
             await in_thread_if_long(
-                lambda: inputs.check_pairs(request, self.settings), words_of_pairs(request)
+                lambda: limits.check_pairs(request, self.settings), words_of_pairs(request)
             )
             pairs = await texts_of_pairs(request)
             threshold = threshold_of(answering.engine, request.threshold, ("threshold",))
@@ -221,7 +221,7 @@ class Pipeline:
 
     def _check_limits(self, request: Grouped) -> None:
         """Raises `Invalid` naming every place that is over a limit."""
-        inputs.check_groups(request.groups, self.settings, request.return_probabilities)
+        limits.check_groups(request.groups, self.settings, request.return_probabilities)
 
     async def _read_rewarded(
         self, request: RewardRequest, complete: bool = True

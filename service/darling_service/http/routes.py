@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from darling_service.errors import Unavailable
 from darling_service.http import examples
-from darling_service.http.body import read_body
+from darling_service.http.body import body_of
 from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import grouped_response, json_response, while_connected
@@ -48,18 +48,20 @@ def post(
     summary: str,
     requests: Mapping[str, Any],
     example: Any,
+    waits: bool = False,
 ) -> Callable[[Call[Body, Answer]], Call[Body, Answer]]:
     """Registers a function of (service, body, due) as a route that answers `schema` with `answer`.
 
-    The function's docstring is the route's description.
+    The function's docstring is the route's description. `waits`: whether a request waits for others
+    and what it holds meanwhile is counted by its cohort.
     """
 
     def register(call: Call[Body, Answer]) -> Call[Body, Answer]:
         async def handle(request: Request) -> Response:
             service, due = service_of(request), due_of(request)
-            body = await read_body(request, schema, service.settings.max_body_bytes)
-            content = await while_connected(request, call(service, body, due), due)
-            return await grouped_response(content)
+            async with body_of(request, schema, waits) as body:
+                content = await while_connected(request, call(service, body, due), due)
+                return await grouped_response(content)
 
         router.add_api_route(
             path,
@@ -100,6 +102,7 @@ async def rewards(service: Service, body: RewardRequest, due: float) -> RewardRe
     summary="Cohort endpoint: the reward of one rollout, scored with its group",
     requests=examples.ROLLOUT_REQUESTS,
     example=examples.ROLLOUT_RESPONSE,
+    waits=True,
 )
 async def rollouts(service: Service, body: RolloutRequest, due: float) -> RolloutResponse:
     """Waits until the group's other rollouts have arrived, each in a request of its own, then

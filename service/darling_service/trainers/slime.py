@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from darling_models.texts.messages import Prompt
-from darling_service.http.body import read_body
+from darling_service.http.body import body_of
 from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
@@ -71,10 +71,11 @@ async def rm(request: Request) -> Response:
     own; `?n=` is the group's size."""
     service, due = service_of(request), due_of(request)
     query = read_query(request, SlimeQuery)
-    body = await read_body(request, SlimeRequest, service.settings.max_body_bytes)
-    rollout = await in_thread_if_long(
-        lambda: _rollout(body, query.n, service.settings), [body.prompt, body.response, body.label]
-    )
+    async with body_of(request, SlimeRequest) as body:
+        rollout = await in_thread_if_long(
+            lambda: _rollout(body, query.n, service.settings),
+            [body.prompt, body.response, body.label],
+        )
     answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET), due)
     content = answer["reward"] if query.answer == "number" else _object(answer)
     return json_response(content, flags(answer))
