@@ -29,6 +29,7 @@ from darling_models.protocol import (
 )
 from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
+from darling_models.runtime.memory import require_memory
 from darling_models.runtime.window import MAX_INPUT_TOKENS, longest_input
 from darling_models.unknown_tokens import confused_pairs
 
@@ -70,6 +71,7 @@ class Embeddings:
         """
         checkpoint = locate(path or str(wheel_weights()))
         require_device(options.device)
+        require_memory(checkpoint.source, options.device)
         try:
             self._model = SentenceTransformer(
                 checkpoint.source, device=options.device, local_files_only=checkpoint.cached_only

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from darling_models.errors import ModelError
+from darling_models.runtime.memory import is_out_of_memory
 from darling_service import __version__
 from darling_service.http.auth import DOCS, DOCS_ASSETS
 from darling_service.http.middleware import AnswerHead, RequestMetrics, RequireKey
@@ -39,11 +40,12 @@ def create_app(
     async def start() -> None:
         try:
             await service.start()
-        except ModelError as error:
+        except Exception as error:
+            fault = error if isinstance(error, ModelError) else _unforeseen(error)
             if on_failed_start is None:
-                log.error("%s", error)
+                log.error("%s", fault)
             else:
-                on_failed_start(error)
+                on_failed_start(fault)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -71,3 +73,12 @@ def create_app(
     app.add_middleware(RequestMetrics, telemetry=service.telemetry)
     app.add_middleware(AnswerHead)
     return app
+
+
+def _unforeseen(error: Exception) -> ModelError:
+    """The error of a start that failed by what no loader has foreseen."""
+    if is_out_of_memory(error):
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return ModelError(f"not enough memory to load the models: {reason}")
+    log.error("the models cannot be loaded", exc_info=error)
+    return ModelError(f"the models cannot be loaded ({type(error).__name__}: {error})")

@@ -13,7 +13,7 @@ import pytest
 
 from darling_models.errors import ModelHung
 from darling_service.engine.engine import Engine
-from darling_service.engine.model_calls import ModelThread
+from darling_service.engine.model import ModelThread
 from darling_service.errors import Unavailable
 from tests.conftest import Service, running, until
 from tests.servers.silent import Silent, silent
@@ -128,11 +128,11 @@ def test_a_local_model_that_hangs_is_given_up_and_the_next_request_is_answered()
         behind = asyncio.create_task(judged(engine, "cc", "dd"))
         with pytest.raises(Unavailable, match=r"the model hangs: no result in model_timeout_s"):
             await waiting
-        assert not engine.healthy
+        assert not engine.model.healthy
         model.gate.set()
         assert await behind == [1.0]
         assert await judged(engine, "aa", "bb") == [1.0]
-        assert await engine.ready()
+        assert await engine.model.ready()
 
     play(scenario, max_batch_tokens=4, model_timeout_s=0.3)
 

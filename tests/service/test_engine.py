@@ -1,7 +1,9 @@
 """The engine: sharing, fairness, back-pressure, failure, and callers that leave."""
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +18,16 @@ from darling_models.protocol import (
     IntArray,
     ModelInfo,
     Plan,
+    Steps,
     Unit,
     all_pairs,
     number_fault,
 )
+from darling_service.engine.admission import MARGIN
 from darling_service.engine.cache import ResultCache
-from darling_service.engine.engine import Engine
-from darling_service.engine.queue import TURN_BATCHES
+from darling_service.engine.comparing import SLICE_S
+from darling_service.engine.engine import INITIAL_TOKENS_PER_SECOND, Engine
+from darling_service.engine.model import MAX_WARM_UP_TOKENS
 from darling_service.errors import Invalid, Overloaded, Problem, Unavailable
 from darling_service.telemetry import Telemetry
 
@@ -48,6 +53,11 @@ class ByLength:
     info: ModelInfo = INFO
     wild: float = 0.0
     """The probability of a pair with a wild text."""
+    step_s: float = 0.0
+    """Seconds that comparing a pair takes."""
+    steps: int = 0
+    compared: threading.Event = field(default_factory=threading.Event)
+    """Set once a pair has been compared."""
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         return Plan([Unit(content_key(t), (t,), len(t)) for t in texts], pairs)
@@ -75,6 +85,16 @@ class ByLength:
         equal: FloatArray = (lengths[pairs[:, 0]] == lengths[pairs[:, 1]]).astype(np.float64)
         return np.where([any("wild" in texts[i] for i in pair) for pair in pairs], self.wild, equal)
 
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
+        for _ in pairs:
+            time.sleep(self.step_s)
+            self.steps += 1
+            self.compared.set()
+            yield
+        return self.probabilities(prompt, texts, pairs, results)
+
 
 Scenario = Callable[[Engine, ByLength], Coroutine[Any, Any, None]]
 
@@ -84,7 +104,10 @@ def play(
     max_batch_tokens: int = 10,
     max_queue_tokens: int = 1000,
     model_timeout_s: float = 60,
+    model: ByLength | None = None,
 ) -> ByLength:
+    model = model or ByLength()
+
     async def main() -> None:
         engine = Engine(
             model,
@@ -101,15 +124,14 @@ def play(
             model.gate.set()
             await engine.stop()
 
-    model = ByLength()
     asyncio.run(main())
     return model
 
 
-async def judged(engine: Engine, *texts: str) -> list[float]:
+async def judged(engine: Engine, *texts: str, due: float = math.inf) -> list[float]:
     job = engine.plan("", texts, all_pairs(len(texts)))
-    with engine.reserve(job.tokens):
-        return [float(p) for p in (await engine.classify(job)).probabilities]
+    with engine.reserve(job.tokens, len(job.pairs), due) as reservation:
+        return [float(p) for p in (await engine.classify(job, reservation)).probabilities]
 
 
 async def turns(times: int = 20) -> None:
@@ -147,7 +169,7 @@ def test_batches_keep_the_token_budget_and_let_a_giant_unit_pass_alone() -> None
     assert [len("".join(batch)) for batch in batches] == [10, 25, 5]
 
 
-def test_a_small_request_waits_for_one_turn_of_a_giant_at_most() -> None:
+def test_a_small_request_is_in_the_batch_after_the_one_that_runs() -> None:
     async def scenario(engine: Engine, model: ByLength) -> None:
         giant = asyncio.create_task(judged(engine, *(f"{i:05}" for i in range(100))))
         await turns()
@@ -157,9 +179,59 @@ def test_a_small_request_waits_for_one_turn_of_a_giant_at_most() -> None:
         await asyncio.gather(giant, small)
 
     batches = play(scenario).batches
-    place = next(i for i, batch in enumerate(batches) if "xxxxx" in batch)
-    assert place <= TURN_BATCHES
+    assert "xxxxx" in batches[1]
     assert len(batches) > 40
+
+
+def test_a_text_that_waits_with_a_giant_runs_for_a_small_request_at_once() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        giant = asyncio.create_task(judged(engine, *(f"{i:05}" for i in range(100))))
+        await turns()
+        small = asyncio.create_task(judged(engine, "00099", "y" * 5))
+        await turns()
+        model.gate.set()
+        await asyncio.gather(giant, small)
+
+    batches = play(scenario).batches
+    assert "00099" in batches[1] + batches[2]
+    assert sum(batch.count("00099") for batch in batches) == 1
+
+
+def test_comparing_lets_others_go_first_between_slices_and_ends_with_its_caller() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        model.step_s = 0.02
+        giant = asyncio.create_task(judged(engine, *(f"{i:02}" for i in range(60))))
+        await asyncio.to_thread(model.compared.wait)
+        assert await judged(engine, "x", "y") == [1.0]
+        assert not giant.done()
+        giant.cancel()
+        await asyncio.gather(giant, return_exceptions=True)
+        taken = model.steps
+        assert await judged(engine, "x", "z") == [1.0]
+        assert model.steps <= taken + 2 + SLICE_S / model.step_s, "a slice, and the other group"
+
+    assert play(scenario).steps < 60 * 59 / 2
+
+
+def test_a_request_is_refused_if_its_caller_would_have_given_up_before_its_answer() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        now = asyncio.get_running_loop().time
+        # Nothing is known to be ahead of the first: it is tried.
+        waiting = asyncio.create_task(judged(engine, "a" * 20_000, "b" * 20_000, due=now() + 0.5))
+        await turns()
+        with pytest.raises(Overloaded) as refused:
+            await judged(engine, "c" * 20_000, due=now() + 5)
+        expected = MARGIN * (20_000 + 20_000) / INITIAL_TOKENS_PER_SECOND - 5
+        assert refused.value.retry_after_s == pytest.approx(expected, abs=0.1)
+        patient = asyncio.create_task(judged(engine, "d" * 20_000, "e", due=now() + 60))
+        small = asyncio.create_task(judged(engine, "f", "g", due=now() + 1))
+        await turns()
+        model.gate.set()
+        assert await small == [1.0]
+        await asyncio.gather(waiting, patient)
+
+    play(scenario, max_queue_tokens=10**6)
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
@@ -167,11 +239,14 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
         waiting = asyncio.create_task(judged(engine, "a" * 60, "b" * 30))
         await turns()
         with pytest.raises(Overloaded) as refused:
-            await judged(engine, "c" * 11)
+            await judged(engine, "c" * 40)
         assert int(refused.value.headers()["Retry-After"]) >= 1
+        small = asyncio.create_task(judged(engine, "d", "e"))
+        await turns()
         model.gate.set()
         await waiting
-        await judged(engine, "c" * 11, "d")
+        assert await small == [1.0], "requests of another size have room of their own"
+        await judged(engine, "c" * 40, "d")
 
     play(scenario, max_queue_tokens=100)
 
@@ -195,7 +270,7 @@ def test_a_unit_that_breaks_the_model_fails_its_own_request_only() -> None:
         assert "Retry-After" in failed.value.headers()
         assert await good == [1.0]
         assert await judged(engine, "dd", "ee") == [1.0]
-        assert engine.healthy
+        assert engine.model.healthy
 
     play(scenario)
 
@@ -209,9 +284,9 @@ def test_a_model_out_of_reach_fails_its_batch_at_once() -> None:
         for answer in await asyncio.gather(first, second, return_exceptions=True):
             assert isinstance(answer, Unavailable)
             assert "Retry-After" in answer.headers()
-        assert not engine.healthy
+        assert not engine.model.healthy
         assert await judged(engine, "dd", "ee") == [1.0]
-        assert engine.healthy
+        assert engine.model.healthy
 
     assert len(play(scenario, max_batch_tokens=100).batches) == 2, (
         "no unit was tried again by itself"
@@ -239,7 +314,7 @@ def test_a_unit_without_a_result_fails_alone_and_is_not_kept(text: str) -> None:
         with pytest.raises(problem):
             await bad
         assert await good == [1.0]
-        assert engine.healthy == healthy
+        assert engine.model.healthy == healthy
         with pytest.raises(problem):
             await judged(engine, text, "aa")
 
@@ -274,13 +349,89 @@ def test_a_probe_tells_what_is_wrong_and_when_it_is_well_again() -> None:
     async def scenario(engine: Engine, model: ByLength) -> None:
         model.gate.set()
         healthy, model.result = model.result, lambda text: Length(1, fault=number_fault(False))  # type: ignore[method-assign]
-        assert "not finite" in str(await engine.probe())
-        assert not engine.healthy
+        assert "not finite" in str(await engine.model.probe())
+        assert not engine.model.healthy
         model.result = healthy  # type: ignore[method-assign]
-        assert await engine.probe() is None
-        assert engine.healthy
+        assert await engine.model.probe() is None
+        assert engine.model.healthy
 
     play(scenario)
+
+
+MEMORY_FAULTS = {
+    "python": MemoryError(),
+    "gpu": RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total of"),
+    "cpu": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 400000000000 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    "cublas": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+}
+
+
+class Small(ByLength):
+    """A model that has memory for so many texts at a time."""
+
+    fault: Exception
+    room = 2
+
+    def run(self, units: Sequence[Unit]) -> list[Length]:
+        if len(units) > self.room:
+            self.batches.append([])
+            raise self.fault
+        return super().run(units)
+
+
+@pytest.mark.parametrize("kind", MEMORY_FAULTS)
+def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does(kind: str) -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        assert await judged(engine, *"abcdefgh") == [1.0] * 28
+        assert engine.model.healthy
+
+    model = Small()
+    model.fault = MEMORY_FAULTS[kind]
+    play(scenario, max_batch_tokens=100, model=model)
+    assert [len(batch) for batch in model.batches] == [0, 0, 2, 2, 0, 2, 2]
+
+
+def test_a_text_that_does_not_fit_the_memory_by_itself_fails_alone() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        assert isinstance(model, Small)
+        model.room = 0
+        with pytest.raises(Unavailable, match="the model failed on this request"):
+            await judged(engine, "a", "b")
+        model.room = 2
+        assert await judged(engine, "a", "b") == [1.0]
+
+    model = Small()
+    model.fault = MemoryError()
+    play(scenario, model=model)
+
+
+@pytest.mark.parametrize("tokens", [500, 2048, 10**9])
+def test_the_warm_up_is_a_full_batch(tokens: int) -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        await engine.model.warm_up(tokens)
+
+    (batch,) = play(scenario).batches
+    full = min(tokens, MAX_WARM_UP_TOKENS)
+    pair = 2 * 510
+    assert full - pair < sum(map(len, batch)) <= max(full, pair)
+
+
+def test_a_warm_up_that_does_not_fit_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        await engine.model.warm_up(4000)
+        assert await judged(engine, "a", "b") == [1.0]
+
+    model = Small()
+    model.fault = MemoryError()
+    play(scenario, model=model)
+    assert "max_batch_tokens = 4000 does not fit the memory" in caplog.text
 
 
 def test_work_is_dropped_when_its_caller_has_gone_but_not_what_others_wait_for() -> None:

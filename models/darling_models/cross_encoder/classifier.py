@@ -33,6 +33,7 @@ from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import IntArray, ModelInfo, Unit
 from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
+from darling_models.runtime.memory import require_memory
 from darling_models.runtime.packed import PackedEncoder, Shape
 from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
@@ -237,6 +238,7 @@ def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
     """
     checkpoint = locate(path)
     require_device(device)
+    require_memory(checkpoint.source, device)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
             checkpoint.source,

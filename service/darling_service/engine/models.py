@@ -52,13 +52,15 @@ class Engines:
             )
             await engine.start()
             self._engines[name] = engine
-        fault = await self._engines[default].probe()
+        model = self._engines[default].model
+        fault = await model.probe()
         if fault is not None and not isinstance(fault, ModelBusy):
             raise ModelError(
                 f"the model {default!r} does not answer a first question: {fault}{_cure(fault)}"
             )
+        await model.warm_up(self._settings.max_batch_tokens)
         self._warm = True
-        info = self._engines[default].classifier.info
+        info = model.classifier.info
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
 
     def _options(self) -> ModelOptions:
@@ -71,7 +73,7 @@ class Engines:
 
     async def ready(self) -> bool:
         """Whether the default model answers."""
-        return self._warm and await self._engines[self._settings.model].ready()
+        return self._warm and await self._engines[self._settings.model].model.ready()
 
     async def stop(self) -> None:
         """Ends the engines; work still waiting fails with `Unavailable`."""

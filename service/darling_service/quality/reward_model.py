@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from darling_models.errors import ModelHung
-from darling_service.engine.model_calls import ModelThread
+from darling_service.engine.model import ModelThread
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
 from darling_service.telemetry import Telemetry
