@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 TRIES = 5
 NOISE_S = 0.05
-"""CPU seconds that do not count: timers, garbage collection, a cache that the longer text leaves."""
+"""CPU seconds that do not count: timers, garbage collection, caches that a long text overflows."""
 
 
 def cpu_seconds(work: Callable[[T], object], given: T) -> float:
