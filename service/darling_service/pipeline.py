@@ -56,7 +56,6 @@ Grouped = RewardRequest | PartitionRequest | PreferenceRequest
 """The requests that hold groups of rollouts."""
 PAIRWISE = frozenset({"equivalent", "probabilities", "cosines"})
 """Columns that need an answer for every pair, also where it cannot change the partition."""
-RETRY_AFTER_STOP_S = 5.0
 RETRY_AFTER_TIMEOUT_S = 30.0
 
 
@@ -67,9 +66,7 @@ class Pipeline:
         self.settings = settings
         self.telemetry = Telemetry()
         self._engines = Engines(settings, self.telemetry)
-        self._active: set[asyncio.Task[object] | None] = set()
         self._visits: Visits | None = None
-        self._draining = False
 
     async def start(self) -> None:
         """Loads the models. Raises `ModelError`."""
@@ -77,26 +74,24 @@ class Pipeline:
         await self._engines.start()
 
     async def ready(self) -> bool:
-        return not self._draining and await self._engines.ready()
+        """Whether the default model answers."""
+        return await self._engines.ready()
 
     def models(self) -> list[ModelInfo]:
         """The models a request may name, the default first."""
         return self._engines.infos()
 
-    async def drain(self) -> None:
-        """Refuses new requests, gives those in flight `shutdown_grace_s`, then answers them 503."""
-        self._draining = True
-        if waiting := [task for task in self._active if task is not None]:
-            await asyncio.wait(waiting, timeout=self.settings.shutdown_grace_s)
+    async def stop(self) -> None:
+        """Ends the models; requests that still wait for one fail with `Unavailable`."""
         await self._engines.stop()
         if self._visits is not None:
             self._visits.close()
+            self._visits = None
 
     async def check(self, request: RewardRequest) -> None:
         """Raises what `rewards` would raise before any model runs; the groups may be incomplete."""
         request = request.resolved()
         await self._read_rewarded(request, complete=False)
-        self.refuse_when_draining()
         _rule(self._engines.get(request.model), request, request.reward)
 
     async def rewards(self, request: RewardRequest) -> RewardResponse:
@@ -227,18 +222,10 @@ class Pipeline:
         ]
         return await self._visits.count(run, step, visits)
 
-    def refuse_when_draining(self) -> None:
-        """Raises `Unavailable` once the service stops."""
-        if self._draining:
-            raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
-
     @asynccontextmanager
     async def _answering(self, model: str | None) -> AsyncIterator["Answering"]:
-        """The engine for a request, which counts as active and within its time limit meanwhile."""
-        self.refuse_when_draining()
+        """The engine for a request, which is given up when its time is over."""
         answering = Answering(self._engines.get(model), self.telemetry, time.perf_counter())
-        task = asyncio.current_task()
-        self._active.add(task)
         limit = self.settings.request_timeout_s
         try:
             async with asyncio.timeout(limit):
@@ -249,8 +236,6 @@ class Pipeline:
                 "smaller parts",
                 retry_after_s=RETRY_AFTER_TIMEOUT_S,
             ) from None
-        finally:
-            self._active.discard(task)
 
     def _observe(self, classified: Sequence[ClassifiedGroup]) -> None:
         for group in classified:

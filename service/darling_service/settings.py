@@ -18,7 +18,10 @@ from darling_models.texts.rule import TextRule
 from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
+MAX_SECONDS = 7 * 24 * 3600
+"""Longest time that a setting may name, in seconds: a week, which is longer than anybody waits, and
+which every timer of the system can count."""
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 UNBOUNDED = 2**62
 """A limit that nothing reaches, in whatever unit; it fits a 64-bit integer."""

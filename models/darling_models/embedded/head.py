@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch
 
+from darling_models.checkpoints import let_others_read
 from darling_models.embedded.encoder import Vectors
 from darling_models.embedded.features import FEATURES
 from darling_models.embedded.late_interaction import Lexicon
@@ -94,6 +95,7 @@ class PairHead:
             "linkage": self.linkage,
         }
         (folder / CHOICES).write_text(json.dumps(choices, indent=2) + "\n")
+        let_others_read(folder)
 
     @classmethod
     def load(cls, folder: Path) -> "PairHead":

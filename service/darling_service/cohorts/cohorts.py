@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from darling_service.cohorts.cohort import Cohort, Key, Member
 from darling_service.cohorts.joining import Joining, read_joining
 from darling_service.cohorts.memory import CohortMemory
-from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
-from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
+from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem
+from darling_service.pipeline import Pipeline
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RewardResponse, RolloutResponse
 from darling_service.scoring import inputs
@@ -49,7 +49,6 @@ class Cohorts:
         """
         await self._check(request)
         joining = await read_joining(request)
-        self._pipeline.refuse_when_draining()
         cohort, member = self._join(joining)
         member.callers += 1
         try:
@@ -62,11 +61,10 @@ class Cohorts:
             if member.callers == 0:
                 self._abandon(cohort, member)
 
-    def drain(self) -> None:
-        """Answers 503 to callers that wait for siblings; cohorts that are being scored go on."""
-        stopping = Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+    def end(self) -> None:
+        """Scores the cohorts that wait for siblings as they are: the answers say so."""
         for cohort in [cohort for cohort in self._cohorts.values() if cohort.gathering]:
-            self._fail(cohort, stopping)
+            self._end(cohort)
 
     async def _check(self, request: RolloutRequest) -> None:
         """Raises what is wrong with one rollout: its caller alone is told, and at once."""

@@ -84,19 +84,19 @@ class Engine:
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._compare = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._dispatcher: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         self._dispatcher = asyncio.create_task(self._dispatch())
 
     async def stop(self) -> None:
         """Ends the dispatcher; work still queued fails with `Unavailable`."""
+        self._stopped = True
         if self._dispatcher is not None:
             self._dispatcher.cancel()
             await asyncio.gather(self._dispatcher, return_exceptions=True)
         for work in list(self._work.values()):
-            self._fail(
-                work, Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
-            )
+            self._fail(work, _stopping())
         self._model.shutdown(wait=False)
         self._compare.shutdown(wait=False)
 
@@ -158,6 +158,8 @@ class Engine:
         `with_cosines` needs a classifier that is an `Embedder`.
         """
         shared = await self._from_shared_cache(job)
+        if self._stopped:
+            raise _stopping()
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
         works = [self._join(unit) for unit in missing.values()]
         # Work with other waiters is in the queue already.
@@ -291,6 +293,10 @@ class Engine:
         self._telemetry.batch_seconds.observe(seconds)
         speed = tokens / max(seconds, 1e-6)
         self._tokens_per_second += SPEED_SMOOTHING * (speed - self._tokens_per_second)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
 
 
 def _log_fault(fault: Exception, count: int) -> None:

@@ -182,7 +182,7 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     """Answers 200 once the model has answered a warm-up question, and 503 while it loads, after it
     has failed, and while the service stops."""
-    if not await service_of(request).pipeline.ready():
+    if not await service_of(request).ready():
         raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)
     return json_response({"status": "ready"})
 
