@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from darling_service.cohorts.cohorts import Cohorts
+from darling_service.http.body_budget import BodyBudget
 from darling_service.http.stopping import Requests
 from darling_service.pipeline import Pipeline
 from darling_service.quality.sources import Qualities
@@ -18,6 +19,7 @@ class Service:
         self.pipeline = Pipeline(settings)
         self.cohorts = Cohorts(self.pipeline)
         self.qualities = Qualities(settings, self.telemetry)
+        self.bodies = BodyBudget(settings.body_bytes)
         self.requests = Requests()
         self.stopping = False
 
