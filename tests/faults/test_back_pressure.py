@@ -62,10 +62,9 @@ def test_a_budget_never_holds_more_than_its_bytes_or_one_body(
             try:
                 held[who].hold(nbytes)
                 known[who] = nbytes
-            except Overloaded as refused:
+            except Overloaded:
                 assert nbytes > known[who]
                 assert others + nbytes > 100
-                assert refused.retry_after_s
             assert sum(known) <= 100 or sum(1 for n in known if n) == 1
     with budget.holding() as alone:
         alone.hold(100)
@@ -307,12 +306,11 @@ def test_a_small_group_waits_two_seconds_at_most_behind_a_giant(tmp_path: Path) 
     texts = [f"{essay(k, 100)} {k}" for k in range(512)]
     giant = {"groups": [{"prompt": "What should a town do?", "rollouts": texts}]}
     with running(tmp_path / "log") as service, service.client(900) as http:
+        url = f"{service.url}/v1/partitions"
         alone = max(small_s(http, -k) for k in range(1, 20))
         waits, ended = [], threading.Event()
         with ThreadPoolExecutor() as pool:
-            answer = pool.submit(
-                httpx.post, f"{service.url}/v1/partitions", json=giant, timeout=900
-            )
+            answer = pool.submit(httpx.post, url, json=giant, timeout=900)
             answer.add_done_callback(lambda _: ended.set())
             number = 0
             while not ended.wait(0.1):
