@@ -130,7 +130,7 @@ def play(
 
 async def judged(engine: Engine, *texts: str, due: float = math.inf) -> list[float]:
     job = engine.plan("", texts, all_pairs(len(texts)))
-    with engine.reserve(job.tokens, len(job.pairs), due) as reservation:
+    with engine.reserve(job.tokens, job.comparing, due) as reservation:
         return [float(p) for p in (await engine.classify(job, reservation)).probabilities]
 
 

@@ -48,7 +48,9 @@ class Admissions:
 
     @contextmanager
     def reserve(self, tokens: int, pairs: int, due: float = math.inf) -> Iterator[Reservation]:
-        """Lets in a whole request of so many tokens and pairs, or raises `Overloaded`.
+        """Lets in a whole request of so many tokens, and of a cost of comparing in pairs.
+
+        Raises `Overloaded` if it is not let in.
 
         `due`: event-loop time at which its caller gives up. A request is refused, before any of it
         runs, if it would not be answered by then, or if the requests of its size would hold more

@@ -20,7 +20,7 @@ T = TypeVar("T")
 SLICE_S = 0.05
 """Seconds after which a job lets others go first; the step that it is in takes 0.2 s at most with
 the embedded default on two cores."""
-INITIAL_PAIRS_PER_SECOND = 10_000.0
+INITIAL_PAIRS_PER_SECOND = 15_000.0
 """Assumed speed until comparisons have been timed: the embedded default on two cores."""
 
 
@@ -32,8 +32,9 @@ class Comparison:
     done: asyncio.Future[Any]
     admission: Admission["Comparison"]
     cost: float
-    """Pairs that one slice takes about; all of the job's if they are fewer."""
-    pairs: int
+    """What one slice costs about, in pairs; the whole job if that is less."""
+    whole: int
+    """What the job costs."""
     seconds: float = 0.0
     """Time that it has taken so far."""
     taken: bool = False
@@ -68,13 +69,16 @@ class Comparing:
                 done.set_exception(reason)
         self._thread.shutdown(wait=False)
 
-    async def result(self, steps: Steps[T], pairs: int, admission: Admission[Comparison]) -> T:
-        """What the steps return. Raises what they raise. A caller that is cancelled ends them."""
+    async def result(self, steps: Steps[T], whole: int, admission: Admission[Comparison]) -> T:
+        """What the steps return, which cost `whole`, in pairs.
+
+        Raises what they raise. A caller that is cancelled ends them.
+        """
         if self._stopped is not None:
             raise self._stopped
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        cost = min(max(pairs, 1), SLICE_S * self.queue.speed.per_second)
-        self.queue.add([Comparison(steps, done, admission, cost, pairs)], admission)
+        cost = min(whole, SLICE_S * self.queue.speed.per_second)
+        self.queue.add([Comparison(steps, done, admission, cost, whole)], admission)
         self._wake.set()
         self._waiting.add(done)
         try:
@@ -107,7 +111,7 @@ class Comparing:
         if not ended:
             self.queue.put_back(comparison, comparison.admission)
             return
-        self.queue.speed.observe(comparison.pairs, comparison.seconds)
+        self.queue.speed.observe(comparison.whole, comparison.seconds)
         if not done.done():
             done.set_result(value)
 

@@ -55,6 +55,8 @@ STEP_ASIDE_S = 1.0
 """Seconds after which a batch of a distant model no longer keeps the next from being sent."""
 INITIAL_TOKENS_PER_SECOND = 5_000.0
 """Assumed speed of the model until batches have been timed: the embedded default on two cores."""
+BATCH_TOKENS = 100
+"""Tokens that take as long as a batch does beside its own: 20 ms of the embedded default."""
 UNITS_AT_ONCE = 1024
 """Units that a job queues at one turn of the event loop, in some milliseconds."""
 
@@ -98,8 +100,7 @@ class Engine:
     async def stop(self) -> None:
         """Ends the dispatchers; work still queued fails with `Unavailable`."""
         self._stopped = True
-        tasks = [self._dispatcher] if self._dispatcher is not None else []
-        tasks += self._running
+        tasks = [task for task in (self._dispatcher, *self._running) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -149,16 +150,16 @@ class Engine:
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
         steps = verdict_in_steps(self.classifier, job, results, with_cosines)
         try:
-            probabilities, cosines = await self.compare(steps, len(job.pairs), reservation)
+            probabilities, cosines = await self.compare(steps, job.comparing, reservation)
         except (ModelError, MemoryError) as fault:
             self.model.healthy = False
             log_fault(fault, 1)
             raise problem_of(fault, "model") from None
         return Verdict(probabilities, cosines, fresh, len(shared))
 
-    async def compare(self, steps: Steps[T], pairs: int, reservation: Reservation) -> T:
-        """What the steps return, which compare so many pairs. Raises what they raise."""
-        return await self._comparing.result(steps, pairs, reservation.pairs)
+    async def compare(self, steps: Steps[T], cost: int, reservation: Reservation) -> T:
+        """What the steps return; `cost` is `Job.comparing` of them. Raises what they raise."""
+        return await self._comparing.result(steps, cost, reservation.pairs)
 
     async def _run_units(self, units: Sequence[Unit], reservation: Reservation) -> list[Result]:
         """The units' results, in order, from the model. Those of other jobs run once for all."""
@@ -259,7 +260,7 @@ class Engine:
             self._telemetry.model_failures.inc()
             log_fault(faults[0], len(faults))
         else:
-            self._queue.speed.observe(sum(unit.tokens for unit in units), seconds)
+            self._queue.speed.observe(sum(unit.tokens for unit in units) + BATCH_TOKENS, seconds)
         self._telemetry.batch_tokens.observe(sum(result.tokens for result in results))
         self._telemetry.batch_seconds.observe(seconds)
         for work, result in zip(batch, results, strict=True):

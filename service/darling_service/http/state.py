@@ -1,5 +1,7 @@
 """The parts that answer requests, and how a route gets at them."""
 
+import gc
+
 from starlette.requests import Request
 
 from darling_service.cohorts.cohorts import Cohorts
@@ -31,6 +33,8 @@ class Service:
         """Loads the quality source and the models. Raises `ModelError`."""
         await self.qualities.start()
         await self.pipeline.start()
+        # What has been loaded stays: the garbage collector would hold up all threads over it.
+        gc.freeze()
 
     async def ready(self) -> bool:
         """Whether requests should be sent here."""

@@ -44,8 +44,8 @@ async def run_jobs(
     `due`: event-loop time at which the caller gives up. Raises `Overloaded` before any model runs,
     and what `upstream.problem_of` makes of a failure.
     """
-    tokens, pairs = sum(job.tokens for job in jobs), sum(len(job.pairs) for job in jobs)
-    with engine.reserve(tokens, pairs, due) as reservation:
+    tokens, comparing = sum(job.tokens for job in jobs), sum(job.comparing for job in jobs)
+    with engine.reserve(tokens, comparing, due) as reservation:
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [
@@ -91,7 +91,7 @@ def until_connected(threshold: float, parts: Sequence[IntArray]) -> Ask:
 
     async def ask(engine: Engine, job: Job, reservation: Reservation) -> Answers:
         steps = Unigram().probabilities_in_steps(job.prompt, job.texts, job.pairs, {})
-        likeness = await engine.compare(steps, len(job.pairs), reservation)
+        likeness = await engine.compare(steps, job.comparing, reservation)
         many = len(job.pairs) > MANY_PAIRS
         rounds = await in_thread_if(many, partial(Rounds, job, threshold, likeness))
         calls = []
