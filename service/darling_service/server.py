@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from math import ceil
 from types import FrameType
 from typing import NoReturn
 
@@ -83,6 +84,9 @@ class Server(uvicorn.Server):
             for server in self.servers:
                 server.close()
             await self._service.stop(max(self._stop_by - time.monotonic(), 0.0))
+            # Answers that are given may still be on their way to slow readers.
+            left_s = self._stop_by - time.monotonic()
+            self.config.timeout_graceful_shutdown = max(ceil(left_s), 1)
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from darling_service.server import END_S
+from darling_service.server import END_S, LINGER_S
 from darling_service.settings import Settings
 from tests.commands import run_command
 from tests.conftest import Service, metric, running, until
@@ -103,15 +103,56 @@ def test_requests_in_the_backlog_are_answered_by_a_service_that_stops(tmp_path: 
         assert service.process.wait(timeout=30) == 0
 
 
+def test_a_rollout_whose_body_ends_after_the_signal_does_not_wait_for_siblings(
+    tmp_path: Path,
+) -> None:
+    body = {"run": "r", "group_id": "g", "group_size": 2, "prompt": "p", "text": "t", "quality": 1}
+    sent = request(body, "rollouts")
+    arguments = ("--model", "exact", "--shutdown-grace-s", "20")
+    with running(tmp_path / "log", *arguments) as service, connected(service) as connection:
+        connection.sendall(sent[:-1])
+        until(lambda: metric(service, "darling_requests_in_flight") == 2)  # and the question itself
+        service.process.terminate()
+        time.sleep(2 * LINGER_S)
+        connection.sendall(sent[-1:])
+        answer = received(connection)
+        assert (answer["group_complete"], answer["reward"]) == (False, 1.0)
+        assert service.process.wait(timeout=30) == 0
+
+
+def test_a_slow_reader_gets_the_whole_answer_within_the_grace(tmp_path: Path) -> None:
+    texts = [str(number) for number in range(512)]
+    group = {"prompt": "p", "rollouts": texts, "quality": [1.0] * 512}
+    body = {"groups": [group] * 8, "return_probabilities": True}
+    arguments = ("--model", "exact", "--shutdown-grace-s", "60")
+    with running(tmp_path / "log", *arguments) as service, connected(service) as connection:
+        connection.sendall(request(body))
+        start = connection.recv(1000)  # the rest is more than the system's buffers hold
+        service.process.terminate()
+        time.sleep(2.0)
+        head, _, answer = start.partition(b"\r\n\r\n")
+        (length,) = (
+            int(line.split(b":")[1])
+            for line in head.lower().splitlines()
+            if line.startswith(b"content-length")
+        )
+        assert length > 7 * 2**20
+        while more := connection.recv(2**20):
+            answer += more
+        assert len(answer) == length
+        assert service.process.wait(timeout=30) == 0
+
+
 def connected(service: Service) -> socket.socket:
     url = httpx.URL(service.url)
     assert url.port is not None
     return socket.create_connection((url.host, url.port), timeout=30)
 
 
-def request(body: Any) -> bytes:
+def request(body: Any, route: str = "rewards") -> bytes:
     raw = json.dumps(body).encode()
-    return b"POST /v1/rewards HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(raw) + raw
+    head = f"POST /v1/{route} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(raw)}\r\n\r\n"
+    return head.encode() + raw
 
 
 def received(connection: socket.socket) -> Any:

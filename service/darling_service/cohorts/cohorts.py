@@ -42,6 +42,7 @@ class Cohorts:
         self._cohorts: dict[Key, Cohort] = {}
         self._memory = CohortMemory(self._settings.cohort_bytes, self._telemetry, self._forget)
         self._scoring: set[asyncio.Task[None]] = set()
+        self._ending = False
 
     async def reward(self, request: RolloutRequest, beside: Sequence[Any] = ()) -> RolloutResponse:
         """The rollout's share of its group's answer, once the group is there.
@@ -64,7 +65,8 @@ class Cohorts:
                 self._abandon(cohort, member)
 
     def end(self) -> None:
-        """Scores the cohorts that wait for siblings as they are: the answers say so."""
+        """Scores cohorts as they are, now and from now on: the answers say who is missing."""
+        self._ending = True
         for cohort in [cohort for cohort in self._cohorts.values() if cohort.gathering]:
             self._end(cohort)
 
@@ -160,7 +162,8 @@ class Cohorts:
         cohort.stated_size = cohort.stated_size or request.group_size
         cohort.idle_timeout_s = request.idle_timeout_s or cohort.idle_timeout_s
         cohort.idle_from = loop.time()
-        if cohort.full or len(cohort.members) == self._settings.max_rollouts:
+        most = self._settings.max_rollouts
+        if cohort.full or len(cohort.members) == most or self._ending:
             self._end(cohort)
         else:
             self._wait(cohort)
