@@ -121,10 +121,10 @@ def test_a_rollout_whose_body_ends_after_the_signal_does_not_wait_for_siblings(
 
 
 def test_a_slow_reader_gets_the_whole_answer_within_the_grace(tmp_path: Path) -> None:
-    texts = [str(number) for number in range(512)]
-    group = {"prompt": "p", "rollouts": texts, "quality": [1.0] * 512}
-    body = {"groups": [group] * 8, "return_probabilities": True}
-    arguments = ("--model", "exact", "--shutdown-grace-s", "60")
+    words = [" ".join(map(str, range(n % 37, n % 37 + 3 + n % 11))) for n in range(512)]
+    group = {"prompt": "p", "rollouts": words, "quality": [1.0] * 512}
+    body = {"groups": [group] * 4, "return_probabilities": True}
+    arguments = ("--model", "unigram", "--shutdown-grace-s", "60")
     with running(tmp_path / "log", *arguments) as service, connected(service) as connection:
         connection.sendall(request(body))
         start = connection.recv(1000)  # the rest is more than the system's buffers hold
