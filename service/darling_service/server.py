@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from types import FrameType
@@ -12,7 +13,9 @@ import uvicorn
 
 from darling_models.errors import ModelError
 from darling_service.app import create_app
+from darling_service.http.connection_limits import LimitedConnection
 from darling_service.http.state import Service
+from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.service_links import is_service_link
 from darling_service.settings import Settings
 
@@ -29,6 +32,19 @@ YOUNG_OBJECTS = 50_000
 objects: with Python's default of 700, the collector would go through those of thousands of waiting
 rollouts again and again."""
 
+SECURITY_HEADERS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),  # a URL may hold the key
+    ("Cache-Control", "no-store"),  # a cache between would keep rewards, and the answers to a key
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+]
+"""Headers of every answer, errors among them. The page at /docs has a script of its own in it, and
+needs nothing from other hosts."""
+
 
 class Server(uvicorn.Server):
     """A server that drains the service on the first stop signal, while uvicorn closes down."""
@@ -41,6 +57,10 @@ class Server(uvicorn.Server):
                 create_app(self._service, on_failed_start=self._give_up),
                 host=settings.host,
                 port=settings.port,
+                http=LimitedConnection,
+                ws="none",
+                headers=SECURITY_HEADERS,
+                server_header=False,
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
@@ -52,6 +72,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._service.settings.key_file is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.keys.reload)
         for server in self.servers:
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
@@ -76,7 +98,12 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serves until a stop signal. Raises `ModelError` if the models cannot be loaded."""
+    """Serves until a stop signal; SIGHUP has the file of the API keys read anew.
+
+    Raises `ModelError` if the models cannot be loaded, and `ValueError` if other machines could use
+    the service without a key, unasked.
+    """
+    refuse_strangers_without_key(settings.host, settings.keys(), settings.allow_no_key)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _warn_of_service_links(settings)
     _allow_open_files()
