@@ -70,6 +70,8 @@ class LimitedConnection(HttpToolsProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     """Ends a request whose headers are late, or a body that goes on after its answer."""
+    _in_head = False
+    """Whether a request has begun whose headers are not there."""
     _in_body = False
     """Whether the headers of a request are there and the end of its body is not."""
     _head_bytes = 0
@@ -93,12 +95,12 @@ class LimitedConnection(HttpToolsProtocol):
         super().data_received(data)
         if self._raw_bytes > MAX_HEAD_BYTES:
             self._refuse(_too_large())
-        elif self._raw_bytes and not self._in_body and self._timer is None:
+        elif self._begun() and not self._in_body and self._timer is None:
             self._start_timer(HEAD_S, self._head_is_late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._in_head, self._head_bytes = True, 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -111,7 +113,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
-        self._in_body, self._raw_bytes = True, 0
+        self._in_head, self._in_body, self._raw_bytes = False, True, 0
         if len(self.connections) > max_connections():
             self.app = _crowded
         super().on_headers_complete()
@@ -157,6 +159,10 @@ class LimitedConnection(HttpToolsProtocol):
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError  # which ends the parser's work
 
+    def _begun(self) -> bool:
+        """Whether a part of a request has come, if only an empty line before it."""
+        return self._in_head or self._raw_bytes > 0
+
     def _answering(self) -> bool:
         """Whether a request of this connection waits for its answer."""
         return self.cycle is not None and not self.cycle.response_complete
@@ -180,7 +186,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._stop_timer()
         if self._answering():
             self._start_timer(HEAD_S, self._head_is_late)
-        elif self._raw_bytes:
+        elif self._begun():
             self._refuse(
                 RequestTimeout(f"the headers did not arrive within {HEAD_S:g} s; send them at once")
             )
