@@ -250,7 +250,8 @@ class Engine:
             results = [Failed(fault)] * len(batch)
         except Exception as fault:
             if len(batch) > 1:
-                log.warning("a model batch failed (%s); running its units one by one", fault)
+                name = type(fault).__name__
+                log.warning("a model batch failed (%s); running its units one by one", name)
                 for work in batch:
                     await self._run([work])
                 return
@@ -295,5 +296,9 @@ class Engine:
 
 def _log_fault(fault: Exception, count: int) -> None:
     """Logs the first of `count` faults; only one that no message explains, with its traceback."""
-    cause = None if isinstance(fault, ModelFault) else fault
-    log.warning("the model has failed (units of work: %d): %s", count, fault, exc_info=cause)
+    said = fault.in_log if isinstance(fault, ModelFault) else None
+    log.warning(
+        "the model has failed (units of work: %d): %s",
+        *(count, said or type(fault).__name__),
+        exc_info=None if said else fault,
+    )

@@ -34,7 +34,7 @@ class RewardServer:
                 self._threads, lambda: self._hosts.post("", _body(sample), _reward)
             )
         except (ModelUnavailable, ServerRefused, InputRejected) as fault:
-            log.warning("the reward server gave no reward: %s", fault)
+            log.warning("the reward server gave no reward: %s", fault.in_log)
             raise problem_of(fault, "reward") from None
 
 
