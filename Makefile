@@ -23,7 +23,7 @@ PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKER
 IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compose.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve format lint docs test test-fast test-slow test-processors coverage test-image \
+.PHONY: help install serve format lint docs test test-fast test-slow test-processors coverage audit test-image \
 	pin-images test-trainers bench bench-full headline headline-full
 
 help: ## list the targets
@@ -67,6 +67,10 @@ coverage: ## `make test` with branch coverage, that of services included
 test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
 	$(BIN)/python -m tests.trainers.environments
 	$(BIN)/pytest tests/trainers
+
+audit: $(STAMP) ## ask for known vulnerabilities of every pinned package; fails where one cannot be asked for
+	$(BIN)/uv tool run --constraints constraints.txt --from pip-audit pip-audit --strict --progress-spinner off \
+		--requirement constraints.txt --no-deps --disable-pip
 
 test-image: ## the Dockerfile's own lines in a clean folder, without Docker
 	$(PYTHON) docker/rehearse.py

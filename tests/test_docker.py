@@ -52,6 +52,16 @@ def test_copied_files_exist_and_pass_the_dockerignore() -> None:
             assert f"!{source}" in allowed
 
 
+def test_the_image_lists_its_packages_once_all_are_there() -> None:
+    steps = [line for name, line in STAGES["build"].lines if name == "RUN"]
+    (listing,) = (line for line in steps if "cyclonedx-py" in line)
+    assert listing == steps[-1], "after whatever installs or removes a package"
+    assert "--output-file /opt/darling/" in listing, "a folder that the image takes over"
+    constraints = (ROOT / "constraints.txt").read_text()
+    for tool in ("cyclonedx-bom", "pip-audit"):
+        assert re.search(rf"^{tool}==", constraints, re.M), tool
+
+
 def test_every_darling_variable_is_a_setting() -> None:
     known = {f"DARLING_{name.upper()}" for name in Settings.model_fields}
     given = {
