@@ -90,9 +90,9 @@ def refuse_strangers_without_key(host: str, keys: list[ApiKey], allow_no_key: bo
     if keys or allow_no_key or _is_loopback(host):
         return
     raise ValueError(
-        f"host is {host!r}, which other machines can reach, and no API key is set: set "
-        "--api-key-file or --api-keys-file (DARLING_API_KEY_FILE, DARLING_API_KEYS_FILE), listen "
-        "on 127.0.0.1, or let everyone in with --allow-no-key true (DARLING_ALLOW_NO_KEY)"
+        f"--host (DARLING_HOST) is {host!r}, which other machines can reach, and no API key is "
+        "set: set --api-key-file or --api-keys-file (DARLING_API_KEY_FILE, DARLING_API_KEYS_FILE), "
+        "listen on 127.0.0.1, or let everyone in with --allow-no-key true (DARLING_ALLOW_NO_KEY)"
     )
 
 
@@ -105,6 +105,6 @@ def _is_loopback(host: str) -> bool:
         return False
     try:
         known = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return True
     return all(ip_address(str(at[0]).partition("%")[0]).is_loopback for *_, at in known)

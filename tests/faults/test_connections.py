@@ -1,5 +1,6 @@
 """Limits of connections, with raw sockets against the real server."""
 
+import asyncio
 import resource
 import socket
 import threading
@@ -16,8 +17,10 @@ from starlette.types import Receive, Scope, Send
 
 from darling_service.http import body_time, connection_limits
 from darling_service.http.connection_limits import MAX_HEAD_BYTES, LimitedConnection
-from darling_service.server import SECURITY_HEADERS, Server
+from darling_service.listening import listen
+from darling_service.server import BACKLOG, SECURITY_HEADERS, Server
 from darling_service.settings import Settings
+from tests.conftest import until
 
 SHORT_S = 0.4
 """Seconds that each time limit has in these tests."""
@@ -26,20 +29,24 @@ SHORT_S = 0.4
 @contextmanager
 def served(**settings: Any) -> Iterator[int]:
     """The port of the real server, in a thread of this process."""
-    values = {"model": "exact", "port": 0, "shutdown_grace_s": 0.1, **settings}
+    values = {"model": "exact", "shutdown_grace_s": 0.1, **settings}
     with serving(Server(Settings(**values))) as port:
         yield port
 
 
 @contextmanager
 def serving(server: uvicorn.Server) -> Iterator[int]:
-    thread = threading.Thread(target=server.run)
+    sockets = listen("127.0.0.1", 0, BACKLOG)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets))
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
-        while not server.started:
-            time.sleep(0.01)
-        port: int = server.servers[0].sockets[0].getsockname()[1]
-        yield port
+        until(lambda: server.started)
+        yield sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
         thread.join()

@@ -217,6 +217,7 @@ def test_one_source_of_keys_is_enough(tmp_path: Path) -> None:
         *(("127.0.0.1", False), ("127.0.0.2", False), ("localhost", False), ("::1", False)),
         *(("0.0.0.0", True), ("::", True), ("", True), ("192.0.2.1", True), ("fe80::1", True)),
         *(("0", True), ("::ffff:192.0.2.1", True), ("no-such-host.invalid", False)),
+        *(("a..b", False), ("☃" * 70, False)),  # which no server can listen on
     ],
 )
 def test_other_machines_need_a_key_unless_they_are_let_in_by_name(host: str, refused: bool) -> None:
