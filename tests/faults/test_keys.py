@@ -206,7 +206,7 @@ def test_one_source_of_keys_is_enough(tmp_path: Path) -> None:
     for first in KEY_SOURCES:
         for second in KEY_SOURCES[KEY_SOURCES.index(first) + 1 :]:
             with pytest.raises(ValueError, match=f"{first} is set too"):
-                Settings(**{name: values[name] for name in (first, second)})
+                Settings.model_validate({name: values[name] for name in (first, second)})
     shown = repr(Settings(api_key="s3cret", judge_api_key="s3cret"))
     assert "s3cret" not in shown
 

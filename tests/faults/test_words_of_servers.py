@@ -54,6 +54,10 @@ def ask(http: TestClient, kind: str) -> Any:
     return http.post("/v1/rewards", json={"groups": [group]})
 
 
+def await_ready(http: TestClient) -> None:
+    until(lambda: http.get("/health/ready").status_code == 200)
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_log_repeats_what_a_server_says(
@@ -71,7 +75,7 @@ def test_no_log_repeats_what_a_server_says(
         with scripted(answer) as server:
             parts = Service(Settings(**settings(kind, server.url)))
             with TestClient(create_app(parts)) as http:
-                until(lambda http=http: http.get("/health/ready").status_code == 200)
+                await_ready(http)
                 now = form
                 for level in LEVELS:
                     with caplog.at_level(level):

@@ -7,7 +7,7 @@ from darling_service.cli.numbers import integer, number
 
 NAME = "make-key"
 SUMMARY = "make an API key, and print its line for the file of keys"
-EXAMPLE = "darling-reward make-key alice --max-in-flight 512 >> api-keys"
+EXAMPLE = "darling-reward make-key alice --max-in-flight 512"
 EXTRA = ""
 RESUMES = False
 
