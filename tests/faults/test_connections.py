@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -204,16 +205,33 @@ def test_a_body_that_goes_on_after_its_answer_is_cut_off() -> None:
         assert time.monotonic() - began < 10 * SHORT_S, "not as long as it sends"
 
 
+def rollout_that_waits(seconds: float, *headers: bytes) -> bytes:
+    """A request that is answered after this time, since its sibling does not come."""
+    body = (
+        b'{"group_id":"%s","prompt":"p","text":"t","quality":1,"group_size":2,"deadline_s":%g}'
+        % (uuid4().hex.encode(), seconds)
+    )
+    length = b"Content-Length: %d\r\n" % len(body)
+    head = POST.replace(b"rewards", b"rollouts")
+    return b"".join([head, length, *headers, b"\r\n", body])
+
+
 @pytest.mark.usefixtures("hurried")
 def test_whoever_waits_for_siblings_is_not_timed(port: int) -> None:
-    body = (
-        b'{"run":"r","group_id":"g","prompt":"p","text":"t","quality":1,"group_size":2,'
-        b'"deadline_s":%g}' % (5 * SHORT_S)
-    )
-    head = (
-        b"POST /v1/rollouts HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-    )
-    assert status(talk(port, head % len(body) + body)) == 200
+    request = rollout_that_waits(5 * SHORT_S, b"Connection: close\r\n")
+    assert status(talk(port, request)) == 200
+
+
+@pytest.mark.parametrize(
+    "after", [b"nonsense\r\n\r\n", b"X" * 8 * OVER, GET + b"X: " + b"a" * 8 * OVER]
+)
+def test_a_request_is_answered_whatever_comes_behind_it(port: int, after: bytes) -> None:
+    for apart in (True, False):
+        waiting = rollout_that_waits(0.5)
+        answer = talk(port, *((waiting, after) if apart else (waiting + after,)), pause_s=0.1)
+        assert status(answer) == 200
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"connection: close" in answer.lower()
 
 
 BIG = b"a" * 50_000_000

@@ -78,6 +78,8 @@ class LimitedConnection(HttpToolsProtocol):
     """Bytes of the request's line and headers that have been read."""
     _raw_bytes = 0
     """Bytes that have come since the last of a body, or the end of a request or of its headers."""
+    _refused = False
+    """Whether what comes is read no more."""
     _unread_bytes = 0
     """Bytes of the answer that the caller had not read when it was last looked at."""
 
@@ -91,9 +93,11 @@ class LimitedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._raw_bytes += len(data)
         super().data_received(data)
-        if self._raw_bytes > MAX_HEAD_BYTES:
+        if self._raw_bytes > MAX_HEAD_BYTES and not self._refused:
             self._refuse(_too_large())
         elif self._begun() and not self._in_body and self._timer is None:
             self._start_timer(HEAD_S, self._head_is_late)
@@ -168,19 +172,30 @@ class LimitedConnection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, problem: Problem) -> None:
-        """Answers in place of the app and closes; a request that is being answered is given up, so
-        that its caller does not take this for its answer."""
-        if not self._answering() and not self.transport.is_closing():
-            body = orjson.dumps(problem.body())
-            headers = [
-                *self.server_state.default_headers,
-                (b"content-type", PROBLEM_TYPE.encode()),
-                (b"content-length", str(len(body)).encode()),
-                (b"connection", b"close"),
-            ]
-            lines = [name + b": " + value + b"\r\n" for name, value in headers]
-            self.transport.write(b"".join([STATUS_LINE[problem.status], *lines, b"\r\n", body]))
-        self.transport.close()
+        """Answers in place of the app and closes the connection.
+
+        A request before this one gets its own answer first. Where more than one waits, or the body
+        of one goes on, nothing that is said here could be told from its answer.
+        """
+        self._refused = True
+        if self._in_body or self.pipeline:
+            self.transport.close()
+        elif self._answering():
+            self.cycle.keep_alive = False
+        elif not self.transport.is_closing():
+            self._write(problem)
+            self.transport.close()
+
+    def _write(self, problem: Problem) -> None:
+        body = orjson.dumps(problem.body())
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", PROBLEM_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        self.transport.write(b"".join([STATUS_LINE[problem.status], *lines, b"\r\n", body]))
 
     def _head_is_late(self) -> None:
         self._stop_timer()
