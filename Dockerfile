@@ -15,6 +15,9 @@ COPY models ./models
 RUN python -m venv /opt/darling
 RUN /opt/darling/bin/pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint constraints.txt torch ".${EXTRAS:+[$EXTRAS]}"
 RUN /opt/darling/bin/pip uninstall --yes pip setuptools
+# The list of all that is in there, in CycloneDX's format, by a tool that does not stay.
+RUN python -m venv /opt/sbom && /opt/sbom/bin/pip install --no-cache-dir --constraint constraints.txt cyclonedx-bom
+RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /opt/darling/sbom.cdx.json /opt/darling/bin/python
 
 FROM ${PYTHON_IMAGE} AS runtime
 RUN pip uninstall --yes pip setuptools wheel && useradd --create-home --uid 10001 darling

@@ -26,7 +26,7 @@ IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compos
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-processors coverage \
-	test-image pin-images test-trainers bench bench-full headline headline-full
+	audit test-image pin-images test-trainers bench bench-full headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ coverage: ## `make test` with branch coverage, that of services included
 test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
 	$(BIN)/python -m tests.trainers.environments
 	$(BIN)/pytest tests/trainers
+
+audit: $(STAMP) ## ask for known vulnerabilities of every pinned package; fails where one cannot be asked for
+	$(BIN)/uv tool run --constraints constraints.txt --from pip-audit pip-audit --strict --progress-spinner off \
+		--requirement constraints.txt --no-deps --disable-pip
 
 test-image: ## the Dockerfile's own lines in a clean folder, without Docker
 	$(PYTHON) docker/rehearse.py

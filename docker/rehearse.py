@@ -5,8 +5,9 @@
 The COPY and RUN lines of the build stage are carried out as written, with the image's paths mapped
 into the folder; then the CMD is started with the ENV of the image, a mounted classifier and an API
 key in a file, as Compose mounts them. The HEALTHCHECK is awaited, a request is answered, the
-metrics are read with the key where Prometheus finds it, and the STOPSIGNAL ends it. What this
-cannot show: the base image, the user, and the copy between stages.
+metrics are read with the key where Prometheus finds it, the STOPSIGNAL ends it, and the list of
+packages (SBOM) is held against what is installed. What this cannot show: the base image, the user,
+and the copy between stages.
 """
 
 import json
@@ -106,6 +107,18 @@ def build(stage: Stage, folder: Path, paths: dict[str, str]) -> None:
             subprocess.run(["sh", "-ec", command], cwd=source, env=variables, check=True)
 
 
+def check_sbom(folder: Path) -> None:
+    """The list of packages names all that are installed, and nothing else."""
+    listed = json.loads((folder / "darling/sbom.cdx.json").read_text())
+    components = {one["name"].lower(): one["version"] for one in listed["components"]}
+    names = "import importlib.metadata as m; print(*{d.name for d in m.distributions()})"
+    python = folder / "darling/bin/python"
+    run = subprocess.run([python, "-c", names], capture_output=True, text=True, check=True)
+    if components.keys() != {name.lower() for name in run.stdout.split()}:
+        raise SystemExit("the list of packages is not that of the packages which are installed")
+    print(f"sbom.cdx.json lists {len(components)} packages", flush=True)
+
+
 def mount(folder: Path) -> dict[str, str]:
     """A classifier and a key, laid where Compose mounts them; the settings that name them."""
     classifier, key = folder / "classifiers/mine", folder / "secrets/api-key"
@@ -177,8 +190,9 @@ def main() -> None:
     stages = read_dockerfile(ROOT / "Dockerfile")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        paths = {"/opt/darling": str(folder / "darling")}
+        paths = {f"/opt/{name}": str(folder / name) for name in ("darling", "sbom")}
         build(stages["build"], folder, paths)
+        check_sbom(folder)
         extras = arguments(stages["build"])["EXTRAS"]
         print(f"the image has the extras {extras}", flush=True)
         subprocess.run(

@@ -12,6 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from darling_service.cli.main import main
+from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 
@@ -49,6 +50,16 @@ def test_copied_files_exist_and_pass_the_dockerignore() -> None:
         for source in sources:
             assert (ROOT / source).exists()
             assert f"!{source}" in allowed
+
+
+def test_the_image_lists_its_packages_once_all_are_there() -> None:
+    steps = [line for name, line in STAGES["build"].lines if name == "RUN"]
+    (listing,) = (line for line in steps if "cyclonedx-py" in line)
+    assert listing == steps[-1], "after whatever installs or removes a package"
+    assert "--output-file /opt/darling/" in listing, "a folder that the image takes over"
+    constraints = (ROOT / "constraints.txt").read_text()
+    for tool in ("cyclonedx-bom", "pip-audit"):
+        assert re.search(rf"^{tool}==", constraints, re.M), tool
 
 
 def test_every_darling_variable_is_a_setting() -> None:
@@ -91,7 +102,8 @@ def test_with_a_key_the_service_and_prometheus_read_one_file() -> None:
     (secret,) = KEYED["secrets"]
     assert all(service["secrets"] == [secret] for service in services.values())
     inside = f"/run/secrets/{secret}"
-    assert services["service"]["environment"] == {"DARLING_API_KEY_FILE": inside}
+    environment = {"DARLING_API_KEY_FILE": inside, "DARLING_ALLOW_NO_KEY": "false"}
+    assert services["service"]["environment"] == environment
     (mounted,) = services["prometheus"]["volumes"]
     source, target, _ = mounted.split(":")
     assert target in [v.split(":")[1] for v in COMPOSE["services"]["prometheus"]["volumes"]]
@@ -102,12 +114,23 @@ def test_with_a_key_the_service_and_prometheus_read_one_file() -> None:
     assert scraped == plain, "with a key nothing else is scraped"
 
 
+def test_the_image_asks_for_a_key_and_compose_lets_this_machine_in_without() -> None:
+    """Compose publishes its port on 127.0.0.1 only."""
+    variables = rehearse.environment(STAGES["runtime"], {})
+    settings = {name.removeprefix("DARLING_").lower(): value for name, value in variables.items()}
+    assert "allow_no_key" not in settings
+    with pytest.raises(ValueError, match="no API key is set"):
+        refuse_strangers_without_key(settings["host"], [], allow_no_key=False)
+    service = COMPOSE["services"]["service"]
+    assert service["environment"]["DARLING_ALLOW_NO_KEY"] == "true"
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
 def test_a_key_in_a_file_is_the_key(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("s3cret\n")
-    assert Settings(api_key_file=file).key() == "s3cret"
-    assert Settings(api_key="s3cret").key() == "s3cret"
-    assert Settings().key() is None
+    assert Settings(api_key_file=file).keys() == Settings(api_key="s3cret").keys()
+    assert Settings().keys() == []
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,10 @@ class Embeddings:
         require_memory(checkpoint.source, options.device)
         try:
             self._model = SentenceTransformer(
-                checkpoint.source, device=options.device, local_files_only=checkpoint.cached_only
+                checkpoint.source,
+                device=options.device,
+                local_files_only=checkpoint.cached_only,
+                trust_remote_code=False,
             )
         except Exception as error:
             raise checkpoint.failure("a sentence encoder", error) from error

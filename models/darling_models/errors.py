@@ -13,6 +13,12 @@ ModelFault
 class ModelFault(Exception):
     """A model has not done what it was asked for."""
 
+    def __init__(self, message: str, *, in_log: str | None = None) -> None:
+        """`in_log` says the same without the words of a server, which may repeat a text that it was
+        sent: texts are for whoever sent them, and not for the log."""
+        super().__init__(message)
+        self.in_log = message if in_log is None else in_log
+
 
 class ModelError(ModelFault):
     """A model cannot be loaded, or cannot do what it is asked for."""
@@ -25,9 +31,9 @@ class ModelUnavailable(ModelFault):
 class ModelBusy(ModelUnavailable):
     """A model server asks for a pause; nothing is wrong with it."""
 
-    def __init__(self, message: str, retry_after_s: float) -> None:
+    def __init__(self, message: str, retry_after_s: float, *, in_log: str | None = None) -> None:
         """`retry_after_s`: seconds that are left of the pause."""
-        super().__init__(message)
+        super().__init__(message, in_log=in_log)
         self.retry_after_s = retry_after_s
 
 

@@ -1,14 +1,17 @@
 """Every fault that a caller is told of, as one tree.
 
     Problem
-    +-- BadRequest           400  the body is not JSON
+    +-- BadRequest           400  the body is not JSON, or the request not HTTP
     +-- Unauthorized         401  the API key is missing or wrong
+    +-- RequestTimeout       408  headers or body come too slowly
     +-- Conflict             409  the rollout contradicts what its cohort knows
     +-- TooLarge             413  the body exceeds its limit
     +-- UnsupportedType      415  the body is not declared as JSON
     +-- Invalid              422  fields are wrong; each is named with its fault and its cure
     +-- FailedDependency     424  a server behind this one refuses it, until its settings are mended
-    +-- Overloaded           429  queue or memory is full; Retry-After says when to come back
+    +-- Overloaded           429  queue, memory or the key's limit is full; Retry-After says when to
+    |                             come back
+    +-- HeadersTooLarge      431  the request's line and headers exceed their limit
     +-- Unavailable          503  the model failed, is not ready, or the service is stopping
         +-- ModelFailed      503  the model failed on the texts of this request; others may be fine
 
@@ -77,6 +80,15 @@ class Unauthorized(Problem):
         return {"WWW-Authenticate": "Bearer"}
 
 
+class RequestTimeout(Problem):
+    """The rest of the request may still come, so the connection cannot be used again."""
+
+    status, title = 408, "Request timeout"
+
+    def headers(self) -> dict[str, str]:
+        return {"Connection": "close"}
+
+
 class Conflict(Problem):
     status, title = 409, "Conflict"
 
@@ -113,6 +125,10 @@ class FailedDependency(Problem):
 
 class Overloaded(Problem):
     status, title = 429, "Too many requests"
+
+
+class HeadersTooLarge(Problem):
+    status, title = 431, "Request header fields too large"
 
 
 class Unavailable(Problem):

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -19,7 +20,9 @@ import uvicorn
 
 from darling_models.errors import ModelError
 from darling_service.app import create_app
+from darling_service.http.connection_limits import LimitedConnection
 from darling_service.http.state import Service
+from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.listening import listen
 from darling_service.service_links import is_service_link
 from darling_service.settings import Settings
@@ -36,6 +39,19 @@ YOUNG_OBJECTS = 50_000
 """Allocations between two runs of the garbage collector. A waiting rollout holds some hundred
 objects: with Python's default of 700, the collector would go through those of thousands of waiting
 rollouts again and again."""
+
+SECURITY_HEADERS = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),  # a URL may hold the key
+    ("Cache-Control", "no-store"),  # a cache between would keep rewards, and the answers to a key
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+]
+"""Headers of every answer, errors among them. The page at /docs has a script of its own in it, and
+needs nothing from other hosts."""
 
 
 LINGER_S = 0.2
@@ -58,6 +74,10 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 create_app(self._service, on_failed_start=self._give_up),
+                http=LimitedConnection,
+                ws="none",
+                headers=SECURITY_HEADERS,
+                server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
                 access_log=False,
@@ -73,6 +93,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._service.settings.key_file is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.keys.reload)
         for bound in sockets or () if not self.should_exit else ():
             host, port = bound.getsockname()[:2]
             log.info("listening on http://%s:%d, docs at /docs", host, port)
@@ -119,11 +141,13 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serves until a stop signal.
+    """Serves until a stop signal; SIGHUP has the file of the API keys read anew.
 
-    Raises `OSError` if the address cannot be listened on, and `ModelError` if the models cannot be
-    loaded; the caller then ends the process by `end`, since threads may still be at work.
+    Raises `ValueError` if other machines could use the service without a key, unasked, `OSError` if
+    the address cannot be listened on, and `ModelError` if the models cannot be loaded; the caller
+    then ends the process by `end`, since threads may still be at work.
     """
+    refuse_strangers_without_key(settings.host, settings.keys(), settings.allow_no_key)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _warn_of_service_links(settings)
     _allow_open_files()

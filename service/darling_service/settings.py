@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -15,6 +15,7 @@ from pydantic_settings import (
 from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.texts.rule import TextRule
+from darling_service.key_sources import KEY_SOURCES, KeySources, blank_keys
 from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
@@ -40,17 +41,9 @@ def _number_or_name(value: object) -> object:
     return value
 
 
-def _key_in(file: Path) -> str:
-    """The file's text without white space around it. Raises `ValueError` if it cannot be read."""
-    try:
-        return file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the file cannot be read: {error}") from None
-
-
 SERVER_ONLY = frozenset(
     {
-        *("host", "port", "api_key", "api_key_file", "quality"),
+        *("host", "port", *KEY_SOURCES, "allow_no_key", "quality"),
         *("max_body_bytes", "body_bytes", "max_queue_tokens"),
         *("request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
@@ -67,7 +60,7 @@ LIMITS = (
 """Settings that limit a request, in the order in which `/v1/models` shows them."""
 
 
-class Settings(BaseSettings):
+class Settings(KeySources):
     """A flag beats the environment, which beats the default here."""
 
     model_config = SettingsConfigDict(
@@ -82,7 +75,7 @@ class Settings(BaseSettings):
         usual = super().settings_customise_sources(settings_cls, *sources, **named)
         for source in usual:
             if isinstance(source, EnvSettingsSource):
-                source.env_vars = without_service_links(source.env_vars)
+                source.env_vars = {**without_service_links(source.env_vars), **blank_keys()}
         return usual
 
     host: str = Field(
@@ -92,7 +85,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     api_key: str | None = Field(
         None,
-        min_length=1,
+        repr=False,
         description="API key that every route but /health and /docs then requires; set it when "
         "others can reach the port.",
     )
@@ -100,6 +93,22 @@ class Settings(BaseSettings):
         None,
         description="File that holds the API key, such as a secret mounted into a container; set "
         "it instead of api_key.",
+    )
+    api_keys: str | None = Field(
+        None,
+        repr=False,
+        description="Lines of named keys, as `darling-reward make-key` prints them; set it instead "
+        "of api_key when several callers share the service.",
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File with the lines of named keys; set it instead of api_keys to change keys "
+        "while the service runs.",
+    )
+    allow_no_key: bool = Field(
+        False,
+        description="Whether callers of other machines may go without a key; set it to true where "
+        "a network that you trust, or a proxy, keeps all others out.",
     )
 
     model: str = Field(
@@ -173,7 +182,7 @@ class Settings(BaseSettings):
         "refuses a parameter, or for a judge that reasons before it answers.",
     )
     judge_api_key: str | None = Field(
-        None, min_length=1, description="Bearer token for the LLM judge's server."
+        None, min_length=1, repr=False, description="Bearer token for the LLM judge's server."
     )
 
     quality: str = Field(
@@ -261,8 +270,8 @@ class Settings(BaseSettings):
     )
     max_visits: Positive = Field(
         2_000_000,
-        description="Limit of visit counts (step, prompt, answer), about 200 bytes each; the "
-        "oldest are dropped.",
+        description="Limit of visit counts (step, prompt, answer) of each API key, about 200 bytes "
+        "each; the oldest are dropped.",
     )
     request_timeout_s: Seconds = Field(
         600,
@@ -274,20 +283,6 @@ class Settings(BaseSettings):
         description="Seconds that requests in flight have to finish after a stop signal; those "
         "left get 503.",
     )
-
-    @field_validator("api_key_file")
-    @classmethod
-    def _holds_a_key(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        if file is not None:
-            if info.data.get("api_key") is not None:
-                raise ValueError("api_key is set too; set one of the two")
-            if not _key_in(file):
-                raise ValueError("the file is empty; write the key into it")
-        return file
-
-    def key(self) -> str | None:
-        """The API key, from `api_key` or `api_key_file`; None if callers need none."""
-        return self.api_key if self.api_key_file is None else _key_in(self.api_key_file)
 
     def unbounded(self) -> Self:
         """These settings without limits of queue and time, for offline work."""

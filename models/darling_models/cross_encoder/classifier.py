@@ -245,6 +245,7 @@ def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
             output_loading_info=True,
             dtype=dtype or "auto",
             local_files_only=checkpoint.cached_only,
+            trust_remote_code=False,
         )
     except Exception as error:
         raise checkpoint.failure("a checkpoint", error) from error
@@ -270,7 +271,7 @@ def _tokenizer(path: str) -> Any:
     checkpoint = locate(path)
     try:
         return AutoTokenizer.from_pretrained(
-            checkpoint.source, local_files_only=checkpoint.cached_only
+            checkpoint.source, local_files_only=checkpoint.cached_only, trust_remote_code=False
         )
     except Exception as error:
         raise checkpoint.failure("a tokenizer", error) from error

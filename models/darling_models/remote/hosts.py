@@ -120,7 +120,8 @@ class Hosts:
             return await self._ask(path, body, read)
 
     async def _ask(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
-        trouble, silences = "", 0
+        trouble = in_log = ""
+        silences = 0
         refusals: set[int] = set()
         for attempt in range(ROUNDS * len(self._hosts)):
             rounds, place = divmod(attempt, len(self._hosts))
@@ -139,28 +140,32 @@ class Hosts:
                     host.recovered()
                     return result
                 reply = f"{status}: {' '.join(answer.text[:QUOTED_CHARS].split())}"
-                trouble = f"{host.url} answered {reply}"
+                trouble, in_log = f"{host.url} answered {reply}", f"{host.url} answered {status}"
                 if status in REJECTED:
-                    raise InputRejected(reply)
+                    raise InputRejected(reply, in_log=in_log)
                 if status == BUSY:
                     rest_s, host.pausing = _pause(answer), True
                 elif 300 <= status < 500 and status not in TRANSIENT:
                     refusals.add(id(host))
                     if len(refusals) == len(self._hosts):
-                        raise ServerRefused(reply)
+                        raise ServerRefused(reply, in_log=in_log)
             except TimeoutError:
                 trouble = f"{host.url} gave no answer in model_timeout_s = {self._timeout_s:g}"
+                in_log = trouble
                 silences += 1
             except (httpx.HTTPError, *MISREAD) as error:
                 trouble = f"{host.url}: {error!r}"
+                readable = isinstance(error, httpx.HTTPError)
+                in_log = trouble if readable else f"{host.url} gave an answer that cannot be read"
             finally:
                 host.in_flight -= 1
             host.resting_until = max(host.resting_until, time.monotonic() + rest_s)
             if silences == SILENCES:
                 break
         if pauses := [pause for pause in self._pauses() if pause]:
-            raise ModelBusy(trouble, min(pauses))
-        raise ModelUnavailable(f"no host of the model could answer; the last error: {trouble}")
+            raise ModelBusy(trouble, min(pauses), in_log=in_log)
+        none = "no host of the model could answer; the last error: "
+        raise ModelUnavailable(none + trouble, in_log=none + in_log)
 
     def _pauses(self) -> list[float]:
         """Seconds that are left of each host's pause, 0 for a host that has not asked for one."""

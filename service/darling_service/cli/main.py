@@ -15,6 +15,7 @@ from darling_service.cli import (
     evaluate,
     evaluate_classifier,
     label,
+    make_key,
     models,
     score,
     serve,
@@ -54,6 +55,7 @@ COMMANDS: tuple[Command, ...] = (
     train_cross_encoder,
     evaluate_classifier,
     label,
+    make_key,
 )
 
 

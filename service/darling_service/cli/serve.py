@@ -7,7 +7,7 @@ from darling_service.cli.settings_flags import add_settings, read_settings
 
 NAME = "serve"
 SUMMARY = "run the HTTP service"
-EXAMPLE = "darling-reward serve --host 0.0.0.0 --model embedded --max-rollouts 64"
+EXAMPLE = "darling-reward serve --host 0.0.0.0 --api-keys-file api-keys --max-rollouts 64"
 EXTRA = ""
 RESUMES = False
 

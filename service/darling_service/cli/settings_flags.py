@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 PREFIX = "set_"
 """Start of the flags' names in the parsed arguments."""
+SECRET = frozenset({"api_key", "api_keys", "judge_api_key"})
+"""Settings whose values no message repeats."""
 
 
 def add_settings(parser: argparse.ArgumentParser, *, server: bool) -> None:
@@ -43,6 +45,7 @@ def read_settings(arguments: argparse.Namespace) -> "Settings":
         first = error.errors()[0]
         name = str(first["loc"][0])
         message = message_of(first["type"], str(first["msg"]))
+        value = "" if name in SECRET else f" is {first['input']!r}"
         raise ValueError(
-            f"--{name.replace('_', '-')} (DARLING_{name.upper()}) is {first['input']!r}: {message}"
+            f"--{name.replace('_', '-')} (DARLING_{name.upper()}){value}: {message}"
         ) from None

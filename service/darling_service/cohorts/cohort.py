@@ -4,15 +4,17 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from darling_service.caller import CALLER
 from darling_service.cohorts.joining import Joining
 from darling_service.errors import Conflict, FieldError, Invalid
-from darling_service.schemas.requests import Rollout, RolloutRequest, response_of
+from darling_service.schemas.requests import Rollout, RolloutRequest, Run, response_of
 from darling_service.schemas.responses import RolloutResponse
 
 
 class Key(NamedTuple):
     """Which cohort a rollout belongs to."""
 
+    caller: str
     run: str | None
     step: int | None
     group_id: str | int
@@ -21,9 +23,8 @@ class Key(NamedTuple):
     @classmethod
     def of(cls, request: RolloutRequest) -> "Key":
         run = request.run
-        if run is None or isinstance(run, str):
-            return cls(run, None, request.group_id, request.attempt)
-        return cls(run.name, run.step, request.group_id, request.attempt)
+        name, step = (run.name, run.step) if isinstance(run, Run) else (run, None)
+        return cls(CALLER.get(), name, step, request.group_id, request.attempt)
 
 
 class Unnamed(NamedTuple):

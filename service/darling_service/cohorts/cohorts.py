@@ -1,9 +1,10 @@
 """The cohort endpoint: callers that each hold one rollout wait until their group is complete.
 
-A rollout joins the cohort of its (run, group_id, attempt). The cohort ends when `group_size`
-rollouts are there, at the first deadline of its members, or, where its size is unknown, when nobody
-new has come for a while. It is then scored as one group, in the order of member ids, exactly as
-`/v1/rewards` would, and every caller gets its own share. Afterwards it is kept for a while:
+A rollout joins the cohort of its (run, group_id, attempt); each API key has runs of its own. The
+cohort ends when `group_size` rollouts are there, at the first deadline of its members, or, where
+its size is unknown, when nobody new has come for a while. It is then scored as one group, in the
+order of member ids, exactly as `/v1/rewards` would, and every caller gets its own share. Afterwards
+it is kept for a while:
 
 - a retry of a member gets the answer that the member had;
 - a late sibling is scored at once, among those that came before.

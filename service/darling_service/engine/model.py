@@ -159,8 +159,12 @@ class Model:
 
 def log_fault(fault: Exception, count: int) -> None:
     """Logs the first of `count` faults; only one that no message explains, with its traceback."""
-    cause = None if isinstance(fault, ModelFault) else fault
-    log.warning("the model has failed (units of work: %d): %s", count, fault, exc_info=cause)
+    said = fault.in_log if isinstance(fault, ModelFault) else None
+    log.warning(
+        "the model has failed (units of work: %d): %s",
+        *(count, said or type(fault).__name__),
+        exc_info=None if said else fault,
+    )
 
 
 def _batch_of(classifier: EquivalenceClassifier, tokens: int) -> list[Unit]:

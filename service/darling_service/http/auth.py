@@ -7,11 +7,11 @@ Authorization: Basic base64(USER:KEY)    http://USER:KEY@host/... in a URL
 
 from base64 import b64decode
 from collections.abc import Iterator
-from hmac import compare_digest
 
 from starlette.requests import Request
 
 from darling_service.errors import Unauthorized
+from darling_service.keys import ApiKey, Keys
 
 DOCS = "/docs"
 """Path of the page that documents the API."""
@@ -23,17 +23,21 @@ documentation, where its user enters the key. The documentation is the same for 
 this version: it says nothing of the settings, the models or the runs of this one."""
 
 
-def require_key(request: Request, key: str | None) -> None:
-    """Raises `Unauthorized` unless the request has the key, the path is open, or no key is set."""
-    path = request.url.path
-    if key is None or path in OPEN or path.startswith(f"{DOCS_ASSETS}/"):
-        return
-    if not any(compare_digest(token, key.encode()) for token in _tokens(request)):
+def is_open(path: str) -> bool:
+    """Whether the path needs no key, whatever the service has."""
+    return path in OPEN or path.startswith(f"{DOCS_ASSETS}/")
+
+
+def key_of(request: Request, keys: Keys) -> ApiKey:
+    """The key that the request has sent. Raises `Unauthorized` if it has sent none of the keys."""
+    key = keys.find(_tokens(request))
+    if key is None:
         raise Unauthorized(
             "the API key is missing or wrong; send the service's DARLING_API_KEY as "
             "`Authorization: Bearer KEY`, as the password of `Authorization: Basic`, or as "
             "?token=KEY in the URL"
         )
+    return key
 
 
 def _tokens(request: Request) -> Iterator[bytes]:

@@ -1,31 +1,46 @@
 """What surrounds every request: HEAD, the API key, and the request metrics."""
 
 import time
+from collections import defaultdict
+from contextlib import ExitStack
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from darling_service.errors import Unauthorized
-from darling_service.http.auth import require_key
+from darling_service.caller import CALLER
+from darling_service.errors import Overloaded, Unauthorized
+from darling_service.http.allowance import Allowance
+from darling_service.http.auth import is_open, key_of
 from darling_service.http.problems import problem_response
+from darling_service.keys import Keys
 from darling_service.telemetry import Telemetry
 
 
 class RequireKey:
-    """Answers 401 to callers without the API key, on every route but the health checks."""
+    """Answers 401 to callers without an API key and 429 to those over the limits of theirs.
 
-    def __init__(self, app: ASGIApp, key: str | None) -> None:
+    The health checks and the documentation are open. Whoever answers a request finds the name of
+    its key in `CALLER`.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
         self._app = app
-        self._key = key
+        self._keys = keys
+        self._allowances = defaultdict[str, Allowance](Allowance)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] != "http" or not self._keys.required or is_open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        with ExitStack() as answering:
             try:
-                require_key(Request(scope), self._key)
-            except Unauthorized as problem:
+                key = key_of(Request(scope), self._keys)
+                answering.enter_context(self._allowances[key.name].request(key))
+            except (Unauthorized, Overloaded) as problem:
                 await problem_response(problem)(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+            CALLER.set(key.name)
+            await self._app(scope, receive, send)
 
 
 class AnswerHead:

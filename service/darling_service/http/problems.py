@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from darling_service.errors import MAX_NAME_CHARS, Problem, problem_body, shown
 
+PROBLEM_TYPE = "application/problem+json"
 CLIENT_CLOSED = 499
 """Status of a request whose caller has gone: only the metrics see it."""
 
@@ -62,5 +63,5 @@ def _response(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) 
         orjson.dumps(body),
         status_code=status,
         headers=dict(headers),
-        media_type="application/problem+json",
+        media_type=PROBLEM_TYPE,
     )

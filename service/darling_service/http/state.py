@@ -7,6 +7,7 @@ from starlette.requests import Request
 from darling_service.cohorts.cohorts import Cohorts
 from darling_service.http.body_budget import BodyBudget
 from darling_service.http.stopping import Requests
+from darling_service.keys import Keys
 from darling_service.pipeline import Pipeline
 from darling_service.quality.sources import Qualities
 from darling_service.settings import Settings
@@ -18,6 +19,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.keys = Keys(settings.keys)
         self.pipeline = Pipeline(settings)
         self.cohorts = Cohorts(self.pipeline)
         self.qualities = Qualities(settings, self.telemetry)

@@ -38,7 +38,7 @@ class RewardServer:
             score = await asyncio.wrap_future(asking)
         except (ModelUnavailable, ServerRefused, InputRejected) as fault:
             self._healthy = isinstance(fault, PASSING)
-            log.warning("the reward server gave no reward: %s", fault)
+            log.warning("the reward server gave no reward: %s", fault.in_log)
             raise problem_of(fault, "reward") from None
         self._healthy = True
         return score

@@ -18,6 +18,7 @@ import numpy as np
 from darling_models.errors import ModelError
 from darling_models.keys import content_key
 from darling_models.protocol import IntArray
+from darling_service.caller import CALLER
 from darling_service.errors import Unavailable
 
 RETRY_AFTER_S = 5.0
@@ -31,11 +32,12 @@ MAX_WRITE_S = 10.0
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS visits (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    caller TEXT NOT NULL, number INTEGER NOT NULL,
     run TEXT NOT NULL, prompt BLOB NOT NULL, step INTEGER NOT NULL, member BLOB NOT NULL,
-    answer BLOB NOT NULL, times INTEGER NOT NULL
+    answer BLOB NOT NULL, times INTEGER NOT NULL,
+    PRIMARY KEY (caller, number)
 );
-CREATE INDEX IF NOT EXISTS by_prompt ON visits (run, prompt, step, member);
+CREATE INDEX IF NOT EXISTS by_prompt ON visits (caller, run, prompt, step, member);
 """
 
 
@@ -57,10 +59,13 @@ class Visit:
 
 
 class Visits:
-    """Counts by (run, prompt, answer), in a file or in memory."""
+    """Counts by (caller, run, prompt, answer), in a file or in memory."""
 
     def __init__(self, file: Path | None, max_counts: int) -> None:
-        """Keeps the newest `max_counts` counts. Raises `ModelError` if the file cannot be used."""
+        """Keeps the newest `max_counts` counts of each caller.
+
+        Raises `ModelError` if the file cannot be used.
+        """
         self._max_counts = max_counts
         self._resting_until = 0.0
         # A thread of its own: whoever does not count visits must not wait for a locked file.
@@ -81,13 +86,14 @@ class Visits:
     async def count(self, run: str, step: int, groups: Sequence[Visit]) -> list[IntArray]:
         """How often each rollout's answer came in earlier steps, (n,) for each group.
 
-        Raises `Unavailable` while the file cannot be written.
+        The run is that of `CALLER`: another caller's of the same name is another run. Raises
+        `Unavailable` while the file cannot be written.
         """
         try:
             self._raise_while_resting()
             async with asyncio.timeout(MAX_WRITE_S):
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._count, run, step, groups
+                    self._thread, self._count, CALLER.get(), run, step, groups
                 )
         except TimeoutError:
             self._rest()
@@ -100,13 +106,20 @@ class Visits:
         self._thread.submit(self._store.close)
         self._thread.shutdown(wait=False)
 
-    def _count(self, run: str, step: int, groups: Sequence[Visit]) -> list[IntArray]:
+    def _count(self, caller: str, run: str, step: int, groups: Sequence[Visit]) -> list[IntArray]:
         self._raise_while_resting()  # another may have failed while this one was waiting
+        newest_of = "SELECT coalesce(max(number), 0) FROM visits WHERE caller = ?"
         try:
             with self._store as store:
-                visits = [self._visit(store, run, step, group) for group in groups]
-                newest = store.execute("SELECT max(number) FROM visits").fetchone()[0]
-                store.execute("DELETE FROM visits WHERE number <= ?", (newest - self._max_counts,))
+                visits = []
+                for group in groups:
+                    (newest,) = store.execute(newest_of, (caller,)).fetchone()
+                    visits.append(self._visit(store, caller, newest, run, step, group))
+                (newest,) = store.execute(newest_of, (caller,)).fetchone()
+                store.execute(
+                    "DELETE FROM visits WHERE caller = ? AND number <= ?",
+                    (caller, newest - self._max_counts),
+                )
         except sqlite3.Error:
             self._rest()
             raise
@@ -120,24 +133,32 @@ class Visits:
             raise sqlite3.OperationalError("it could not be written a moment ago")
 
     @staticmethod
-    def _visit(store: sqlite3.Connection, run: str, step: int, group: Visit) -> IntArray:
+    def _visit(
+        store: sqlite3.Connection, caller: str, newest: int, run: str, step: int, group: Visit
+    ) -> IntArray:
+        """`newest` is the highest number of the caller's counts."""
         prompt = content_key(group.prompt)
         before: dict[bytes, int] = dict(
             store.execute(
-                "SELECT answer, sum(times) FROM visits WHERE run = ? AND prompt = ? AND step < ? "
-                "GROUP BY answer",
-                (run, prompt, step),
+                "SELECT answer, sum(times) FROM visits WHERE caller = ? AND run = ? AND prompt = ? "
+                "AND step < ? GROUP BY answer",
+                (caller, run, prompt, step),
             ).fetchall()
         )
         keys = [content_key(answer) for answer in group.answers]
-        own = (run, prompt, step, group.member)
+        own = (caller, run, prompt, step, group.member)
         store.execute(
-            "DELETE FROM visits WHERE run = ? AND prompt = ? AND step = ? AND member = ?", own
+            "DELETE FROM visits WHERE caller = ? AND run = ? AND prompt = ? AND step = ? "
+            "AND member = ?",
+            own,
         )
         store.executemany(
-            "INSERT INTO visits (run, prompt, step, member, answer, times) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            [(*own, key, times) for key, times in Counter(keys).items()],
+            "INSERT INTO visits (caller, run, prompt, step, member, number, answer, times) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*own, number, key, times)
+                for number, (key, times) in enumerate(Counter(keys).items(), start=newest + 1)
+            ],
         )
         return np.asarray([before.get(key, 0) for key in keys], dtype=np.int64)
 

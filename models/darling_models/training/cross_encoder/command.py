@@ -148,6 +148,7 @@ def _begin(base: str, recipe: CrossEncoderRecipe, seed: int) -> tuple[Any, Any, 
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
             local_files_only=checkpoint.cached_only,
+            trust_remote_code=False,
         )
     except Exception as error:
         raise checkpoint.failure("a checkpoint", error) from error
