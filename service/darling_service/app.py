@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from darling_models.errors import ModelError
 from darling_service import __version__
 from darling_service.http.auth import DOCS, DOCS_ASSETS
-from darling_service.http.middleware import AnswerHead, RequestMetrics, RequireKey
+from darling_service.http.middleware import AnswerHead, RequestSigns, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
 from darling_service.http.routes import router
@@ -66,6 +66,6 @@ def create_app(
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
     app.add_middleware(RequireKey, key=service.settings.key())
-    app.add_middleware(RequestMetrics, telemetry=service.telemetry)
+    app.add_middleware(RequestSigns, telemetry=service.telemetry)
     app.add_middleware(AnswerHead)
     return app

@@ -13,6 +13,8 @@ import uvicorn
 from darling_models.errors import ModelError
 from darling_service.app import create_app
 from darling_service.http.state import Service
+from darling_service.logs import configure
+from darling_service.misspelt import misspelt
 from darling_service.service_links import is_service_link
 from darling_service.settings import Settings
 
@@ -44,6 +46,7 @@ class Server(uvicorn.Server):
                 backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
+                log_config=None,
                 access_log=False,
                 lifespan="on",
                 timeout_graceful_shutdown=int(settings.shutdown_grace_s + 1),
@@ -77,8 +80,8 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serves until a stop signal. Raises `ModelError` if the models cannot be loaded."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    _warn_of_service_links(settings)
+    configure(settings.log_level, settings.log_format)
+    _warn_of_unread_variables(settings)
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)
     server = Server(settings)
@@ -87,8 +90,10 @@ def run(settings: Settings) -> None:
         raise server.failure
 
 
-def _warn_of_service_links(settings: Settings) -> None:
-    """Says which variable looks like a setting and is not read, because Kubernetes has set it."""
+def _warn_of_unread_variables(settings: Settings) -> None:
+    """Says which variables look like settings and are not read: misspelt, or set by Kubernetes."""
+    for line in misspelt(os.environ, Settings.model_fields):
+        log.warning("%s", line)
     for name, value in os.environ.items():
         if name.upper() == "DARLING_PORT" and is_service_link(name, value):
             log.warning(

@@ -15,6 +15,7 @@ from pydantic_settings import (
 from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.texts.rule import TextRule
+from darling_service.logs import LogFormat, LogLevel
 from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
@@ -50,7 +51,7 @@ SERVER_ONLY = frozenset(
         *("host", "port", "api_key", "api_key_file", "quality"),
         *("max_body_bytes", "max_queue_tokens", "request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
-        "cohort_bytes",
+        *("cohort_bytes", "log_level", "log_format"),
     }
 )
 """Settings that have no effect on `score` and `evaluate`, which serve nobody."""
@@ -257,6 +258,16 @@ class Settings(BaseSettings):
         3,
         description="Seconds that requests in flight have to finish after a stop signal; those "
         "left get 503.",
+    )
+
+    log_level: LogLevel = Field(
+        "info",
+        description="Lowest level of what is logged: debug (health checks, too), info (a line for "
+        "each request), warning (failures alone) or error.",
+    )
+    log_format: LogFormat = Field(
+        "plain",
+        description="Form of the log: plain lines, or json (an object a line) for a collector.",
     )
 
     @field_validator("api_key_file")

@@ -18,5 +18,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from darling_service.server import run
 
-    run(read_settings(arguments))
+    run(read_settings(arguments, tell=False))  # the log tells
     return 0

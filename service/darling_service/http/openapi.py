@@ -28,6 +28,10 @@ PROBLEM = {
                     "title": {"type": "string"},
                     "status": {"type": "integer"},
                     "detail": {"type": "string"},
+                    "request_id": {
+                        "type": "string",
+                        "description": "The request's X-Request-ID, by which the log names it.",
+                    },
                     "errors": {
                         "type": "array",
                         "items": {

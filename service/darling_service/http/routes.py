@@ -13,6 +13,7 @@ from darling_service.http.body import read_body
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import Service, service_of
+from darling_service.request_id import count_rollouts
 from darling_service.schemas.requests import (
     EquivalenceRequest,
     PartitionRequest,
@@ -37,6 +38,13 @@ Answer = TypeVar("Answer")
 Call = Callable[[Service, Body], Awaitable[Answer]]
 
 
+def rollouts_in(body: BaseModel) -> int:
+    """Number of rollouts in a request."""
+    if isinstance(body, RewardRequest | PartitionRequest | PreferenceRequest):
+        return sum(len(group.rollouts) for group in body.groups)
+    return 1 if isinstance(body, RolloutRequest) else 0
+
+
 def post(
     path: str,
     schema: type[Body],
@@ -56,6 +64,7 @@ def post(
         async def handle(request: Request) -> Response:
             service = service_of(request)
             body = await read_body(request, schema, service.settings.max_body_bytes)
+            count_rollouts(rollouts_in(body))
             return json_response(await while_connected(request, call(service, body)))
 
         router.add_api_route(
