@@ -6,13 +6,16 @@ limits -> pairs that need no model -> cache -> batching queue -> partition
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from darling_models.faults import Loc
 from darling_models.protocol import Embedder, IntArray, ModelInfo, Threshold
 from darling_models.texts.rule import TextRule
+from darling_service.audit import Audit
+from darling_service.engine.alone import PAUSE_S
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
 from darling_service.errors import FieldError, Invalid, Unavailable
@@ -54,6 +57,8 @@ from darling_service.telemetry import Telemetry
 
 Grouped = RewardRequest | PartitionRequest | PreferenceRequest
 """The requests that hold groups of rollouts."""
+AnyRequest = TypeVar("AnyRequest", bound=Grouped | EquivalenceRequest)
+AnyResponse = TypeVar("AnyResponse")
 PAIRWISE = frozenset({"equivalent", "probabilities", "cosines"})
 """Columns that need an answer for every pair, also where it cannot change the partition."""
 RETRY_AFTER_STOP_S = 5.0
@@ -70,6 +75,8 @@ class Pipeline:
         self._active: set[asyncio.Task[object] | None] = set()
         self._visits: Visits | None = None
         self._draining = False
+        self._audit = Audit(settings.audit_share, self.telemetry)
+        self._by_itself: Pipeline | None = None
 
     async def start(self) -> None:
         """Loads the models. Raises `ModelError`."""
@@ -86,8 +93,11 @@ class Pipeline:
     async def drain(self) -> None:
         """Refuses new requests, gives those in flight `shutdown_grace_s`, then answers them 503."""
         self._draining = True
+        self._audit.stop()
         if waiting := [task for task in self._active if task is not None]:
             await asyncio.wait(waiting, timeout=self.settings.shutdown_grace_s)
+        if self._by_itself is not None:
+            await self._by_itself._engines.stop()
         await self._engines.stop()
         if self._visits is not None:
             self._visits.close()
@@ -114,9 +124,11 @@ class Pipeline:
             for group, texts, seen in zip(groups, classified, visits, strict=True)
         ]
         self._observe(classified)
-        return RewardResponse(
+        response = RewardResponse(
             rewarded, answering.model(rule, self._text(request)), answering.account(usage)
         )
+        self._audit.consider(response, lambda: self._again(Pipeline.rewards, request))
+        return response
 
     async def partitions(self, request: PartitionRequest) -> PartitionResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
@@ -135,9 +147,11 @@ class Pipeline:
             for group, texts in zip(request.groups, classified, strict=True)
         ]
         self._observe(classified)
-        return PartitionResponse(
+        response = PartitionResponse(
             partitioned, answering.model(rule, self._text(request)), answering.account(usage)
         )
+        self._audit.consider(response, lambda: self._again(Pipeline.partitions, request))
+        return response
 
     async def preferences(self, request: PreferenceRequest) -> PreferenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
@@ -151,9 +165,11 @@ class Pipeline:
             for group, texts in zip(groups, classified, strict=True)
         ]
         self._observe(classified)
-        return PreferenceResponse(
+        response = PreferenceResponse(
             preferred, answering.model(rule, self._text(request)), answering.account(usage)
         )
+        self._audit.consider(response, lambda: self._again(Pipeline.preferences, request))
+        return response
 
     async def equivalence(self, request: EquivalenceRequest) -> EquivalenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
@@ -170,7 +186,24 @@ class Pipeline:
         ]
         info = answering.engine.classifier.info
         used = ModelUsed(info.id, info.revision, threshold, linkage=None, text=request.text)
-        return EquivalenceResponse(results, used, answering.account(usage))
+        response = EquivalenceResponse(results, used, answering.account(usage))
+        self._audit.consider(response, lambda: self._again(Pipeline.equivalence, request))
+        return response
+
+    async def _again(
+        self,
+        answer: Callable[["Pipeline", AnyRequest], Awaitable[AnyResponse]],
+        request: AnyRequest,
+    ) -> AnyResponse:
+        """The request's answer for the audit, which waits until no request is being answered."""
+        while self._active:  # noqa: ASYNC110 (an event for each idle moment would cost every request)
+            await asyncio.sleep(PAUSE_S)
+        if self._by_itself is None:
+            settings = self.settings.unbounded().model_copy(update={"audit_share": 0.0})
+            self._by_itself = Pipeline(settings)
+            self._by_itself._engines = await self._engines.alone(lambda: bool(self._active))
+            self._by_itself._visits = self._visits
+        return await answer(self._by_itself, request)
 
     def _text(self, request: Grouped) -> TextRule:
         """What of each rollout is compared: the request's choice, else the service's."""

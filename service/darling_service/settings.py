@@ -51,7 +51,7 @@ SERVER_ONLY = frozenset(
         *("host", "port", "api_key", "api_key_file", "quality"),
         *("max_body_bytes", "max_queue_tokens", "request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
-        *("cohort_bytes", "log_level", "log_format"),
+        *("cohort_bytes", "log_level", "log_format", "audit_share"),
     }
 )
 """Settings that have no effect on `score` and `evaluate`, which serve nobody."""
@@ -260,6 +260,13 @@ class Settings(BaseSettings):
         "left get 503.",
     )
 
+    audit_share: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Part of the requests that are scored again, each by itself, and compared bit "
+        "for bit while nothing else is to do: 0 (none) to 1. Set 0.01 to watch a long run.",
+    )
     log_level: LogLevel = Field(
         "info",
         description="Lowest level of what is logged: debug (health checks, too), info (a line for "

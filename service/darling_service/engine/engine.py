@@ -9,7 +9,7 @@ Everything but the two executor calls happens on the event loop, so there are no
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -115,6 +115,15 @@ class Engine:
             return fault
         self.healthy = True
         return None
+
+    def run_unit(self, unit: Unit) -> Result:
+        """The unit's result past the queue and the cache. It blocks: only threads call it."""
+        (result,) = self._model.submit(run_batch, self.classifier, [unit]).result()
+        return result
+
+    def compare(self, values: Callable[[], FloatArray]) -> FloatArray:
+        """`values` in the thread that compares pairs. It blocks: only threads call it."""
+        return self._compare.submit(values).result()
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
         """The job that `classify` takes for these pairs, shape (m, 2); no model runs."""
