@@ -54,6 +54,7 @@ from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
+from darling_service.tracing import span
 
 Grouped = RewardRequest | PartitionRequest | PreferenceRequest
 """The requests that hold groups of rollouts."""
@@ -119,10 +120,11 @@ class Pipeline:
             parts = [group.parts for group in groups]
             classified, usage = await self._classify(answering.engine, request, rule, parts)
             visits = await self._visited(request, groups, classified)
-        rewarded = [
-            reward_group(group, texts, options, request.return_probabilities, seen)
-            for group, texts, seen in zip(groups, classified, visits, strict=True)
-        ]
+        with span("reward"):
+            rewarded = [
+                reward_group(group, texts, options, request.return_probabilities, seen)
+                for group, texts, seen in zip(groups, classified, visits, strict=True)
+            ]
         self._observe(classified)
         response = RewardResponse(
             rewarded, answering.model(rule, self._text(request)), answering.account(usage)
@@ -138,14 +140,15 @@ class Pipeline:
             )
             rule = _rule(answering.engine, request)
             classified, usage = await self._classify(answering.engine, request, rule)
-        partitioned = [
-            PartitionedGroup(
-                **texts.as_fields(request.return_probabilities),
-                id=group.id,
-                diversity=partition_diversity(texts.partition).tolist(),
-            )
-            for group, texts in zip(request.groups, classified, strict=True)
-        ]
+        with span("reward"):
+            partitioned = [
+                PartitionedGroup(
+                    **texts.as_fields(request.return_probabilities),
+                    id=group.id,
+                    diversity=partition_diversity(texts.partition).tolist(),
+                )
+                for group, texts in zip(request.groups, classified, strict=True)
+            ]
         self._observe(classified)
         response = PartitionResponse(
             partitioned, answering.model(rule, self._text(request)), answering.account(usage)
@@ -160,10 +163,11 @@ class Pipeline:
             groups = await self._read(request.groups, options)
             rule = _rule(answering.engine, request, options)
             classified, usage = await self._classify(answering.engine, request, rule)
-        preferred = [
-            prefer(group, texts, options, request.share, request.return_probabilities)
-            for group, texts in zip(groups, classified, strict=True)
-        ]
+        with span("reward"):
+            preferred = [
+                prefer(group, texts, options, request.share, request.return_probabilities)
+                for group, texts in zip(groups, classified, strict=True)
+            ]
         self._observe(classified)
         response = PreferenceResponse(
             preferred, answering.model(rule, self._text(request)), answering.account(usage)

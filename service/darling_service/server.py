@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 
 from darling_models.errors import ModelError
+from darling_service import tracing
 from darling_service.app import create_app
 from darling_service.http.state import Service
 from darling_service.logs import configure
@@ -81,6 +82,8 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serves until a stop signal. Raises `ModelError` if the models cannot be loaded."""
     configure(settings.log_level, settings.log_format)
+    if settings.traces_url is not None:
+        tracing.start(settings.traces_url)
     _warn_of_unread_variables(settings)
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)

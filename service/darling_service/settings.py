@@ -52,6 +52,7 @@ SERVER_ONLY = frozenset(
         *("max_body_bytes", "max_queue_tokens", "request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
         *("cohort_bytes", "log_level", "log_format", "audit_share"),
+        "traces_url",
     }
 )
 """Settings that have no effect on `score` and `evaluate`, which serve nobody."""
@@ -275,6 +276,12 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         "plain",
         description="Form of the log: plain lines, or json (an object a line) for a collector.",
+    )
+
+    traces_url: str | None = Field(
+        None,
+        description="URL to which OpenTelemetry traces are sent, such as "
+        "http://collector:4318/v1/traces; needs the extra otel. Unset: none are made.",
     )
 
     @field_validator("api_key_file")

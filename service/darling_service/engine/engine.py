@@ -37,6 +37,7 @@ from darling_models.protocol import (
     probabilities_of,
     run_batch,
 )
+from darling_service import tracing
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.job import Job, Verdict, Work
 from darling_service.engine.queue import FairQueue
@@ -172,16 +173,19 @@ class Engine:
         # Work with other waiters is in the queue already.
         self._queue.add(work for work in works if work.waiters == 1)
         self._wake.set()
+        queued_ns = time.time_ns()
         try:
             fresh = [await asyncio.shield(work.done) for work in works]
         finally:
             for work in works:
                 work.waiters -= 1
+        _trace(works, queued_ns)
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
         try:
-            probabilities, cosines = await asyncio.get_running_loop().run_in_executor(
-                self._compare, self._answers, job, results, with_cosines
-            )
+            with tracing.span("compare"):
+                probabilities, cosines = await asyncio.get_running_loop().run_in_executor(
+                    self._compare, self._answers, job, results, with_cosines
+                )
         except ModelError as fault:
             self.healthy = False
             _log_fault(fault, 1)
@@ -251,6 +255,9 @@ class Engine:
         """
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
+        if tracing.on():
+            for work in batch:
+                work.began_ns = time.time_ns()
         units = [work.unit for work in batch]
         results: Sequence[Result]
         try:
@@ -300,6 +307,14 @@ class Engine:
         self._telemetry.batch_seconds.observe(seconds)
         speed = tokens / max(seconds, 1e-6)
         self._tokens_per_second += SPEED_SMOOTHING * (speed - self._tokens_per_second)
+
+
+def _trace(works: Sequence[Work], queued_ns: int) -> None:
+    """Records how long a group's units waited for the model, and were in it."""
+    if tracing.on() and works:
+        began_ns = max(queued_ns, min(work.began_ns for work in works))
+        tracing.record("queue", queued_ns, began_ns)
+        tracing.record("model", began_ns, time.time_ns())
 
 
 def _log_fault(fault: Exception, count: int) -> None:

@@ -35,6 +35,8 @@ class Work:
     unit: Unit
     done: asyncio.Future[Result]
     waiters: int = 0
+    began_ns: int = 0
+    """When the model began with it, in nanoseconds since the epoch, if spans are wanted."""
 
     @property
     def tokens(self) -> int:

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from darling_service.errors import BadRequest, TooLarge, UnsupportedType
 from darling_service.schemas.outline import is_small
 from darling_service.schemas.parse import Schema, parse
+from darling_service.tracing import span
 
 
 async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> Schema:
@@ -17,7 +18,8 @@ async def read_body(request: Request, schema: type[Schema], max_bytes: int) -> S
 
     Raises `UnsupportedType`, `TooLarge`, `BadRequest` or `Invalid`.
     """
-    return await parse_body(await read_content(request, max_bytes), schema)
+    with span("read"):
+        return await parse_body(await read_content(request, max_bytes), schema)
 
 
 async def read_content(request: Request, max_bytes: int) -> bytes:

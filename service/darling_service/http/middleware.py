@@ -12,6 +12,7 @@ from darling_service.http.auth import require_key
 from darling_service.http.problems import problem_response
 from darling_service.request_id import HEADER, CurrentRequest, begin
 from darling_service.telemetry import Telemetry
+from darling_service.tracing import describe, request_span
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,8 @@ class RequestSigns:
             await self._app(scope, receive, send)
             return
         status = 500
-        request = begin(Headers(scope=scope).get(HEADER))
+        headers = Headers(scope=scope)
+        request = begin(headers.get(HEADER))
 
         async def send_observed(message: Message) -> None:
             nonlocal status
@@ -78,18 +80,19 @@ class RequestSigns:
             await send(message)
 
         started = time.perf_counter()
-        try:
-            with self._telemetry.in_flight.track_inprogress():
+        with self._telemetry.in_flight.track_inprogress(), request_span(headers) as own:
+            try:
                 await self._app(scope, receive, send_observed)
-        except Exception as error:
-            request.cause = type(error).__name__  # Starlette answers, and uvicorn logs the rest
-            raise
-        finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            seconds = time.perf_counter() - started
-            self._telemetry.requests.labels(route, str(status)).inc()
-            self._telemetry.seconds.labels(route).observe(seconds)
-            _log(scope["method"], route, status, seconds, request)
+            except Exception as error:
+                request.cause = type(error).__name__  # Starlette answers, and uvicorn logs the rest
+                raise
+            finally:
+                method, route = scope["method"], getattr(scope.get("route"), "path", "unmatched")
+                seconds = time.perf_counter() - started
+                self._telemetry.requests.labels(route, str(status)).inc()
+                self._telemetry.seconds.labels(route).observe(seconds)
+                describe(own, method, route, status, request.id)
+                _log(method, route, status, seconds, request)
 
 
 def _log(method: str, route: str, status: int, seconds: float, request: CurrentRequest) -> None:
