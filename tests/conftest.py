@@ -27,6 +27,8 @@ settings.load_profile("suite")
 
 LISTENING = re.compile(r"listening on (http://\S+),")
 START_S = 120
+FAULTS = Path(__file__).with_name("faults")
+"""The folder of the tests that `make test-faults` runs, and `make test` does not."""
 
 Running = Command | subprocess.Popen[str]
 
@@ -38,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if starts_process(item):
             item.add_marker("process")
+        if FAULTS in item.path.parents and not {"slow", "soak"} & {m.name for m in item.iter_markers()}:
+            item.add_marker("faults")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ PROBLEM = {
     },
 }
 
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": PROBLEM, "5XX": PROBLEM}
+
 
 TAGS = {
     "scoring": "Rewards, partitions and preferences of whole groups, and probabilities of pairs.",
@@ -76,7 +78,7 @@ def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, A
 def ok_response(example: Any) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: an example of its answer, and the shape of every problem."""
     success = {"description": "The answer.", "content": {"application/json": {"example": example}}}
-    return {200: success, "4XX": PROBLEM, "5XX": PROBLEM}
+    return {200: success, **PROBLEMS}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from darling_service.errors import Unavailable
 from darling_service.http import examples
 from darling_service.http.body import read_body
-from darling_service.http.openapi import accepts, ok_response
+from darling_service.http.openapi import PROBLEMS, accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import Service, service_of
 from darling_service.request_id import count_rollouts
@@ -196,7 +196,16 @@ async def ready(request: Request) -> Response:
     return json_response({"status": "ready"})
 
 
-@router.get("/metrics", tags=["health"], summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    tags=["health"],
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={
+        200: {"description": "The metrics.", "content": {"text/plain": {}}},
+        **PROBLEMS,
+    },
+)
 async def metrics(request: Request) -> Response:
     """Exposes the service's metrics in the Prometheus text format."""
     exposition = service_of(request).telemetry.exposition()
