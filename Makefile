@@ -12,19 +12,21 @@ WORKERS ?= 2
 ARGS ?=
 # Stand-ins for processors, for test-processors; all of them if there are none.
 PROCESSORS ?=
+# Seconds of the soak at 80 % of capacity.
+SOAK_S ?= 7200
 # COVERAGE=1 measures the coverage of the tests, services and workers included, and holds the gate.
 COVERAGE ?=
 # Threads of torch that wait for work sleep: on cores that the tests' processes share, those that spin
 # take five times the time (docs/decisions.md).
-test test-fast test-slow test-processors test-trainers: export OMP_WAIT_POLICY = PASSIVE
+test test-fast test-faults soak test-slow test-processors test-trainers: export OMP_WAIT_POLICY = PASSIVE
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
 # The images that Dockerfile and Compose name, by the variables that replace them.
 IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compose.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve format lint docs test test-fast test-slow test-processors coverage test-image \
-	pin-images test-trainers bench bench-full headline headline-full
+.PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-processors coverage \
+	test-image pin-images test-trainers bench bench-full headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,13 +52,19 @@ lint: $(STAMP) docs ## check style and types, the workflows, and that the docume
 docs: $(STAMP) ## build the documentation site into site/; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-test: $(if $(ARGS),$(STAMP),lint) ## install, lint and run all tests but the slow ones; ARGS='-k name' for some
+test: $(if $(ARGS),$(STAMP),lint) ## install, lint and run all tests but the slow ones and tests/faults; ARGS='-k name' for some
 	$(if $(COVERAGE),$(BIN)/coverage erase)
 	$(PYTEST) $(ARGS)
 	$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report)
 
 test-fast: $(STAMP) ## the tests that start no process and train nothing, in under two minutes
-	$(PYTEST) -m 'not slow and not heavy and not process' $(ARGS)
+	$(PYTEST) -m 'not slow and not heavy and not process and not soak' $(ARGS)
+
+test-faults: $(STAMP) ## hostile and generated input, overload: tests/faults without its long forms
+	$(PYTEST) -m faults tests/faults $(ARGS)
+
+soak: $(STAMP) ## the long forms of tests/faults: 10,000 cases, five minutes of overload, SOAK_S seconds at 80 %
+	SOAK_S=$(SOAK_S) $(BIN)/pytest -m soak -s tests/faults $(ARGS)
 
 test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
 	$(BIN)/pytest -m slow $(ARGS)

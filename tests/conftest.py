@@ -40,7 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if starts_process(item):
             item.add_marker("process")
-        if FAULTS in item.path.parents and not {"slow", "soak"} & {m.name for m in item.iter_markers()}:
+        if FAULTS in item.path.parents and not {"slow", "soak"} & {
+            m.name for m in item.iter_markers()
+        }:
             item.add_marker("faults")
 
 
