@@ -17,6 +17,10 @@ from typing import Any
 
 from darling_models.extras import require
 
+FLUSH_S = 1.0
+"""Seconds that the end of the process waits for a collector."""
+
+_provider: Any = None
 _tracer: Any = None
 """What makes spans; None if nobody wants them."""
 
@@ -37,8 +41,15 @@ def start(url: str) -> None:
 
 def use(provider: Any) -> None:
     """Makes the spans of an OpenTelemetry `TracerProvider`'s from now on; None ends them."""
-    global _tracer
+    global _provider, _tracer
+    _provider = provider
     _tracer = None if provider is None else provider.get_tracer("darling_service")
+
+
+def flush() -> None:
+    """Sends the spans that wait to be sent; gives up after `FLUSH_S` seconds."""
+    if _provider is not None:
+        _provider.force_flush(round(1000 * FLUSH_S))
 
 
 def on() -> bool:

@@ -21,6 +21,7 @@ from darling_models.texts.chat_templates import Turn
 from darling_service.app import create_app
 from darling_service.errors import Problem
 from darling_service.http.body import _inflate
+from darling_service.http.body_budget import BodyBudget
 from darling_service.http.state import Service
 from darling_service.quality.math_verify import MathVerify
 from darling_service.quality.reward_server import _reward
@@ -120,8 +121,8 @@ def test_any_bytes_are_parsed_or_refused(route: str) -> None:
 def test_any_bytes_are_inflated_or_refused(content: bytes, cut: int, put: bytes) -> None:
     whole = gzip.compress(content)
     for raw in (content, whole[:cut] + put + whole[cut:], whole[:cut], whole + put, whole * 2):
-        with refusals(400, 413):
-            assert len(_inflate(raw, LIMIT)) <= LIMIT
+        with refusals(400, 413), BodyBudget(LIMIT).holding() as held:
+            assert len(_inflate(raw, LIMIT, held)) <= LIMIT
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,34 @@
 """A classifier of a running engine that works in small pieces, and only while nothing else does.
 
-For the audit: an answer waits for one text, or for the pairs of one slice, at most.
+For the audit: an answer waits for one text or pair in the model, or for one step of comparing.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
-from darling_models.protocol import FloatArray, IntArray, ModelInfo, Plan, Result, Unit
+from darling_models.protocol import (
+    FloatArray,
+    IntArray,
+    ModelInfo,
+    Plan,
+    Result,
+    Steps,
+    Unit,
+    finished,
+    probabilities_in_steps,
+)
 from darling_service.engine.engine import Engine
 
 PAUSE_S = 0.02
 """Seconds between two looks at whether requests are being answered."""
-SLICE = 64
-"""Pairs that are compared at one time: some 5 ms of work with the embedded default."""
+
+T = TypeVar("T")
 
 
 class Alone:
-    """The engine's classifier, one unit or slice of pairs at a time. Its methods wait: they are
+    """The engine's classifier, one unit or step at a time. Its methods wait: they are
     called from threads."""
 
     def __init__(self, engine: Engine, busy: Callable[[], bool]) -> None:
@@ -39,31 +47,32 @@ class Alone:
         return plan
 
     def run(self, units: Sequence[Unit]) -> Sequence[Result]:
-        return [self._run(unit) for unit in units]
+        return [self._when_idle(partial(self._engine.run_now, unit)) for unit in units]
+
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
+        steps = probabilities_in_steps(self._classifier, prompt, texts, pairs, results)
+        while True:
+            try:
+                self._when_idle(lambda: self._engine.compare_now(partial(next, steps)))
+            except StopIteration as end:
+                probabilities: FloatArray = end.value
+                return probabilities
+            yield
 
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        return self._by_slices(
-            lambda some: self._classifier.probabilities(prompt, texts, some, results), pairs
-        )
+        return finished(self.probabilities_in_steps(prompt, texts, pairs, results))
 
     def cosines(
         self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        return self._by_slices(lambda some: self._classifier.cosines(texts, some, results), pairs)
+        cosines = partial(self._classifier.cosines, texts, pairs, results)
+        return self._when_idle(lambda: self._engine.compare_now(cosines))
 
-    def _run(self, unit: Unit) -> Result:
-        self._wait()
-        return self._engine.run_unit(unit)
-
-    def _by_slices(self, values: Callable[[IntArray], FloatArray], pairs: IntArray) -> FloatArray:
-        parts = [np.zeros(0, dtype=np.float64)]
-        for start in range(0, len(pairs), SLICE):
-            self._wait()
-            parts.append(self._engine.compare(partial(values, pairs[start : start + SLICE])))
-        return np.concatenate(parts)
-
-    def _wait(self) -> None:
+    def _when_idle(self, work: Callable[[], T]) -> T:
         while self._busy():
             time.sleep(PAUSE_S)
+        return work()
