@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from darling_models.lexical import Exact
-from darling_models.protocol import IntArray, Plan, Result, Unit, text_unit
+from darling_models.protocol import FloatArray, IntArray, Plan, Result, Steps, Unit, text_unit
 from darling_service.audit import Audit
 from darling_service.http.examples import (
     EQUIVALENCE_REQUESTS,
@@ -119,7 +119,7 @@ class Damage:
         self.off = False
         monkeypatch.setattr(Exact, "plan", self._plan)
         monkeypatch.setattr(Exact, "run", self._run)
-        monkeypatch.setattr(Exact, "probabilities", self._probabilities)
+        monkeypatch.setattr(Exact, "probabilities_in_steps", self._probabilities)
 
     def _plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         return Plan([text_unit(text) for text in texts], pairs)
@@ -128,7 +128,10 @@ class Damage:
         self.batches.append(len(units))
         return [Length(len(unit.inputs[0]) + (self.off and len(units) > 1)) for unit in units]
 
-    def _probabilities(self, prompt: str, texts: Any, pairs: IntArray, results: Any) -> Any:
+    def _probabilities(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
+        yield
         lengths = [results[text_unit(text).key].tokens for text in texts]
         return np.asarray([1 / (1 + lengths[i] + lengths[j]) for i, j in pairs.tolist()])
 
