@@ -23,8 +23,13 @@ CHARACTERS = 1_000
 """Length of the shorter text; the longer one has ten times as many."""
 EXAMPLES = 10
 """Units that Hypothesis makes up for each pattern."""
-BOUNDED = frozenset({"models.reasoning.ENDING"})
-"""Patterns that search a part of bounded length only, the end of a text; here they match once."""
+BOUNDED = frozenset(
+    {
+        "models.reasoning.ENDING",
+        *("service.schemas.outline.NEXT_MARK", "service.schemas.outline.NAME_BEFORE"),
+    }
+)
+"""Patterns that the code lets read so many characters at most; here each matches once."""
 
 
 def module_names() -> Iterator[str]:
