@@ -24,6 +24,7 @@ from darling_service.schemas.responses import (
     Usage,
 )
 from darling_service.telemetry import Telemetry
+from darling_service.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,11 @@ class Audit:
         """Counts and logs what comes of it. The log's line has the id of the request, in whose
         context the task was made."""
         try:
-            other = await again()
-        except Problem as problem:
-            log.warning("a request could not be scored again: %s", problem.detail)
+            with span("audit"):
+                other = await again()
+        except Exception as fault:
+            unexpected = None if isinstance(fault, Problem) else fault
+            log.warning("a request could not be scored again", exc_info=unexpected)
             self._count("failed")
             return
         if await asyncio.to_thread(_same_bits, response, other):

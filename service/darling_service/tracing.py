@@ -8,7 +8,8 @@ status and the request's id, and no texts. Sampling and the like are set by the 
     |-- queue      from the queue to the model, once a group
     |-- model      the batches in which the model reads the group's texts
     |-- compare    its pairs
-    `-- reward     diversity, shaping, advantages of all groups
+    |-- reward     diversity, shaping, advantages of all groups
+    `-- audit      later, where the request is scored again
 """
 
 from collections.abc import Iterator, Mapping

@@ -16,6 +16,7 @@ import yaml
 from darling_models.lexical import Exact
 from darling_models.protocol import FloatArray, IntArray, Plan, Result, Steps, Unit, text_unit
 from darling_service.audit import Audit
+from darling_service.errors import Unavailable
 from darling_service.http.examples import (
     EQUIVALENCE_REQUESTS,
     PARTITION_REQUESTS,
@@ -236,6 +237,26 @@ def test_a_stop_gives_it_up(
 
     asyncio.run(ask())
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("fault", [Unavailable("later"), RuntimeError("boom")])
+def test_a_request_that_cannot_be_scored_again_is_counted(
+    caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    async def again() -> PartitionResponse:
+        raise fault
+
+    async def ask() -> None:
+        audit = Audit(1.0, TELEMETRY)
+        before = TELEMETRY.audits.labels("failed")._value.get()
+        audit.consider(RESPONSE, again)
+        assert audit._task is not None
+        await audit._task
+        assert TELEMETRY.audits.labels("failed")._value.get() == before + 1
+
+    asyncio.run(ask())
+    (line,) = caplog.records
+    assert bool(line.exc_info) == isinstance(fault, RuntimeError)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

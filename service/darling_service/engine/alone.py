@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 
 class Alone:
-    """The engine's classifier, one unit or step at a time. Its methods wait: they are
-    called from threads."""
+    """The engine's classifier, one unit or step at a time. Its methods wait, so that only threads
+    may call them."""
 
     def __init__(self, engine: Engine, busy: Callable[[], bool]) -> None:
         """`busy`: whether requests are being answered."""
