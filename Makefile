@@ -69,8 +69,8 @@ soak: $(STAMP) ## the long forms of tests/faults: 10,000 cases, five minutes of 
 test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
 	$(BIN)/pytest -m slow $(ARGS)
 
-coverage: ## `make test` with branch coverage, that of services included
-	$(MAKE) test COVERAGE=1
+coverage: lint ## `make test` and `make test-faults` with branch coverage, that of services included
+	$(MAKE) test COVERAGE=1 ARGS="-m 'not slow and not soak'"
 
 test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
 	$(BIN)/python -m tests.trainers.environments

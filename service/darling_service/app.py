@@ -13,7 +13,7 @@ from darling_models.runtime.memory import is_out_of_memory
 from darling_service import __version__
 from darling_service.http.auth import DOCS, DOCS_ASSETS
 from darling_service.http.body_time import BodyTime
-from darling_service.http.middleware import AnswerHead, RequestMetrics, RequireKey
+from darling_service.http.middleware import AnswerHead, RequestSigns, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
 from darling_service.http.routes import router
@@ -72,7 +72,7 @@ def create_app(
     app.add_middleware(BodyTime)
     app.add_middleware(RequireKey, keys=service.keys)
     app.add_middleware(AnswerWhileStopping, requests=service.requests)
-    app.add_middleware(RequestMetrics, telemetry=service.telemetry)
+    app.add_middleware(RequestSigns, telemetry=service.telemetry)
     app.add_middleware(AnswerHead)
     return app
 

@@ -7,13 +7,15 @@ limits -> pairs that need no model -> cache -> batching queue -> partition
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from darling_models.protocol import IntArray, ModelInfo
 from darling_models.texts.rule import TextRule
+from darling_service.audit import Audit
+from darling_service.engine.alone import PAUSE_S
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
 from darling_service.errors import Unavailable
@@ -51,11 +53,14 @@ from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
+from darling_service.tracing import span
 
 Answer = TypeVar("Answer")
 
 Grouped = RewardRequest | PartitionRequest | PreferenceRequest
 """The requests that hold groups of rollouts."""
+AnyRequest = TypeVar("AnyRequest", bound=Grouped | EquivalenceRequest)
+AnyResponse = TypeVar("AnyResponse")
 RETRY_AFTER_TIMEOUT_S = 30.0
 
 
@@ -67,6 +72,9 @@ class Pipeline:
         self.telemetry = Telemetry()
         self._engines = Engines(settings, self.telemetry)
         self._visits: Visits | None = None
+        self._audit = Audit(settings.audit_share, self.telemetry)
+        self._by_itself: Pipeline | None = None
+        self._being_answered = 0
 
     async def start(self) -> None:
         """Loads the models. Raises `ModelError`."""
@@ -83,6 +91,9 @@ class Pipeline:
 
     async def stop(self) -> None:
         """Ends the models; requests that still wait for one fail with `Unavailable`."""
+        self._audit.stop()
+        if self._by_itself is not None:
+            await self._by_itself._engines.stop()
         await self._engines.stop()
         if self._visits is not None:
             self._visits.close()
@@ -116,9 +127,11 @@ class Pipeline:
                 groups,
                 visits,
             )
-        return RewardResponse(
+        response = RewardResponse(
             rewarded, answering.model(rule, self._text(request)), answering.account(usage)
         )
+        self._audit.consider(response, lambda: self._again(Pipeline.rewards, request))
+        return response
 
     async def partitions(
         self, request: PartitionRequest, due: float = math.inf
@@ -138,9 +151,11 @@ class Pipeline:
                 ),
                 request.groups,
             )
-        return PartitionResponse(
+        response = PartitionResponse(
             partitioned, answering.model(rule, self._text(request)), answering.account(usage)
         )
+        self._audit.consider(response, lambda: self._again(Pipeline.partitions, request))
+        return response
 
     async def preferences(
         self, request: PreferenceRequest, due: float = math.inf
@@ -159,9 +174,11 @@ class Pipeline:
                 ),
                 groups,
             )
-        return PreferenceResponse(
+        response = PreferenceResponse(
             preferred, answering.model(rule, self._text(request)), answering.account(usage)
         )
+        self._audit.consider(response, lambda: self._again(Pipeline.preferences, request))
+        return response
 
     async def equivalence(
         self, request: EquivalenceRequest, due: float = math.inf
@@ -184,7 +201,24 @@ class Pipeline:
             results = await in_thread_if_long(decided, words_of_pairs(request))
         info = answering.engine.classifier.info
         used = ModelUsed(info.id, info.revision, threshold, linkage=None, text=request.text)
-        return EquivalenceResponse(results, used, answering.account(usage))
+        response = EquivalenceResponse(results, used, answering.account(usage))
+        self._audit.consider(response, lambda: self._again(Pipeline.equivalence, request))
+        return response
+
+    async def _again(
+        self,
+        answer: Callable[["Pipeline", AnyRequest], Awaitable[AnyResponse]],
+        request: AnyRequest,
+    ) -> AnyResponse:
+        """The request's answer for the audit, which waits until no request is being answered."""
+        while self._being_answered:  # noqa: ASYNC110 (an event would cost every request)
+            await asyncio.sleep(PAUSE_S)
+        if self._by_itself is None:
+            settings = self.settings.unbounded().model_copy(update={"audit_share": 0.0})
+            self._by_itself = Pipeline(settings)
+            self._by_itself._engines = await self._engines.alone(lambda: self._being_answered > 0)
+            self._by_itself._visits = self._visits
+        return await answer(self._by_itself, request)
 
     def _text(self, request: Grouped) -> TextRule:
         """What of each rollout is compared: the request's choice, else the service's."""
@@ -206,7 +240,8 @@ class Pipeline:
             self._observe(classified)
             return answers
 
-        return await in_thread_if_long(answers, words_of(request.groups))
+        with span("reward"):
+            return await in_thread_if_long(answers, words_of(request.groups))
 
     async def _classify(
         self,
@@ -274,6 +309,7 @@ class Pipeline:
         due = min(due, asyncio.get_running_loop().time() + limit)
         engine = self._engines.get(model)
         answering = Answering(engine, self.telemetry, time.perf_counter(), due)
+        self._being_answered += 1
         try:
             async with asyncio.timeout(limit):
                 yield answering
@@ -283,6 +319,8 @@ class Pipeline:
                 "smaller parts",
                 retry_after_s=RETRY_AFTER_TIMEOUT_S,
             ) from None
+        finally:
+            self._being_answered -= 1
 
     def _observe(self, classified: Sequence[ClassifiedGroup]) -> None:
         for group in classified:

@@ -19,11 +19,14 @@ from typing import NoReturn
 import uvicorn
 
 from darling_models.errors import ModelError
+from darling_service import tracing
 from darling_service.app import create_app
 from darling_service.http.connection_limits import LimitedConnection
 from darling_service.http.state import Service
 from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.listening import listen
+from darling_service.logs import configure
+from darling_service.misspelt import misspelt
 from darling_service.service_links import is_service_link
 from darling_service.settings import Settings
 
@@ -80,6 +83,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
+                log_config=None,
                 access_log=False,
                 lifespan="on",
                 timeout_graceful_shutdown=1,
@@ -148,8 +152,10 @@ def run(settings: Settings) -> None:
     then ends the process by `end`, since threads may still be at work.
     """
     refuse_strangers_without_key(settings.host, settings.keys(), settings.allow_no_key)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    _warn_of_service_links(settings)
+    configure(settings.log_level, settings.log_format)
+    if settings.traces_url is not None:
+        tracing.start(settings.traces_url)
+    _warn_of_unread_variables(settings)
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)
     sockets = listen(settings.host, settings.port, BACKLOG)
@@ -163,14 +169,17 @@ def end(status: int) -> NoReturn:
     """Ends the process without waiting for its threads, of which one may hang for ever."""
     for worker in multiprocessing.active_children():
         worker.kill()
+    tracing.flush()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
-def _warn_of_service_links(settings: Settings) -> None:
-    """Says which variable looks like a setting and is not read, because Kubernetes has set it."""
+def _warn_of_unread_variables(settings: Settings) -> None:
+    """Says which variables look like settings and are not read: misspelt, or set by Kubernetes."""
+    for line in misspelt(os.environ, Settings.model_fields):
+        log.warning("%s", line)
     for name, value in os.environ.items():
         if name.upper() == "DARLING_PORT" and is_service_link(name, value):
             log.warning(

@@ -16,6 +16,7 @@ from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
 from darling_models.protocol import Linkage, OperatingPoint
 from darling_models.texts.rule import TextRule
 from darling_service.key_sources import KEY_SOURCES, KeySources, blank_keys
+from darling_service.logs import LogFormat, LogLevel
 from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
@@ -47,7 +48,8 @@ SERVER_ONLY = frozenset(
         *("max_body_bytes", "body_bytes", "max_queue_tokens"),
         *("request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
-        "cohort_bytes",
+        *("cohort_bytes", "log_level", "log_format", "audit_share"),
+        "traces_url",
     }
 )
 """Settings that have no effect on `score` and `evaluate`, which serve nobody."""
@@ -282,6 +284,29 @@ class Settings(KeySources):
         3,
         description="Seconds that requests in flight have to finish after a stop signal; those "
         "left get 503.",
+    )
+
+    audit_share: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Part of the requests that are scored again, each by itself, and compared bit "
+        "for bit while nothing else is to do: 0 (none) to 1. Set 0.01 to watch a long run.",
+    )
+    log_level: LogLevel = Field(
+        "info",
+        description="Lowest level of what is logged: debug (health checks, too), info (a line for "
+        "each request), warning (failures alone) or error.",
+    )
+    log_format: LogFormat = Field(
+        "plain",
+        description="Form of the log: plain lines, or json (an object a line) for a collector.",
+    )
+
+    traces_url: str | None = Field(
+        None,
+        description="URL to which OpenTelemetry traces are sent, such as "
+        "http://collector:4318/v1/traces; needs the extra otel. Unset: none are made.",
     )
 
     def unbounded(self) -> Self:

@@ -18,6 +18,8 @@ from darling_service.schemas.responses import Usage
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 """Upper bounds of the buckets of durations: from a cached group (2 ms) to `request_timeout_s`."""
 
+AUDIT_OUTCOMES = ("equal", "differing", "failed", "skipped")
+
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable that has prometheus_client keep its values in files of a folder. Services of
 several processes need that; it is often left over from one."""
@@ -134,6 +136,16 @@ class Telemetry:
             buckets=SECONDS,
             registry=r,
         )
+
+        self.audits = Counter(
+            "darling_audits_total",
+            "Requests drawn for the audit, by outcome: equal, differing (to be alarmed about), "
+            "failed (not scored again), or skipped (another one was being scored again).",
+            ["outcome"],
+            registry=r,
+        )
+        for outcome in AUDIT_OUTCOMES:  # so that an alert sees the first one that differs
+            self.audits.labels(outcome)
 
         self.unmatched = Counter(
             "darling_unmatched_prompts_total",

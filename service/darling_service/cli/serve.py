@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from darling_service.cli.main import FAILED, complain
     from darling_service.server import end, run
 
-    settings = read_settings(arguments)
+    settings = read_settings(arguments, tell=False)  # the log tells
     try:
         run(settings)
     except ModelError as failure:

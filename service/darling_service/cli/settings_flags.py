@@ -1,6 +1,8 @@
 """A flag for each setting, for the commands that load a model."""
 
 import argparse
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,12 +29,20 @@ def add_settings(parser: argparse.ArgumentParser, *, server: bool) -> None:
             )
 
 
-def read_settings(arguments: argparse.Namespace) -> "Settings":
-    """The settings of flags and environment. Raises `ValueError` naming the one that is wrong."""
+def read_settings(arguments: argparse.Namespace, *, tell: bool = True) -> "Settings":
+    """The settings of flags and environment. Raises `ValueError` naming the one that is wrong.
+
+    `tell`: whether variables that are misspelt are told on standard error.
+    """
     from pydantic import ValidationError
 
     from darling_models.faults import message_of
+    from darling_service.misspelt import misspelt
     from darling_service.settings import Settings
+
+    if tell:
+        for line in misspelt(os.environ, Settings.model_fields):
+            print(f"darling-reward: {line}", file=sys.stderr)
 
     values: dict[str, Any] = {
         name.removeprefix(PREFIX): value

@@ -51,7 +51,7 @@ class Comparing:
         self.queue: FairQueue[Comparison] = FairQueue(INITIAL_PAIRS_PER_SECOND)
         self._waiting: set[asyncio.Future[Any]] = set()
         self._wake = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._dispatcher: asyncio.Task[None] | None = None
         self._stopped: Unavailable | None = None
 
@@ -67,7 +67,7 @@ class Comparing:
         for done in self._waiting:
             if not done.done():
                 done.set_exception(reason)
-        self._thread.shutdown(wait=False)
+        self.thread.shutdown(wait=False)
 
     async def result(self, steps: Steps[T], whole: int, admission: Admission[Comparison]) -> T:
         """What the steps return, which cost `whole`, in pairs.
@@ -100,7 +100,7 @@ class Comparing:
         loop = asyncio.get_running_loop()
         done, started = comparison.done, time.perf_counter()
         try:
-            ended, value = await loop.run_in_executor(self._thread, _slice, comparison.steps)
+            ended, value = await loop.run_in_executor(self.thread, _slice, comparison.steps)
         except Exception as fault:
             if not done.done():
                 done.set_exception(fault)

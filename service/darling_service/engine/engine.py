@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -34,6 +34,7 @@ from darling_models.protocol import (
     Unit,
 )
 from darling_models.runtime.memory import release_cached
+from darling_service import tracing
 from darling_service.engine.admission import Admissions, Reservation
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.comparing import Comparing
@@ -109,6 +110,14 @@ class Engine:
         await self._comparing.stop(_stopping())
         self.model.stop()
 
+    def run_now(self, unit: Unit) -> Result:
+        """The unit's result past the queue and the cache. It blocks: only threads call it."""
+        return self.model.run_now(unit)
+
+    def compare_now(self, work: Callable[[], T]) -> T:
+        """What `work` returns in the thread that compares, past its queue. It blocks, too."""
+        return self._comparing.thread.submit(work).result()
+
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
         """The job that `classify` takes for these pairs, shape (m, 2); no model runs.
 
@@ -150,7 +159,8 @@ class Engine:
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
         steps = verdict_in_steps(self.classifier, job, results, with_cosines)
         try:
-            probabilities, cosines = await self.compare(steps, job.comparing, reservation)
+            with tracing.span("compare"):
+                probabilities, cosines = await self.compare(steps, job.comparing, reservation)
         except (ModelError, MemoryError) as fault:
             self.model.healthy = False
             log_fault(fault, 1)
@@ -165,6 +175,7 @@ class Engine:
         """The units' results, in order, from the model. Those of other jobs run once for all."""
         works: list[Work] = []
         fresh: list[Result] = []
+        queued_ns = time.time_ns()
         try:
             for start in range(0, len(units), UNITS_AT_ONCE):
                 some = [self._join(unit) for unit in units[start : start + UNITS_AT_ONCE]]
@@ -181,6 +192,7 @@ class Engine:
             for work in works:
                 work.waiters -= 1
             self._give_up_unwanted()
+        _trace(works, queued_ns)
         return fresh
 
     async def _from_shared_cache(self, job: Job) -> dict[bytes, Result]:
@@ -238,6 +250,9 @@ class Engine:
         not depend on the units fails them all at once.
         """
         started = time.perf_counter()
+        if tracing.on():
+            for work in batch:
+                work.began_ns = time.time_ns()
         units = [work.unit for work in batch]
         results: Sequence[Result]
         parts: Sequence[Sequence[Work]] = ()
@@ -298,3 +313,11 @@ class Engine:
 
 def _stopping() -> Unavailable:
     return Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+
+
+def _trace(works: Sequence[Work], queued_ns: int) -> None:
+    """Records how long a group's units waited for the model, and were in it."""
+    if tracing.on() and works:
+        began_ns = max(queued_ns, min(work.began_ns for work in works))
+        tracing.record("queue", queued_ns, began_ns)
+        tracing.record("model", began_ns, time.time_ns())

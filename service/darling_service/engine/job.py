@@ -59,6 +59,8 @@ class Work:
     done: asyncio.Future[Result]
     waiters: int = 0
     taken: bool = False
+    began_ns: int = 0
+    """When the model began with it, in nanoseconds since the epoch, if spans are wanted."""
 
     @property
     def cost(self) -> float:

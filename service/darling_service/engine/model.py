@@ -72,6 +72,10 @@ class ModelThread:
             )
             raise ModelHung(f"no result in model_timeout_s = {self._timeout_s:g}")
 
+    def call_now(self, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """What the function returns or raises, for another thread, which waits. `TimeoutError`."""
+        return self._executor.submit(function, *args, **named).result(self._timeout_s)
+
     def stop(self) -> None:
         """Takes no more calls; does not wait for the one that runs."""
         self._executor.shutdown(wait=False)
@@ -104,6 +108,14 @@ class Model:
             return counted(self.classifier, units, results)
         finally:
             self._since.discard(began)
+
+    def run_now(self, unit: Unit) -> Result:
+        """The unit's result by itself, for another thread, which waits."""
+        if isinstance(self.classifier, Distant):
+            results = counted(self.classifier, [unit], self.classifier.begin([unit]).result())
+        else:
+            results = self._thread.call_now(run_batch, self.classifier, [unit])
+        return results[0]
 
     async def probe(self) -> Exception | None:
         """Asks the model a question outside the queue and the cache, and sets `healthy`.

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from darling_models.errors import InputRejected, ModelBusy, ModelError, ServerRefused
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load, settings_read
+from darling_service.engine.alone import Alone
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.engine import Engine
 from darling_service.engine.shared_cache import SharedCache
@@ -92,6 +94,23 @@ class Engines:
             message = f"there is no model {name!r}; choose one of {', '.join(self._engines)}"
             raise Invalid([FieldError(("model",), message)])
         return engine
+
+    async def alone(self, busy: Callable[[], bool]) -> "Engines":
+        """These models by themselves: without a cache or a shared queue, one text or pair a batch,
+        working only while not `busy`. Nothing of it enters the metrics."""
+        settings = self._settings.unbounded().model_copy(update={"cache_bytes": 0})
+        others = Engines(settings, Telemetry())
+        for name, engine in self._engines.items():
+            others._engines[name] = Engine(
+                Alone(engine, busy),
+                others._cache,
+                others._telemetry,
+                max_batch_tokens=1,
+                max_queue_tokens=settings.max_queue_tokens,
+            )
+            await others._engines[name].start()
+        others._warm = True
+        return others
 
     def infos(self) -> list[ModelInfo]:
         """The models a request may name, the default first. Raises `Unavailable`."""

@@ -14,6 +14,7 @@ from darling_service.http.body_budget import Held
 from darling_service.http.state import service_of
 from darling_service.schemas.outline import is_small
 from darling_service.schemas.parse import Schema, parse
+from darling_service.tracing import span
 
 CHUNK_BYTES = 2**20
 """Bytes that are decompressed before the budget is asked for more."""
@@ -29,7 +30,8 @@ async def body_of(
     Raises `UnsupportedType`, `TooLarge`, `Overloaded`, `BadRequest` or `Invalid`.
     """
     with service_of(request).bodies.holding() as held:
-        body = await parse_body(await _content(request, held), schema)
+        with span("read"):
+            body = await parse_body(await _content(request, held), schema)
         if waits:
             held.release()
         yield body

@@ -1,9 +1,11 @@
-"""What surrounds every request: HEAD, the API key, and the request metrics."""
+"""What surrounds every request: HEAD, the API key, its id, its metrics and its line of the log."""
 
+import logging
 import time
 from collections import defaultdict
 from contextlib import ExitStack
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,7 +15,14 @@ from darling_service.http.allowance import Allowance
 from darling_service.http.auth import is_open, key_of
 from darling_service.http.problems import problem_response
 from darling_service.keys import Keys
+from darling_service.request_id import HEADER, CurrentRequest, begin
 from darling_service.telemetry import Telemetry
+from darling_service.tracing import describe, request_span
+
+log = logging.getLogger(__name__)
+
+QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""Routes that probes ask every few seconds: their lines are written with `log_level` debug."""
 
 
 class RequireKey:
@@ -62,8 +71,9 @@ class AnswerHead:
         await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
-class RequestMetrics:
-    """Counts and times every HTTP answer under its route's template."""
+class RequestSigns:
+    """Gives every HTTP request an id, and counts, times and logs its answer under its route's
+    template."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app
@@ -74,18 +84,43 @@ class RequestMetrics:
             await self._app(scope, receive, send)
             return
         status = 500
+        headers = Headers(scope=scope)
+        request = begin(headers.get(HEADER))
 
         async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request.id
             await send(message)
 
         started = time.perf_counter()
-        try:
-            with self._telemetry.in_flight.track_inprogress():
+        with self._telemetry.in_flight.track_inprogress(), request_span(headers) as own:
+            try:
                 await self._app(scope, receive, send_observed)
-        finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._telemetry.requests.labels(route, str(status)).inc()
-            self._telemetry.seconds.labels(route).observe(time.perf_counter() - started)
+            except Exception as error:
+                request.cause = type(error).__name__  # Starlette answers, and uvicorn logs the rest
+                raise
+            finally:
+                method, route = scope["method"], getattr(scope.get("route"), "path", "unmatched")
+                seconds = time.perf_counter() - started
+                self._telemetry.requests.labels(route, str(status)).inc()
+                self._telemetry.seconds.labels(route).observe(seconds)
+                describe(own, method, route, status, request.id)
+                _log(method, route, status, seconds, request)
+
+
+def _log(method: str, route: str, status: int, seconds: float, request: CurrentRequest) -> None:
+    """One line about an answer: a warning if the service has failed."""
+    level = logging.WARNING if status >= 500 else logging.INFO
+    level = logging.DEBUG if route in QUIET else level
+    if not log.isEnabledFor(level):
+        return
+    numbers = (status, seconds, request.rollouts)
+    cause = f": {request.cause}" if request.cause else ""
+    fields = {
+        **{"method": method, "route": route, "cause": request.cause},
+        **dict(zip(("status", "seconds", "rollouts"), numbers, strict=True)),
+    }
+    words = "%s %s %d in %.3f s, rollouts: %d%s"
+    log.log(level, words, method, route, *numbers, cause, extra={"fields": fields})

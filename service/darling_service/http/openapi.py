@@ -28,6 +28,10 @@ PROBLEM = {
                     "title": {"type": "string"},
                     "status": {"type": "integer"},
                     "detail": {"type": "string"},
+                    "request_id": {
+                        "type": "string",
+                        "description": "The request's X-Request-ID, by which the log names it.",
+                    },
                     "errors": {
                         "type": "array",
                         "items": {
@@ -40,6 +44,8 @@ PROBLEM = {
         }
     },
 }
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": PROBLEM, "5XX": PROBLEM}
 
 
 TAGS = {
@@ -72,7 +78,7 @@ def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, A
 def ok_response(example: Any) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: an example of its answer, and the shape of every problem."""
     success = {"description": "The answer.", "content": {"application/json": {"example": example}}}
-    return {200: success, "4XX": PROBLEM, "5XX": PROBLEM}
+    return {200: success, **PROBLEMS}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

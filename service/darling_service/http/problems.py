@@ -9,7 +9,15 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from darling_service.errors import MAX_NAME_CHARS, Problem, problem_body, shown
+from darling_service.errors import (
+    MAX_NAME_CHARS,
+    Overloaded,
+    Problem,
+    Unavailable,
+    problem_body,
+    shown,
+)
+from darling_service.request_id import HEADER, current
 
 PROBLEM_TYPE = "application/problem+json"
 CLIENT_CLOSED = 499
@@ -25,6 +33,10 @@ def handle_problems(app: FastAPI) -> None:
 
 
 def problem_response(problem: Problem) -> Response:
+    """The answer; the log is told its cause in words that repeat nothing that the caller sent."""
+    if (request := current()) is not None:
+        says_why = isinstance(problem, Overloaded | Unavailable)
+        request.cause = problem.detail if says_why else problem.title
     return _response(problem.status, problem.body(), problem.headers())
 
 
@@ -54,13 +66,18 @@ async def _internal_error(request: Request, error: Exception) -> Response:
     """The cause is for the log (Starlette raises the error again), not for the caller."""
     detail = "the service failed on this request; its log has the cause"
     # The server closes the connection after this answer; without the header, the caller's next
-    # request on the connection would be reset.
-    return _response(500, problem_body(500, "Internal error", detail), {"Connection": "close"})
+    # request on the connection would be reset. This answer passes no middleware.
+    headers = {"Connection": "close"}
+    if (known := current()) is not None:
+        headers[HEADER] = known.id
+    return _response(500, problem_body(500, "Internal error", detail), headers)
 
 
 def _response(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    request = current()
+    own = {} if request is None else {"request_id": request.id}
     return Response(
-        orjson.dumps(body),
+        orjson.dumps({**body, **own}),
         status_code=status,
         headers=dict(headers),
         media_type=PROBLEM_TYPE,

@@ -11,9 +11,10 @@ from darling_service.errors import Unavailable
 from darling_service.http import examples
 from darling_service.http.body import body_of
 from darling_service.http.deadline import due_of
-from darling_service.http.openapi import accepts, ok_response
+from darling_service.http.openapi import PROBLEMS, accepts, ok_response
 from darling_service.http.responses import grouped_response, json_response, while_connected
 from darling_service.http.state import Service, service_of
+from darling_service.request_id import count_rollouts
 from darling_service.schemas.requests import (
     EquivalenceRequest,
     PartitionRequest,
@@ -39,6 +40,13 @@ Call = Callable[[Service, Body, float], Awaitable[Answer]]
 """A service, a body, and the event-loop time at which the caller gives up, to an answer."""
 
 
+def rollouts_in(body: BaseModel) -> int:
+    """Number of rollouts in a request."""
+    if isinstance(body, RewardRequest | PartitionRequest | PreferenceRequest):
+        return sum(len(group.rollouts) for group in body.groups)
+    return 1 if isinstance(body, RolloutRequest) else 0
+
+
 def post(
     path: str,
     schema: type[Body],
@@ -60,6 +68,7 @@ def post(
         async def handle(request: Request) -> Response:
             service, due = service_of(request), due_of(request)
             async with body_of(request, schema, waits) as body:
+                count_rollouts(rollouts_in(body))
                 content = await while_connected(request, call(service, body, due), due)
                 return await grouped_response(content)
 
@@ -195,7 +204,13 @@ async def ready(request: Request) -> Response:
     return json_response({"status": "ready"})
 
 
-@router.get("/metrics", tags=["health"], summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    tags=["health"],
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"description": "The metrics.", "content": {"text/plain": {}}}, **PROBLEMS},
+)
 async def metrics(request: Request) -> Response:
     """Exposes the service's metrics in the Prometheus text format."""
     exposition = service_of(request).telemetry.exposition()

@@ -17,7 +17,7 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from darling_models.texts.messages import Conversation, Prompt
 from darling_service.http.body import body_of, content_of, parse_body
@@ -57,22 +57,22 @@ class NemoGymRequest(BaseModel):
 
     responses_create_params: CreateParams
     response: Output
-    task: int | str | None = Field(
+    task: StrictInt | str | None = Field(
         None,
         alias="_ng_task_index",
         description="Number of the task; identifies groups without id.",
     )
-    group: int | str | None = Field(
+    group: StrictInt | str | None = Field(
         None, alias="_ng_group_id", description="The same for all rollouts of a group."
     )
-    attempt: int | None = Field(
+    attempt: StrictInt | None = Field(
         None,
         alias="_ng_group_attempt",
         ge=0,
         lt=2**63,
         description="Sampling attempt of the group.",
     )
-    rollout: int | str | None = Field(
+    rollout: StrictInt | str | None = Field(
         None, alias="_ng_rollout_index", description="The rollout in its group, kept in a retry."
     )
     expected_answer: Any = Field(

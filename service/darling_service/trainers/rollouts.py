@@ -13,6 +13,7 @@ from darling_models.texts.messages import Prompt, Response, as_messages
 from darling_service.errors import FieldError, Invalid, Problem, Unavailable
 from darling_service.http.state import Service
 from darling_service.quality.sample import Sample
+from darling_service.request_id import count_rollouts
 from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RolloutResponse
@@ -65,6 +66,7 @@ async def reward(
 
     Raises what `Cohorts.reward` raises, and `Unavailable` when the time budget is used up.
     """
+    count_rollouts(1)
     loop = asyncio.get_running_loop()
     started = loop.time()
     wait_s = min(query.deadline_s or service.settings.cohort_deadline_s, budget.wait_s)

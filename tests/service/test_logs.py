@@ -1,0 +1,291 @@
+"""The log: a line for each request with its id, a line for each failure, and no texts in it."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from darling_models.errors import ModelUnavailable
+from darling_models.lexical import Exact
+from darling_models.protocol import IntArray, Plan, Result, Unit, text_unit
+from darling_service.app import create_app
+from darling_service.cli.main import main
+from darling_service.http.state import Service
+from darling_service.logs import JsonLines, PlainLines
+from darling_service.misspelt import misspelt
+from darling_service.request_id import MAX_ID_CHARS, cleaned
+from darling_service.settings import Settings
+from tests.conftest import running
+from tests.faults.test_fuzz import DOORS, ROUTES
+
+GROUP = {"prompt": "Name a city.", "rollouts": ["Lisbon", "Kyoto"], "quality": [0.9, 0.7]}
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[TestClient]:
+    app = create_app(Service(Settings(model="exact", cohort_deadline_s=0.05)))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("no cure")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        while client.get("/health/ready").status_code != 200:
+            pass
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health/live", 200),
+        ("HEAD", "/health/live", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/v1/models", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/docs", 200),
+        ("GET", "/none", 404),
+        ("GET", "/v1/rewards", 405),
+        ("POST", "/v1/rewards", 400),
+        ("GET", "/broken", 500),
+    ],
+)
+def test_every_answer_has_the_callers_id_or_one_of_its_own(
+    app: TestClient, method: str, path: str, status: int
+) -> None:
+    sent = app.request(method, path, headers={"X-Request-ID": "step-17/a"})
+    assert sent.status_code == status
+    assert sent.headers["x-request-id"] == "step-17/a"
+    own = [app.request(method, path).headers["x-request-id"] for _ in range(2)]
+    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in own)
+    assert own[0] != own[1]
+    if sent.headers["content-type"] == "application/problem+json":
+        assert sent.json()["request_id"] == "step-17/a"
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=255), max_size=600))
+def test_an_id_is_cut_and_cleaned(sent: str) -> None:
+    kept = cleaned(sent)
+    assert len(kept) <= MAX_ID_CHARS
+    assert re.fullmatch(r"[A-Za-z0-9._:/@=+-]*", kept)
+    assert cleaned(kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("sent", "got"),
+    [
+        ("a" * 500, "a" * MAX_ID_CHARS),
+        ('x"; drop\t<b>', "xdropb"),
+        ("é1\x7f", "1"),
+        ("7c5b1f0e-0000-4000-8000-1234567890ab", "7c5b1f0e-0000-4000-8000-1234567890ab"),
+    ],
+)
+def test_an_odd_id_is_returned_cleaned(app: TestClient, sent: str, got: str) -> None:
+    answer = app.get("/none", headers={b"x-request-id": sent.encode("latin-1")})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == got
+
+
+def test_an_id_of_unsafe_characters_alone_is_replaced(app: TestClient) -> None:
+    answer = app.get("/health/live", headers={"X-Request-ID": "{} \\"})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_a_caller_without_the_key_gets_an_id_too() -> None:
+    with TestClient(create_app(Service(Settings(model="exact", api_key="k")))) as client:
+        answer = client.get("/v1/models", headers={"X-Request-ID": "mine"})
+    assert answer.status_code == 401
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "mine"
+
+
+def access(records: Sequence[logging.LogRecord]) -> list[dict[str, Any]]:
+    """The fields of the access lines."""
+    return [vars(record)["fields"] for record in records if hasattr(record, "fields")]
+
+
+def test_a_request_is_one_line(app: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "darling_service")
+    app.post("/v1/rewards", json={"groups": [GROUP, GROUP]})
+    app.post("/v1/rollouts", json=DOORS["/v1/rollouts"])
+    app.post("/get_reward?n=2&deadline_s=0.01", json=DOORS["/get_reward?n=2"])
+    app.post("/v1/rewards?token=secret", json={"groups": [GROUP], "colour": 1})
+    app.get("/health/ready")
+    app.get("/metrics")
+    app.get("/secret/path")
+    lines = access(caplog.records)
+    assert [(line["route"], line["status"], line["rollouts"]) for line in lines] == [
+        ("/v1/rewards", 200, 4),
+        ("/v1/rollouts", 200, 1),
+        ("/get_reward", 200, 1),
+        ("/v1/rewards", 422, 0),
+        ("unmatched", 404, 0),
+    ]
+    assert all(line["seconds"] >= 0 for line in lines)
+    assert lines[3]["cause"] == "Invalid request"
+    assert "secret" not in caplog.text
+    assert {record.levelname for record in caplog.records} == {"INFO"}
+
+
+def test_a_failure_is_one_line_with_its_cause(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def plan(self: Exact, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        return Plan([text_unit(text) for text in texts], pairs)
+
+    def run(self: Exact, units: Sequence[Unit]) -> Sequence[Result]:
+        raise ModelUnavailable("connection refused")
+
+    with TestClient(create_app(Service(Settings(model="exact")))) as client:
+        while client.get("/health/ready").status_code != 200:
+            pass
+        monkeypatch.setattr(Exact, "plan", plan)
+        monkeypatch.setattr(Exact, "run", run)
+        caplog.set_level(logging.INFO, "darling_service")
+        assert client.post("/v1/rewards", json={"groups": [GROUP]}).status_code == 503
+    (line,) = access(caplog.records)
+    assert line["status"] == 503
+    assert line["cause"].startswith("the model server is unreachable")
+    said = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+    assert len([message for message in said if "connection refused" in message]) == 1
+    assert not any(one.exc_info for one in caplog.records)
+
+
+def record(message: str, **extra: Any) -> logging.LogRecord:
+    return logging.makeLogRecord({"msg": message, "levelname": "INFO", "name": "n", **extra})
+
+
+@given(st.text(max_size=50))
+def test_any_message_is_one_line(message: str) -> None:
+    plain = PlainLines().format(record(message))
+    assert len(plain.splitlines()) == 1
+    line = JsonLines().format(record(message, fields={"route": "/x"}))
+    assert "\n" not in line
+    assert json.loads(line)["message"] == message
+    assert json.loads(line)["route"] == "/x"
+
+
+def test_half_a_character_breaks_no_line() -> None:
+    assert json.loads(JsonLines().format(record("a\ud800")))["message"] == "a\\ud800"
+
+
+def test_json_lines_have_a_traceback_field() -> None:
+    try:
+        raise RuntimeError("boom")
+    except RuntimeError as error:
+        info = (type(error), error, error.__traceback__)
+        line = json.loads(JsonLines().format(record("failed", exc_info=info)))
+    assert "RuntimeError: boom" in line["traceback"]
+
+
+TEXTS = frozenset(
+    {
+        *("prompt", "text", "content", "response", "rollouts", "answer", "a", "b"),
+        *("input", "query", "prompts", "label", "labels"),
+    }
+)
+"""Fields of requests that hold texts, in whatever format."""
+
+
+def with_canary(value: Any, canary: str, everywhere: bool, name: str = "") -> Any:
+    """The value with the canary in every text, or in every string and name of a field."""
+    if isinstance(value, dict):
+        return {
+            f"{key}{canary}" if everywhere and name else key: with_canary(
+                one, canary, everywhere, key
+            )
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [with_canary(one, canary, everywhere, name) for one in value]
+    if isinstance(value, str) and (everywhere or name in TEXTS):
+        return f"{value} {canary}"
+    return value
+
+
+def requests_with(canary: str) -> Iterator[tuple[str, Any]]:
+    """Requests to every route, good ones and refused ones."""
+    bodies = [(route, body) for route, several in ROUTES.items() for body in several]
+    for route, body in (*bodies, *DOORS.items()):
+        for everywhere in (False, True):
+            yield route, with_canary(body, canary, everywhere)
+
+
+def test_from_warnings_on_no_request_that_succeeds_is_logged(
+    app: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "darling_service")
+    app.post("/v1/rewards", json={"groups": [GROUP]})
+    app.get("/broken")
+    (line,) = access(caplog.records)
+    assert (line["route"], line["status"], line["cause"]) == ("/broken", 500, "RuntimeError")
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_a_service_logs_as_its_settings_say(tmp_path: Path, level: str) -> None:
+    """No line holds a text of a request, whatever its level and whatever came of the request."""
+    canary = "xyzzy plugh"
+    arguments = ("--model", "exact", "--log-format", "json", "--log-level", level)
+    environment = {"DARLING_MAX_ROLOUTS": "8", "DARLING_COHORT_DEADLINE_S": "0.05"}
+    log = tmp_path / "log"
+    with running(log, *arguments, environment=environment) as service, service.client() as http:
+        http.headers["X-Request-ID"] = "r-1"
+        for path, body in requests_with(canary):
+            http.post(path, json=body)
+        http.post("/v1/rewards", content=canary.encode())
+        http.post("/v1/rewards", content=b'{"groups": "' + canary.encode() + b'"}')
+    said = log.read_text()
+    assert canary not in said
+    lines = [json.loads(line) for line in said.splitlines()]
+    levels = {line["level"] for line in lines}
+    assert levels == {"info", "warning"} | {level}
+    (told,) = [line for line in lines if "MAX_ROLOUTS" in line["message"]]
+    assert told["message"].endswith("did you mean DARLING_MAX_ROLLOUTS?")
+    rewards = [line for line in lines if line.get("route") == "/v1/rewards"]
+    assert {line["request_id"] for line in rewards} == {"r-1"}
+    assert {line["status"] for line in rewards} >= {200, 400, 422}
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("DARLING_MODLE", "DARLING_MODEL"),
+        ("darling_modle", "DARLING_MODEL"),
+        ("DARLING_APIKEY", "DARLING_API_KEY"),
+        ("DARLING_LOGLEVEL", "DARLING_LOG_LEVEL"),
+        ("DARLING_MAX_ROLLOUT", "DARLING_MAX_ROLLOUTS"),
+    ],
+)
+def test_a_misspelt_variable_is_told_with_the_nearest_name(name: str, near: str) -> None:
+    (line,) = misspelt({name: "1"}, Settings.model_fields)
+    assert line.startswith(f"the environment variable {name} is no setting and is not read")
+    assert line.endswith(f"did you mean {near}?")
+
+
+def test_a_variable_like_no_setting_is_told_where_the_names_are() -> None:
+    (line,) = misspelt({"DARLING_ZZZZZZZZ": "1"}, Settings.model_fields)
+    assert "--help" in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"DARLING_{name.upper()}" for name in Settings.model_fields),
+        *("darling_model", "DARLING_URL", "DARLING_SERVICE_HOST", "DARLING", "HOME"),
+    ],
+)
+def test_no_other_variable_is_told(name: str) -> None:
+    assert not list(misspelt({name: "1"}, Settings.model_fields))
+
+
+def test_commands_tell_it_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DARLING_MODLE", "exact")
+    assert main(["score", "/none.jsonl", "-"]) == 2
+    assert "did you mean DARLING_MODEL?" in capsys.readouterr().err
