@@ -41,8 +41,6 @@ def load(name: str, target: str, options: ModelOptions) -> "Cascade":
 
 
 class Cascade(Pairwise):
-    reads_prompt = True
-
     def __init__(
         self, first: EquivalenceClassifier, second: EquivalenceClassifier, options: ModelOptions
     ) -> None:
@@ -72,6 +70,9 @@ class Cascade(Pairwise):
                 f"{self._low:g} to {self._high:g}",
             )
         )
+
+    def context(self, prompt: str) -> tuple[str, ...]:
+        return (prompt,)
 
     def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         """Raises what the models raise, and `ModelError` if the first gives no probability."""

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from darling_models.faults import Loc
-from darling_models.protocol import Embedder, IntArray, ModelInfo, Threshold
+from darling_models.notions import by_notion
+from darling_models.protocol import Embedder, IntArray, ModelInfo, Notion, Threshold
 from darling_models.texts.rule import TextRule
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
@@ -162,14 +163,16 @@ class Pipeline:
                 lambda: inputs.check_pairs(request, self.settings), words_of_pairs(request)
             )
             pairs = await texts_of_pairs(request)
-            threshold = _threshold(answering.engine, request.threshold, ("threshold",))
-            probabilities, usage = await classify_pairs(answering.engine, pairs)
+            info = _info(answering.engine, request.notion, ("notion",))
+            threshold = _threshold(info, request.threshold, ("threshold",))
+            probabilities, usage = await classify_pairs(answering.engine, pairs, info.notion)
         results = [
             PairEquivalence(probability, probability > threshold or a == b)
             for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
         ]
-        info = answering.engine.classifier.info
-        used = ModelUsed(info.id, info.revision, threshold, linkage=None, text=request.text)
+        used = ModelUsed(
+            info.id, info.revision, threshold, linkage=None, text=request.text, notion=info.notion
+        )
         return EquivalenceResponse(results, used, answering.account(usage))
 
     def _text(self, request: Grouped) -> TextRule:
@@ -271,7 +274,7 @@ class Answering:
 
     def model(self, rule: PartitionRule, text: TextRule) -> ModelUsed:
         info = self.engine.classifier.info
-        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage, text)
+        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage, text, rule.notion)
 
     def account(self, usage: Usage) -> Usage:
         """`usage` with the seconds that the request took, which telemetry gets too."""
@@ -288,7 +291,8 @@ def _rule(
     `options`: what the partition is for, beside itself. Raises `Invalid` if the model has not what
     they need.
     """
-    info, partition = engine.classifier.info, request.partition
+    partition = request.partition
+    info = _info(engine, partition.notion, ("partition", "notion"))
     needs = frozenset[str]() if options is None else options.needs
     with_cosines = "cosines" in needs
     read = request.return_probabilities or not needs.isdisjoint(PAIRWISE)
@@ -296,8 +300,9 @@ def _rule(
     if threshold is None and options is not None and options.parity is not None:
         threshold = info.published_threshold
     rule = PartitionRule(
-        threshold=_threshold(engine, threshold, ("partition", "threshold")),
+        threshold=_threshold(info, threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,
+        notion=info.notion,
         short_answers=partition.short_answer_rule,
         partition_only=not read,
         with_cosines=with_cosines,
@@ -318,9 +323,17 @@ def _rule(
     return rule
 
 
-def _threshold(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:
+def _info(engine: Engine, notion: Notion | None, loc: Loc) -> ModelInfo:
+    """What the model says of itself by this notion. Raises `Invalid` if it does not have it."""
+    try:
+        return by_notion(engine.classifier, notion).info
+    except ValueError as error:
+        raise Invalid([FieldError(loc, str(error))]) from None
+
+
+def _threshold(info: ModelInfo, wanted: Threshold | None, loc: Loc) -> float:
     """Raises `Invalid` if the model has no such operating point."""
     try:
-        return engine.classifier.info.threshold_at(wanted)
+        return info.threshold_at(wanted)
     except ValueError as error:
         raise Invalid([FieldError(loc, str(error))]) from None

@@ -22,6 +22,7 @@ from darling_models.errors import (
     ModelUnavailable,
     ServerRefused,
 )
+from darling_models.notions import by_notion
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     Embedder,
@@ -29,6 +30,7 @@ from darling_models.protocol import (
     Failed,
     FloatArray,
     IntArray,
+    Notion,
     Result,
     Unit,
     all_pairs,
@@ -116,9 +118,15 @@ class Engine:
         self.healthy = True
         return None
 
-    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
-        """The job that `classify` takes for these pairs, shape (m, 2); no model runs."""
-        plan = self.classifier.plan(prompt, texts, pairs)
+    def plan(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, notion: Notion | None = None
+    ) -> Job:
+        """The job that `classify` takes for these pairs, shape (m, 2); no model runs.
+
+        `notion`: one of the classifier's; None: its default.
+        """
+        classifier = by_notion(self.classifier, notion)
+        plan = classifier.plan(prompt, texts, pairs)
         known: dict[bytes, Result] = {}
         missing: dict[bytes, Unit] = {}
         for unit in plan.units:
@@ -128,7 +136,7 @@ class Engine:
                 missing[unit.key] = unit
         in_cache = np.asarray([unit.key in known for unit in plan.units], dtype=np.bool_)
         cached = int(in_cache[plan.needs].all(axis=1).sum()) if plan.units else 0
-        return Job(prompt, texts, pairs, known, missing, cached)
+        return Job(classifier, prompt, texts, pairs, known, missing, cached)
 
     @contextmanager
     def reserve(self, tokens: int) -> Iterator[None]:
@@ -183,11 +191,11 @@ class Engine:
         self, job: Job, results: Mapping[bytes, Result], with_cosines: bool
     ) -> tuple[FloatArray, FloatArray | None]:
         about = job.prompt, job.texts, job.pairs
-        probabilities = probabilities_of(self.classifier, *about, results)
+        probabilities = probabilities_of(job.classifier, *about, results)
         if not with_cosines:
             return probabilities, None
-        assert isinstance(self.classifier, Embedder), "the rule was checked against the model"
-        return probabilities, cosines_by(self.classifier, job.texts, job.pairs, results)
+        assert isinstance(job.classifier, Embedder), "the rule was checked against the model"
+        return probabilities, cosines_by(job.classifier, job.texts, job.pairs, results)
 
     async def _from_shared_cache(self, job: Job) -> dict[bytes, Result]:
         """Results of the job's missing units that another replica has left in the shared cache."""

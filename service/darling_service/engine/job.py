@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from darling_models.protocol import FloatArray, IntArray, Result, Unit
+from darling_models.protocol import EquivalenceClassifier, FloatArray, IntArray, Result, Unit
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """The pairs of one group, and which of their units the cache has."""
 
+    classifier: EquivalenceClassifier
+    """The engine's classifier, by the notion of the job."""
     prompt: str
     texts: Sequence[str]
     pairs: IntArray

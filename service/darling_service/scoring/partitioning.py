@@ -18,7 +18,7 @@ from darling_models.lexical import Unigram, short_answers_equivalent
 from darling_models.pairs import Pairwise
 from darling_models.partitions.linkage import partition
 from darling_models.partitions.single_linkage import Components
-from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
+from darling_models.protocol import FloatArray, IntArray, Linkage, Notion, all_pairs
 from darling_models.texts.group import GroupTexts
 from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job, Verdict
@@ -29,10 +29,12 @@ from darling_service.schemas.responses import Usage
 
 @dataclass(frozen=True, slots=True)
 class PartitionRule:
-    """How probabilities become a partition."""
+    """How texts become a partition: by which probabilities, and how these make classes."""
 
     threshold: float
     linkage: Linkage
+    notion: Notion | None = None
+    """What makes two texts equivalent, one of the classifier's notions; None: its default."""
     short_answers: bool = False
     """Decide pairs of short answers by word overlap, as published."""
     partition_only: bool = False
@@ -127,13 +129,13 @@ async def classify_groups(
     """
     distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
-        engine.plan(group.prompt, texts.texts, texts.pairs)
+        engine.plan(group.prompt, texts.texts, texts.pairs, rule.notion)
         for group, texts in zip(groups, distinct, strict=True)
     ]
     skips = rule.partition_only and rule.linkage == "single"
     if skips and isinstance(engine.classifier, Pairwise):
         asks = [
-            _until_connected(rule.threshold, [np.unique(texts.member[part]) for part in own])
+            _until_connected(rule, [np.unique(texts.member[part]) for part in own])
             for texts, own in zip(distinct, parts or [()] * len(groups), strict=True)
         ]
     else:
@@ -148,10 +150,11 @@ async def classify_groups(
 
 
 async def classify_pairs(
-    engine: Engine, pairs: Sequence[tuple[str, str, str]]
+    engine: Engine, pairs: Sequence[tuple[str, str, str]], notion: Notion | None = None
 ) -> tuple[FloatArray, Usage]:
     """P(equivalent) of (prompt, a, b) pairs, shape (m,), 1 for identical texts; and what it cost.
 
+    `notion`: one of the classifier's; None: its default.
     Raises `Overloaded` before any model runs, and what `upstream.problem_of` makes of a failure.
     """
     places: dict[str, list[int]] = {}
@@ -164,7 +167,7 @@ async def classify_pairs(
         texts = sorted({text for i in indices for text in pairs[i][1:]})
         number = {text: k for k, text in enumerate(texts)}
         numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
-        jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
+        jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64), notion))
     answers = await _run(engine, jobs, [partial(_at_once, False)] * len(jobs))
     for indices, answer in zip(places.values(), answers, strict=True):
         values[indices] = answer.values
@@ -210,7 +213,7 @@ async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Answers:
     return _Answers(verdict.probabilities, verdict.cosines, [(job, verdict)])
 
 
-def _until_connected(threshold: float, parts: Sequence[IntArray]) -> Ask:
+def _until_connected(rule: PartitionRule, parts: Sequence[IntArray]) -> Ask:
     """Asks about pairs, the likeliest first, until the connected components are settled: those of
     each part of the texts by itself, then those of all texts. A part holds ascending indices."""
 
@@ -227,13 +230,13 @@ def _until_connected(threshold: float, parts: Sequence[IntArray]) -> Ask:
             local = np.searchsorted(part, job.pairs)
             fresh = inside & ~asked
             components = Components(len(part), local[fresh], likeness[fresh])
-            components.join(local[inside & (values > threshold)])
+            components.join(local[inside & (values > rule.threshold)])
             while len(pairs := part[components.next_round()]):
-                own = engine.plan(job.prompt, job.texts, pairs)
+                own = engine.plan(job.prompt, job.texts, pairs, rule.notion)
                 verdict = await engine.classify(own)
                 places = [place[i, j] for i, j in pairs.tolist()]
                 values[places], asked[places] = verdict.probabilities, True
-                components.join(local[places][verdict.probabilities > threshold])
+                components.join(local[places][verdict.probabilities > rule.threshold])
                 calls.append((own, verdict))
         return _Answers(values, None, calls)
 
