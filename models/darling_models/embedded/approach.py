@@ -25,7 +25,14 @@ from darling_models.final_answers.extraction import BOX, PHRASE
 from darling_models.final_answers.plain_form import folded
 from darling_models.keys import content_key
 from darling_models.options import Runtime
-from darling_models.protocol import FloatArray, IntArray, Unit, estimate_tokens
+from darling_models.protocol import (
+    STEP_PAIRS,
+    FloatArray,
+    IntArray,
+    Steps,
+    Unit,
+    estimate_tokens,
+)
 
 THRESHOLD = 0.5
 """Probability above which two texts use the same method: the fit gave both labels equal weight."""
@@ -45,8 +52,6 @@ BALANCED_ACCURACY, WITHIN_ONE_ANSWER = 0.71, 0.64
 rollouts all have one answer."""
 COMMAND = re.compile(r"\\[A-Za-z]+")
 """A LaTeX command."""
-BLOCK = 1024
-"""Pairs whose cosines are computed at a time: those of a group of 512 would take 400 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +108,9 @@ def working_words(text: str) -> IntArray:
     )
 
 
-def same_approach(
+def same_approach_in_steps(
     workings: Sequence[Working], prompt_words: IntArray, pairs: IntArray
-) -> tuple[FloatArray, NDArray[np.bool_]]:
+) -> Steps[tuple[FloatArray, NDArray[np.bool_]]]:
     """P(same method) of `pairs` (m, 2) of indices into `workings`, and whether both texts of the
     pair show a working, so that the probability means something; shapes (m,)."""
     own = [one.words[~np.isin(one.words, prompt_words)] for one in workings]
@@ -117,13 +122,15 @@ def same_approach(
     )
     directions = np.stack([one.direction for one in workings]).astype(np.float64)
     same = np.empty(len(pairs))
-    for start in range(0, len(pairs), BLOCK):
-        rows, others = pairs[start : start + BLOCK].T
+    for start in range(0, len(pairs), STEP_PAIRS):
+        rows, others = pairs[start : start + STEP_PAIRS].T
         common = np.asarray(held[rows].multiply(held[others]).sum(axis=1)).ravel()
         shared = common / np.maximum(np.minimum(sizes[rows], sizes[others]), 1)
         # Products commute and each row is summed by itself, so (a, b) and (b, a) are the same bits.
         cosine = (directions[rows] * directions[others]).sum(axis=1)
-        same[start : start + BLOCK] = 1 / (1 + np.exp(-(SHARED * shared + COSINE * cosine + BIAS)))
+        logit = SHARED * shared + COSINE * cosine + BIAS
+        same[start : start + STEP_PAIRS] = 1 / (1 + np.exp(-logit))
+        yield
     shown = np.minimum(*sizes[pairs.T]) >= MIN_WORDS
     return same, shown
 

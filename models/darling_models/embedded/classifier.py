@@ -16,7 +16,7 @@ import numpy as np
 from darling_models.embedded import approach
 from darling_models.embedded.description import Description, describe
 from darling_models.embedded.encoder import TextEncoder, Vectors, wheel_weights
-from darling_models.embedded.features import pair_features
+from darling_models.embedded.features import pair_features_in_steps
 from darling_models.embedded.head import PairHead, fingerprint, load_tuned
 from darling_models.embedded.strings.facts import KINDS
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
@@ -26,8 +26,10 @@ from darling_models.protocol import (
     ModelInfo,
     Notion,
     Plan,
+    Steps,
     Unit,
     cosines_of,
+    finished,
     text_unit,
 )
 from darling_models.runtime.numpy_threads import one_thread_for_numpy
@@ -113,25 +115,33 @@ class Embedded:
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
+        return finished(self.probabilities_in_steps(prompt, texts, pairs, results))
+
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
         if len(pairs) == 0:
             return np.empty(0, dtype=np.float64)
         # Matrix products round by position: compared in one canonical order, a pair's answer
         # does not depend on the order in which it was given.
         order = sorted(np.unique(pairs).tolist(), key=lambda i: texts[i])
-        place = {i: k for k, i in enumerate(order)}
-        canonical = np.asarray([sorted((place[i], place[j])) for i, j in pairs.tolist()])
+        place = np.zeros(len(texts), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        canonical = np.sort(place[pairs], axis=1)
         described = [results[self._unit(texts[i]).key] for i in order]
         asked = results[text_unit(prompt).key]
         probabilities = np.empty(len(pairs))
         by_approach = np.zeros(len(pairs), dtype=np.bool_)
         if self.info.notion == "approach":
-            probabilities, by_approach = approach.same_approach(
+            probabilities, by_approach = yield from approach.same_approach_in_steps(
                 [one.working for one in described], asked.facts.sets[STEM], canonical
             )
         if not by_approach.all():
-            compared = canonical[~by_approach]
-            features = pair_features(described, asked, compared, self._head.lexicon)
-            probabilities[~by_approach] = self._head.probabilities(features)
+            features = yield from pair_features_in_steps(
+                described, asked, canonical[~by_approach], self._head.lexicon
+            )
+            same_answer = yield from self._head.probabilities_in_steps(features)
+            probabilities[~by_approach] = same_answer
         vectors = self._vectors(texts, pairs, results)
         probabilities[self._encoder.confused(texts, pairs, vectors)] = 0.0
         return probabilities
