@@ -66,8 +66,6 @@ class FirstStage:
 
 
 class Cascade(Pairwise):
-    reads_prompt = True
-
     def __init__(
         self, first: EquivalenceClassifier, second: EquivalenceClassifier, options: ModelOptions
     ) -> None:
@@ -98,6 +96,9 @@ class Cascade(Pairwise):
                 f"{self._low:g} to {self._high:g}",
             )
         )
+
+    def context(self, prompt: str) -> tuple[str, ...]:
+        return (prompt,)
 
     def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         """Raises what the models raise, and `ModelError` if the first gives no probability."""

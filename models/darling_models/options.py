@@ -1,17 +1,17 @@
 """Settings with which a classifier is loaded; None keeps the classifier's own choice.
 
-`threshold`, `linkage`, `device` and `model_timeout_s` may be set for every classifier. Each of the
-others applies to those that read it, named in `registry.BACKENDS`; a classifier that does not read
-a changed setting is not loaded.
+`threshold`, `linkage`, `notion`, `device` and `model_timeout_s` may be set for every classifier,
+`notion` to what it has. Each of the others applies to those that read it, named in
+`registry.BACKENDS`; a classifier that does not read a changed setting is not loaded.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from darling_models.errors import ModelError
-from darling_models.protocol import Linkage, ModelInfo, Threshold
+from darling_models.protocol import Linkage, ModelInfo, Notion, Threshold
 
-Domain = Literal["general", "creative", "math"]
+Domain = Literal["general", "creative"]
 VerdictForm = Literal["logprobs", "json", "group"]
 Runtime = Literal["auto", "bfloat16", "float32", "tiles"]
 
@@ -20,6 +20,8 @@ Runtime = Literal["auto", "bfloat16", "float32", "tiles"]
 class ModelOptions:
     threshold: Threshold | None = None
     linkage: Linkage | None = None
+    notion: Notion | None = None
+    """What makes two texts equivalent."""
     device: str = "cpu"
     """Torch device of a local model, such as `cuda`."""
     model_timeout_s: float = 60.0
@@ -37,7 +39,7 @@ class ModelOptions:
     pair_template: str | None = None
     """How a cross-encoder or a remote model is given a pair, with {a} and {b} for its texts."""
     judge_domain: Domain = "general"
-    """What an LLM judge compares: responses in general, creative ideas, or ways to a solution."""
+    """What an LLM judge compares by `answer`: responses in general, or creative ideas."""
     judge_verdict: VerdictForm = "logprobs"
     """How an LLM judge answers: first-token log-probabilities, JSON, or the whole group at once."""
     judge_parameters: str | None = None
@@ -46,19 +48,27 @@ class ModelOptions:
     """Bearer token for the server of an LLM judge."""
 
     def apply(self, info: ModelInfo) -> ModelInfo:
-        """`info` with the threshold and linkage chosen here.
+        """`info` with the threshold, linkage and notion chosen here.
 
-        Raises `ModelError` for a named threshold that the classifier does not have.
+        Raises `ModelError` for a named threshold or a notion that the classifier does not have.
         """
+        try:
+            info.require(self.notion)
+            chosen = info.threshold_at(self.threshold)
+        except ValueError as error:
+            raise ModelError(str(error)) from error
         if self.threshold is not None:
-            try:
-                chosen = info.threshold_at(self.threshold)
-            except ValueError as error:
-                raise ModelError(str(error)) from error
             info = replace(info, threshold=chosen, published_threshold=chosen)
         if self.linkage is not None:
             info = replace(info, linkage=self.linkage)
+        if self.notion is not None:
+            info = replace(info, notion=self.notion)
         return info
+
+    def by(self, notion: Notion) -> "ModelOptions":
+        """The options for another notion than the one chosen here. A threshold is for one notion:
+        under the other the classifier's own holds."""
+        return replace(self, notion=notion, threshold=None)
 
 
 DEFAULT_OPTIONS = ModelOptions()

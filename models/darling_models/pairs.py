@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -38,14 +38,17 @@ class PairResult:
 class Pairwise(ABC):
     """A pairwise classifier but for `run`, its model. A group costs n (n - 1) / 2 units."""
 
-    reads_prompt: ClassVar[bool] = False
     info: ModelInfo
 
     @abstractmethod
     def run(self, units: Sequence[Unit]) -> Sequence[PairResult | Failed]: ...
 
+    def context(self, prompt: str) -> tuple[str, ...]:
+        """What the model reads beside the two texts, such as the prompt."""
+        return ()
+
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
-        context = (prompt,) if self.reads_prompt else ()
+        context = self.context(prompt)
         units = [pair_unit(texts[i], texts[j], *context) for i, j in pairs.tolist()]
         return Plan(units, np.arange(len(units), dtype=np.int64)[:, None])
 

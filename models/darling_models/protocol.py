@@ -30,6 +30,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 Linkage = Literal["single", "average", "complete", "greedy"]
+Notion = Literal["answer", "approach"]
+"""What makes two texts equivalent: that they say the same, however they come to it, or that they
+use the same method, whatever they come to."""
 OperatingPoint = Literal["balanced", "precision", "recall"]
 Threshold = float | OperatingPoint
 """A probability, or the name of one that was chosen on held-out pairs."""
@@ -50,7 +53,7 @@ NO_NUMBER = (
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a classifier says of itself; `threshold` and `linkage` are its defaults."""
+    """What a classifier says of itself; `threshold`, `linkage` and `notion` are its defaults."""
 
     id: str
     revision: str
@@ -64,6 +67,11 @@ class ModelInfo:
     published_threshold: float = 0.5
     """Threshold of `parity: darling`: the published code's own, unless the checkpoint was published
     with another or the settings name one."""
+    notion: Notion | None = None
+    """The notion by which it compares; None where nobody can choose one, and what it was made or
+    trained for decides."""
+    notions: tuple[Notion, ...] = ()
+    """The notions that can be chosen."""
 
     def threshold_at(self, wanted: Threshold | None) -> float:
         """`wanted` as a number; None gives the default. Raises `ValueError` for an unknown name."""
@@ -77,6 +85,16 @@ class ModelInfo:
                 f"{self.id} has no threshold named {wanted!r} (it has {known}); give a number"
             )
         return self.operating_points[wanted]
+
+    def require(self, wanted: Notion | None) -> None:
+        """Raises `ValueError` if `wanted` is a notion that the classifier does not have."""
+        if wanted is not None and wanted not in self.notions:
+            known = ", ".join(self.notions) or "none"
+            raise ValueError(
+                f"{self.id} cannot be told to compare by {wanted!r} (notions to choose from: "
+                f"{known}); leave notion out, or serve a model that has it: embedded or "
+                "judge:MODEL@BASE_URL"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -20,9 +20,10 @@ from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import EquivalenceClassifier
 from darling_models.trial import try_out
 
-ALWAYS_READ = frozenset({"threshold", "linkage", "device", "model_timeout_s"})
-"""Settings of the partition, which every classifier has, and those of the service that it is a part
-of: a classifier without local weights has nothing to put on its device."""
+ALWAYS_READ = frozenset({"threshold", "linkage", "notion", "device", "model_timeout_s"})
+"""Settings of the partition, which every classifier has, the notion, which a classifier refuses by
+itself where it does not have it, and those of the service that it is a part of: a classifier
+without local weights has nothing to put on its device."""
 ENCODER = frozenset({"runtime"})
 CHECKPOINT = ENCODER | {"max_length", "max_tokens_per_text", "similar_label", "pair_template"}
 JUDGE = frozenset({"judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"})

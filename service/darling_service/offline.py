@@ -104,7 +104,7 @@ async def _score(scoring: Scoring, settings: Settings, options: dict[str, Any]) 
         info = pipeline.models()[0]
         with ExitStack() as files:
             lines = files.enter_context(_open(scoring.source))
-            rule = f"{info.threshold!r} {info.linkage} {settings.text}"
+            rule = f"{info.threshold!r} {info.linkage} {settings.text} {info.notion}"
             out = files.enter_context(closing(_answers_to(scoring, info, rule, options)))
             with progress(total=_count(scoring.source), unit="line") as bar:
                 lines_done = _answered(pipeline, lines, out, scoring.columns, options, summary)

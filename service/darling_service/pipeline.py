@@ -48,7 +48,7 @@ from darling_service.scoring.partitioning import (
 )
 from darling_service.scoring.reading import GroupInputs, read_group
 from darling_service.scoring.rewards import prefer, reward_group
-from darling_service.scoring.rules import rule_of, threshold_of
+from darling_service.scoring.rules import info_by, rule_of, threshold_of
 from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words_of, words_of_pairs
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
@@ -189,8 +189,11 @@ class Pipeline:
                 lambda: limits.check_pairs(request, self.settings), words_of_pairs(request)
             )
             pairs = await texts_of_pairs(request)
-            threshold = threshold_of(answering.engine, request.threshold, ("threshold",))
-            probabilities, usage = await classify_pairs(answering.engine, pairs, answering.due)
+            info = info_by(answering.engine, request.notion, ("notion",))
+            threshold = threshold_of(info, request.threshold, ("threshold",))
+            probabilities, usage = await classify_pairs(
+                answering.engine, pairs, info.notion, answering.due
+            )
 
             def decided() -> list[PairEquivalence]:
                 return [
@@ -199,8 +202,9 @@ class Pipeline:
                 ]
 
             results = await in_thread_if_long(decided, words_of_pairs(request))
-        info = answering.engine.classifier.info
-        used = ModelUsed(info.id, info.revision, threshold, linkage=None, text=request.text)
+        used = ModelUsed(
+            info.id, info.revision, threshold, linkage=None, text=request.text, notion=info.notion
+        )
         response = EquivalenceResponse(results, used, answering.account(usage))
         self._audit.consider(response, lambda: self._again(Pipeline.equivalence, request))
         return response
@@ -343,7 +347,7 @@ class Answering:
 
     def model(self, rule: PartitionRule, text: TextRule) -> ModelUsed:
         info = self.engine.classifier.info
-        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage, text)
+        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage, text, rule.notion)
 
     def account(self, usage: Usage) -> Usage:
         """`usage` with the seconds that the request took, which telemetry gets too."""

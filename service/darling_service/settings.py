@@ -13,7 +13,7 @@ from pydantic_settings import (
 )
 
 from darling_models.options import Domain, ModelOptions, Runtime, VerdictForm
-from darling_models.protocol import Linkage, OperatingPoint
+from darling_models.protocol import Linkage, Notion, OperatingPoint
 from darling_models.texts.rule import TextRule
 from darling_service.key_sources import KEY_SOURCES, KeySources, blank_keys
 from darling_service.logs import LogFormat, LogLevel
@@ -135,6 +135,12 @@ class Settings(KeySources):
         "follows the reasoning, of the policy's own words), last (the same of its last turn), "
         "reasoning, assistant (all its own words) or all (tools' output, too).",
     )
+    notion: Notion | None = Field(
+        None,
+        description="What makes two texts equivalent unless a request says otherwise: answer (they "
+        "say the same, by whatever method) or approach (they use the same method). Unset: the "
+        "model's own; set approach to reward different ways to one answer.",
+    )
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
     runtime: Runtime = Field(
         "auto",
@@ -170,7 +176,7 @@ class Settings(KeySources):
     )
     judge_domain: Domain = Field(
         "general",
-        description="Kind of texts that an LLM judge compares: general, creative or math.",
+        description="Kind of answers that an LLM judge compares: general or creative.",
     )
     judge_verdict: VerdictForm = Field(
         "logprobs",

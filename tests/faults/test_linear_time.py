@@ -6,6 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from darling_models.embedded.approach import working_words
 from darling_models.embedded.classifier import ARTEFACT
 from darling_models.embedded.description import Description, describe
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
@@ -64,6 +65,7 @@ def by_rule(rule: TextRule) -> Callable[[str], object]:
 
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "strings": facts,
+    "working": working_words,
     "calculates": is_maths,
     "tokens": lambda text: ENCODER.tokenize([text]),
     "description and features": compared,

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from darling_models.errors import ModelError, ModelUnavailable, ServerRefused
-from darling_models.llm_judge.prompts import SAME
+from darling_models.llm_judge.prompts import SAME_ANSWER
+from darling_models.notions import by_notion
 from darling_models.options import Domain, ModelOptions, VerdictForm
-from darling_models.protocol import all_pairs, classify
+from darling_models.protocol import Notion, all_pairs, classify
 from darling_models.registry import load
 from tests.conftest import running
 from tests.servers.processes import Server, serving
@@ -20,6 +21,8 @@ from tests.servers.smollm import missing
 TEXTS = ["apple pie", "cherry", "Apricot {a}", "banana", "cake"]
 VERDICTS: tuple[VerdictForm, ...] = get_args(VerdictForm)
 PAIRS = all_pairs(len(TEXTS))
+NOTIONS: tuple[Notion, ...] = get_args(Notion)
+SAME_END = np.array([TEXTS[i][-1] == TEXTS[j][-1] for i, j in PAIRS.tolist()])
 SAME_LETTER = np.array([TEXTS[i][0].lower() == TEXTS[j][0].lower() for i, j in PAIRS.tolist()])
 
 
@@ -29,11 +32,15 @@ def referee() -> Iterator[Server]:
         yield server
 
 
-def options(verdict: VerdictForm, domain: Domain = "general") -> ModelOptions:
-    return ModelOptions(judge_verdict=verdict, judge_domain=domain, judge_api_key="secret")
+def options(
+    verdict: VerdictForm, domain: Domain = "general", notion: Notion | None = None
+) -> ModelOptions:
+    return ModelOptions(
+        judge_verdict=verdict, judge_domain=domain, judge_api_key="secret", notion=notion
+    )
 
 
-@pytest.mark.parametrize(("domain", "verdict"), list(product(SAME, VERDICTS)))
+@pytest.mark.parametrize(("domain", "verdict"), list(product(SAME_ANSWER, VERDICTS)))
 def test_a_judge_that_says_the_same_means_equivalent(
     referee: Server, domain: Domain, verdict: VerdictForm
 ) -> None:
@@ -43,6 +50,36 @@ def test_a_judge_that_says_the_same_means_equivalent(
     np.testing.assert_allclose(found, np.where(SAME_LETTER, sure, 1 - sure))
     turned = classify(classifier, "Name a {dish}.", TEXTS, PAIRS[:, ::-1])
     np.testing.assert_array_equal(turned, found)
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_the_notion_is_the_question(referee: Server, verdict: VerdictForm) -> None:
+    """Whether it is told by a setting or by a request."""
+    name = f"judge:referee@{referee.url}/v1"
+    sure = 0.9 if verdict == "logprobs" else 1.0
+    for default, notion in product((None, *NOTIONS), NOTIONS):
+        classifier = by_notion(load(name, options(verdict, notion=default)), notion)
+        assert (classifier.info.notion, classifier.info.notions) == (notion, NOTIONS)
+        found = classify(classifier, "Name a {dish}.", TEXTS, PAIRS)
+        same = SAME_LETTER if notion == "answer" else SAME_END
+        np.testing.assert_allclose(found, np.where(same, sure, 1 - sure))
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_notions_questions_have_keys_of_their_own(referee: Server, verdict: VerdictForm) -> None:
+    classifier = load(f"judge:referee@{referee.url}/v1", options(verdict))
+    by = {notion: by_notion(classifier, notion) for notion in NOTIONS}
+    keys = {n: {unit.key for unit in by[n].plan("p", TEXTS, PAIRS).units} for n in NOTIONS}
+    assert not keys["answer"] & keys["approach"]
+    assert by["answer"].info.revision == by["approach"].info.revision
+
+
+def test_a_threshold_in_the_settings_is_for_the_notion_in_the_settings(referee: Server) -> None:
+    for default, other in (NOTIONS, NOTIONS[::-1]):
+        chosen = ModelOptions(threshold=0.7, notion=default)
+        classifier = load(f"judge:referee@{referee.url}/v1", chosen)
+        assert classifier.info.threshold == 0.7
+        assert by_notion(classifier, other).info.threshold == 0.5
 
 
 def test_a_group_is_one_question_and_pairs_are_many(referee: Server) -> None:
@@ -55,9 +92,9 @@ def test_a_group_is_one_question_and_pairs_are_many(referee: Server) -> None:
 def test_domains_and_verdicts_are_told_apart(referee: Server) -> None:
     revisions = {
         load(f"judge:referee@{referee.url}/v1", options(verdict, domain)).info.revision
-        for domain, verdict in product(SAME, VERDICTS)
+        for domain, verdict in product(SAME_ANSWER, VERDICTS)
     }
-    assert len(revisions) == len(SAME) * len(VERDICTS)
+    assert len(revisions) == len(SAME_ANSWER) * len(VERDICTS)
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])

@@ -20,6 +20,7 @@ from tests.models.test_cross_encoder import bert
 CHANGED: dict[str, Any] = {
     "threshold": 0.9,
     "linkage": "complete",
+    "notion": "approach",
     "device": "a device that nobody has",
     "model_timeout_s": 7.0,
     "runtime": "float32",
@@ -27,12 +28,12 @@ CHANGED: dict[str, Any] = {
     "max_tokens_per_text": 32,
     "similar_label": 0,
     "pair_template": "[CLS]{a}[SEP]{b}[SEP]",
-    "judge_domain": "math",
+    "judge_domain": "creative",
     "judge_verdict": "json",
     "judge_parameters": '{"max_tokens": 9}',
     "judge_api_key": "secret",
 }
-ALWAYS = ["threshold", "linkage", "device", "model_timeout_s"]
+ALWAYS = ["threshold", "linkage", "notion", "device", "model_timeout_s"]
 ENCODER = [*ALWAYS, "runtime"]
 CHECKPOINT = [*ENCODER, "max_length", "max_tokens_per_text", "similar_label", "pair_template"]
 JUDGE = [*ALWAYS, "judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"]
@@ -78,9 +79,9 @@ def test_a_setting_is_read_or_refused(name: str) -> None:
 
 def test_the_cure_names_the_models_that_read_the_setting() -> None:
     with pytest.raises(ModelError, match=r"choose a model that reads it: judge:MODEL@BASE_URL$"):
-        load("embedded", ModelOptions(judge_domain="math"))
+        load("embedded", ModelOptions(judge_domain="creative"))
     with pytest.raises(ModelError, match=r"setting judge_domain, pair_template; leave it out$"):
-        load("exact", ModelOptions(judge_domain="math", pair_template="{a}{b}"))
+        load("exact", ModelOptions(judge_domain="creative", pair_template="{a}{b}"))
 
 
 def test_a_cascade_computes_both_stages_as_it_is_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A judge that follows its instructions to the letter: `POST /v1/chat/completions`, as OpenAI's.
 
-Two responses are the same to it when they begin with the same letter. Whether that makes its answer
+Two responses are the same to it when they begin with the same letter, and use the same strategy
+when they end with the same one. Which of the two it is asked, and whether that makes its answer
 yes or no, true or false, it reads from the instruction alone, so that a prompt with the wrong
 polarity gets the wrong answer.
 """
@@ -26,14 +27,10 @@ NONSENSE: dict[str, Any] = {
 }
 
 
-def same(a: str, b: str) -> bool:
-    return a.strip()[:1].lower() == b.strip()[:1].lower()
-
-
-def classes(texts: list[str]) -> list[list[int]]:
+def classes(letters: list[str]) -> list[list[int]]:
     found: dict[str, list[int]] = {}
-    for number, text in enumerate(texts, start=1):
-        found.setdefault(text.strip()[:1].lower(), []).append(number)
+    for number, letter in enumerate(letters, start=1):
+        found.setdefault(letter, []).append(number)
     return list(found.values())
 
 
@@ -45,17 +42,20 @@ def logprobs(word: str, other: str) -> dict[str, Any]:
 
 
 def choose(instruction: str, texts: list[str]) -> dict[str, Any]:
+    end = slice(-1, None) if "use the same strategy" in instruction else slice(1)
+    letters = [text.strip()[end].lower() for text in texts]
+    same = len(set(letters)) == 1
     if said := re.search(
         r"(yes|no) if they are the same, (yes|no) if they are different", instruction
     ):
-        word = said.group(1) if same(*texts) else said.group(2)
-        other = said.group(2) if same(*texts) else said.group(1)
+        word = said.group(1) if same else said.group(2)
+        other = said.group(2) if same else said.group(1)
         return {"message": {"content": word}, "logprobs": logprobs(word, other)}
     if said := re.search(r"({.*?}) if they are the same, ({.*?}) if they are\s+diff", instruction):
-        content = said.group(1) if same(*texts) else said.group(2)
+        content = said.group(1) if same else said.group(2)
         return {"message": {"content": f"Sure:\n```json\n{content}\n```"}}
     assert "one list if they are the same, in two lists if they are different" in instruction
-    return {"message": {"content": json.dumps({"classes": classes(texts)})}}
+    return {"message": {"content": json.dumps({"classes": classes(letters)})}}
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ from tests.conftest import until
 from tests.service.test_engine import Length
 
 TELEMETRY = Telemetry()
-RESPONSE = PartitionResponse([], ModelUsed("m", "1", 0.5, None, "all"), Usage())
+RESPONSE = PartitionResponse([], ModelUsed("m", "1", 0.5, None, "all", None), Usage())
 ROOT = Path(__file__).parents[2]
 GROUP = {"prompt": "Name a city.", "rollouts": ["Lisbon", "Kyoto", "a", "b"], "quality": [1] * 4}
 REWARDS = RewardRequest.model_validate({"groups": [GROUP], "return_probabilities": True})

@@ -94,6 +94,9 @@ class Model:
     """The partition algorithm."""
     text: str | None = None
     """What of each rollout was compared, such as `answer`."""
+    notion: str | None = None
+    """What made two rollouts equivalent, `answer` or `approach`; None where the model knows no
+    choice."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,21 +5,26 @@ layers that replace some of them, the head, and the model card.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from darling_models.embedded import approach
 from darling_models.embedded.description import Description, describe
-from darling_models.embedded.encoder import TextEncoder, wheel_weights
+from darling_models.embedded.encoder import TextEncoder, Vectors, wheel_weights
 from darling_models.embedded.features import pair_features_in_steps
 from darling_models.embedded.head import PairHead, fingerprint, load_tuned
+from darling_models.embedded.strings.facts import KINDS
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import (
     FloatArray,
     IntArray,
     ModelInfo,
+    Notion,
     Plan,
     Steps,
     Unit,
@@ -30,6 +35,7 @@ from darling_models.protocol import (
 from darling_models.runtime.numpy_threads import one_thread_for_numpy
 from darling_models.runtime.precision import log_precision, name_of, reason
 
+STEM = KINDS.index("stem")
 ARTEFACT = Path(__file__).parent / "artefact"
 
 
@@ -48,25 +54,42 @@ class Embedded:
         self._encoder = TextEncoder(
             wheel_weights(), options.device, load_tuned(artefact), options.runtime
         )
+        self._published = approach.PublishedEncoder(options.device, options.runtime)
         why = reason(options.runtime, options.device)
         log_precision("embedded", self._encoder.dtype, why)
         digest = blake2b(self._encoder.fingerprint().encode(), digest_size=8)
         digest.update(fingerprint(artefact).encode())
-        self.info = options.apply(
+        self._revision = digest.hexdigest()
+        self._options = options
+        self.info = self._info(options)
+
+    def _info(self, options: ModelOptions) -> ModelInfo:
+        """Raises `ModelError` for a named threshold that the notion does not have."""
+        by_answer = options.notion != "approach"
+        return options.apply(
             ModelInfo(
                 id="embedded",
-                revision=digest.hexdigest(),
-                threshold=self._head.thresholds["balanced"],
-                operating_points=self._head.thresholds,
+                revision=self._revision,
+                threshold=self._head.thresholds["balanced"] if by_answer else approach.THRESHOLD,
+                operating_points=self._head.thresholds if by_answer else {},
                 linkage=self._head.linkage,
                 description=f"all-MiniLM-L6-v2 in {name_of(self._encoder.dtype)}, once per text, "
-                "and a calibrated pair head",
+                "and a calibrated pair head; by approach, an untrained comparison of workings "
+                f"(balanced accuracy {approach.BALANCED_ACCURACY:.2f}, among solutions with one "
+                f"answer {approach.WITHIN_ONE_ANSWER:.2f})",
+                notion="answer",
+                notions=("answer", "approach"),
             )
         )
 
+    def by(self, notion: Notion) -> "Embedded":
+        view = copy(self)
+        view.info = self._info(self._options.by(notion))
+        return view
+
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         used, local = np.unique(pairs, return_inverse=True)
-        units = [text_unit(prompt), *(text_unit(texts[i]) for i in used)]
+        units = [text_unit(prompt), *(self._unit(texts[i]) for i in used)]
         needs = np.concatenate(
             [np.zeros((len(pairs), 1), dtype=np.int64), local.reshape(pairs.shape) + 1], axis=1
         )
@@ -76,10 +99,18 @@ class Embedded:
         texts = [unit.inputs[0] for unit in units]
         tokenized = self._encoder.tokenize(texts)
         vectors = self._encoder.token_vectors(tokenized)
-        return [
+        described = [
             describe(text, tokens, rows, self._head.lexicon)
             for text, tokens, rows in zip(texts, tokenized, vectors, strict=True)
         ]
+        if places := [k for k, unit in enumerate(units) if approach.wants_working(unit)]:
+            workings = self._published.workings(
+                [texts[k] for k in places], [tokenized[k] for k in places]
+            )
+            for k, working in zip(places, workings, strict=True):
+                read = 2 * described[k].tokens
+                described[k] = replace(described[k], tokens=read, working=working)
+        return described
 
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
@@ -97,17 +128,35 @@ class Embedded:
         place = np.zeros(len(texts), dtype=np.int64)
         place[order] = np.arange(len(order))
         canonical = np.sort(place[pairs], axis=1)
-        described = [results[text_unit(texts[i]).key] for i in order]
-        features = yield from pair_features_in_steps(
-            described, results[text_unit(prompt).key], canonical, self._head.lexicon
-        )
-        probabilities = yield from self._head.probabilities_in_steps(features)
-        vectors = {key: result.document for key, result in results.items()}
+        described = [results[self._unit(texts[i]).key] for i in order]
+        asked = results[text_unit(prompt).key]
+        probabilities = np.empty(len(pairs))
+        by_approach = np.zeros(len(pairs), dtype=np.bool_)
+        if self.info.notion == "approach":
+            probabilities, by_approach = yield from approach.same_approach_in_steps(
+                [one.working for one in described], asked.facts.sets[STEM], canonical
+            )
+        if not by_approach.all():
+            features = yield from pair_features_in_steps(
+                described, asked, canonical[~by_approach], self._head.lexicon
+            )
+            same_answer = yield from self._head.probabilities_in_steps(features)
+            probabilities[~by_approach] = same_answer
+        vectors = self._vectors(texts, pairs, results)
         probabilities[self._encoder.confused(texts, pairs, vectors)] = 0.0
         return probabilities
 
     def cosines(
         self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        vectors = {key: result.document for key, result in results.items()}
-        return cosines_of(vectors, texts, pairs)
+        return cosines_of(self._vectors(texts, pairs, results), texts, pairs)
+
+    def _unit(self, text: str) -> Unit:
+        return approach.unit_of(text) if self.info.notion == "approach" else text_unit(text)
+
+    def _vectors(
+        self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> dict[bytes, Vectors]:
+        """The document vectors of the texts in the pairs, by the keys of `text_unit`."""
+        used = {texts[i] for i in np.unique(pairs).tolist()}
+        return {text_unit(text).key: results[self._unit(text).key].document for text in used}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darling_models.embedded.approach import Working
 from darling_models.embedded.encoder import TokenizedText, Vectors
 from darling_models.embedded.late_interaction import Keys, Lexicon, keys_of, unit
 from darling_models.embedded.set_overlap import code_of, codes_of, distinct
@@ -45,18 +46,22 @@ class Description:
     """log(1 + count) of what `SHAPE` names."""
     content: int
     """A code of the words in order, without case and punctuation."""
+    working: Working | None = None
+    """How the text comes to its answer, for the notion `approach`."""
     truncated: bool = False
 
     @property
     def nbytes(self) -> int:
         codes = sum(array.nbytes for array in self.sets.values())
+        codes += 0 if self.working is None else self.working.nbytes
         own = self.document.nbytes + self.shape.nbytes + codes
         return own + self.keys.nbytes + self.facts.nbytes
 
     @property
     def fault(self) -> Exception | None:
-        # Every other vector is made of the same token vectors.
-        return number_fault(bool(np.isfinite(self.document).all()))
+        # Every other vector is made of the same token vectors, but for the working's.
+        own = [self.document, *([] if self.working is None else [self.working.direction])]
+        return number_fault(all(bool(np.isfinite(vector).all()) for vector in own))
 
 
 def describe(

@@ -3,7 +3,8 @@
 `logprobs` and `json` ask about one pair at a time; `group` asks once for the partition of a whole
 group, O(1) calls instead of O(n^2), at the price that a pair's answer then depends on its group.
 An answer that makes no sense is asked for again and ends in `ModelUnavailable`, never in a number.
-Each question fails by itself: what a rate limit let through is not asked for again.
+Each question fails by itself: what a rate limit let through is not asked for again. The notion is a
+part of the question, and so of each unit.
 """
 
 import asyncio
@@ -12,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from darling_models.errors import InputRejected, ModelError, ModelUnavailable, ServerRefused
 from darling_models.keys import content_key
-from darling_models.llm_judge.prompts import messages
+from darling_models.llm_judge.prompts import NOTIONS, definition, messages
 from darling_models.llm_judge.verdicts import first_token_probability, json_classes, json_same
 from darling_models.options import ModelOptions
 from darling_models.pairs import PairResult, Pairwise
@@ -28,6 +29,7 @@ from darling_models.protocol import (
     FloatArray,
     IntArray,
     ModelInfo,
+    Notion,
     Plan,
     Unit,
     estimate_tokens,
@@ -49,7 +51,8 @@ MAX_COUNT = 2**31 - 1
 def load(name: str, target: str, options: ModelOptions) -> EquivalenceClassifier:
     """`judge:MODEL@BASE_URL`. Raises `ModelError`; the server need not be up yet."""
     judge = Judge(target, options)
-    return GroupJudge(judge) if judge.verdict == "group" else PairJudge(judge)
+    kind = GroupJudge if judge.verdict == "group" else PairJudge
+    return kind(judge, judge.info)
 
 
 class Reader(Protocol):
@@ -70,22 +73,40 @@ class Judge:
             options.model_timeout_s,
         )
         self._model = model
-        self.domain = options.judge_domain
+        self._options = options
         self.verdict = options.judge_verdict
         self._parameters = self._own_parameters() | _parameters(options.judge_parameters)
-        question = str(self._body("", ["", ""]))
-        self.info = options.apply(
+        questions = str([self._body(["", ""], notion, "") for notion in NOTIONS])
+        self._revision = blake2b(questions.encode(), digest_size=8).hexdigest()
+        self._id = f"judge:{target}"
+        self.info = self._info(options)
+
+    def info_by(self, notion: Notion) -> ModelInfo:
+        """What the judge says of itself when it compares by `notion`."""
+        return self.info if notion == self.info.notion else self._info(self._options.by(notion))
+
+    def _info(self, options: ModelOptions) -> ModelInfo:
+        """Raises `ModelError` for a named threshold, of which a judge has none."""
+        subject = {
+            "answer": f"the answers of {options.judge_domain} responses",
+            "approach": "the methods of solutions",
+        }
+        notion = options.notion or "answer"
+        return options.apply(
             ModelInfo(
-                id=f"judge:{target}",
-                revision=blake2b(question.encode(), digest_size=8).hexdigest(),
+                id=self._id,
+                revision=self._revision,
                 threshold=0.5,
                 linkage="average",
-                description=f"{model} asked about {self.domain} responses, by {self.verdict}",
+                description=f"{self._model} asked about {subject[notion]}, by {self.verdict}",
+                notion=notion,
+                notions=NOTIONS,
             )
         )
 
     def ask(self, units: Sequence[Unit], read: Reader) -> "Future[list[Any]]":
-        """What `read` makes of the first choice for each unit (prompt last in its inputs), to come.
+        """What `read` makes of the first choice for each unit, to come (in a unit's inputs, the
+        notion and the prompt follow the texts).
 
         A unit whose question fails has `Failed` instead. Cancelling it gives the server up.
         """
@@ -95,7 +116,7 @@ class Judge:
         return await asyncio.gather(*(self._ask(unit, read) for unit in units))
 
     async def _ask(self, unit: Unit, read: Reader) -> Any:
-        *texts, prompt = unit.inputs
+        *texts, notion, prompt = unit.inputs
 
         def understand(answer: Any) -> Any:
             spent = (answer.get("usage") or {}).get("total_tokens")
@@ -103,16 +124,17 @@ class Judge:
                 spent = unit.tokens
             return read(answer["choices"][0], unit, spent)
 
+        body = self._body(texts, cast(Notion, notion), prompt)
         try:
-            body = self._body(prompt, texts)
             return await self._hosts.ask("/chat/completions", body, understand)
         except (ModelUnavailable, ServerRefused, InputRejected) as fault:
             return Failed(fault)
 
-    def _body(self, prompt: str, texts: Sequence[str]) -> dict[str, Any]:
+    def _body(self, texts: Sequence[str], notion: Notion, prompt: str) -> dict[str, Any]:
+        same = definition(notion, self._options.judge_domain)
         body = {
             "model": self._model,
-            "messages": messages(self.domain, self.verdict, prompt, texts),
+            "messages": messages(same, self.verdict, prompt, texts),
             **self._parameters,
         }
         return {name: value for name, value in body.items() if value is not None}
@@ -157,11 +179,15 @@ def _parameters(written: str | None) -> dict[str, Any]:
 class PairJudge(Pairwise):
     """One question per pair."""
 
-    reads_prompt = True
-
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, info: ModelInfo) -> None:
         self._judge = judge
-        self.info = judge.info
+        self.info = info
+
+    def by(self, notion: Notion) -> "PairJudge":
+        return PairJudge(self._judge, self._judge.info_by(notion))
+
+    def context(self, prompt: str) -> tuple[str, ...]:
+        return _context(self.info, prompt)
 
     def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         """A result for each pair, or why the judge has given none."""
@@ -196,14 +222,18 @@ class Classes:
 class GroupJudge:
     """One question per group: its distinct texts, in sorted order, are one unit."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, info: ModelInfo) -> None:
         self._judge = judge
-        self.info = judge.info
+        self.info = info
+
+    def by(self, notion: Notion) -> "GroupJudge":
+        return GroupJudge(self._judge, self._judge.info_by(notion))
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         if len(pairs) == 0:
             return Plan([], np.empty((0, 1), dtype=np.int64))
-        return Plan([_group_unit(prompt, texts, pairs)], np.zeros((len(pairs), 1), dtype=np.int64))
+        unit = self._unit(prompt, texts, pairs)
+        return Plan([unit], np.zeros((len(pairs), 1), dtype=np.int64))
 
     def run(self, units: Sequence[Unit]) -> list[Classes | Failed]:
         """The classes of each group, or why the judge has given none."""
@@ -213,7 +243,7 @@ class GroupJudge:
         """What `run` returns, to come; cancelling it gives the judge up."""
 
         def read(choice: Any, unit: Unit, tokens: int) -> Classes:
-            return Classes(json_classes(choice, len(unit.inputs) - 1), tokens)
+            return Classes(json_classes(choice, len(unit.inputs) - 2), tokens)
 
         return self._judge.ask(units, read)
 
@@ -222,13 +252,18 @@ class GroupJudge:
     ) -> FloatArray:
         if len(pairs) == 0:
             return np.empty(0, dtype=np.float64)
-        unit = _group_unit(prompt, texts, pairs)
+        unit = self._unit(prompt, texts, pairs)
         label = dict(zip(unit.inputs, results[unit.key].labels, strict=False))
         same = [label[texts[i]] == label[texts[j]] for i, j in pairs.tolist()]
         return np.asarray(same, dtype=np.float64)
 
+    def _unit(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Unit:
+        members = sorted({texts[i] for i in np.unique(pairs)})
+        inputs = (*members, *_context(self.info, prompt))
+        return Unit(content_key(*inputs), inputs, sum(map(estimate_tokens, inputs)))
 
-def _group_unit(prompt: str, texts: Sequence[str], pairs: IntArray) -> Unit:
-    members = sorted({texts[i] for i in np.unique(pairs)})
-    inputs = (*members, prompt)
-    return Unit(content_key(*inputs), inputs, sum(map(estimate_tokens, inputs)))
+
+def _context(info: ModelInfo, prompt: str) -> tuple[str, str]:
+    """What a question holds beside the texts: the notion and the prompt."""
+    assert info.notion is not None, "a judge compares by a notion"
+    return info.notion, prompt

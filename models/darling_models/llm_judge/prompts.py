@@ -5,27 +5,33 @@ question and the answer are written side by side, and a test holds them together
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 from darling_models.options import Domain, VerdictForm
+from darling_models.protocol import Notion
 
-SAME: dict[Domain, str] = {
+NOTIONS: tuple[Notion, ...] = get_args(Notion)
+
+SAME_ANSWER: dict[Domain, str] = {
     "general": (
         "Two responses are the same if they are functionally equivalent: a user who has seen one "
         "would gain nothing from seeing the other. Different wording alone does not make them "
-        "different; different facts, advice, choices or conclusions do."
+        "different, nor does another way to the same answer; different facts, advice, choices or "
+        "conclusions do."
     ),
     "creative": (
         "Two responses are the same if they rest on the same idea: the same premise, subject, "
         "characters, turn or central image. Different wording, length or names alone do not make "
         "them different; another idea does."
     ),
-    "math": (
-        "Two responses are the same if they use the same strategy to solve the problem: the same "
-        "key idea, method or theorem in the same role. Different wording, notation, arithmetic, "
-        "order of routine steps or even final answers do not make them different; another "
-        "approach does."
-    ),
 }
+SAME_APPROACH = (
+    "Two responses are the same if they use the same strategy to solve the problem: the same "
+    "key idea, method or theorem in the same role. Different wording, notation, arithmetic, "
+    "order of routine steps or even final answers do not make them different; another "
+    "approach does, even if it comes to the same answer. Responses that show no way to their "
+    "answer are the same if their answers are."
+)
 
 ANSWER: dict[VerdictForm, str] = {
     "logprobs": "Answer with one word: yes if they are the same, no if they are different.",
@@ -50,14 +56,17 @@ QUESTION: dict[VerdictForm, str] = {
 Message = dict[str, str]
 
 
-def messages(
-    domain: Domain, verdict: VerdictForm, prompt: str, texts: Sequence[str]
-) -> list[Message]:
-    """The conversation that asks about `texts`, numbered from 1."""
+def definition(notion: Notion, domain: Domain) -> str:
+    """When two responses are the same, in the words that the judge reads."""
+    return SAME_APPROACH if notion == "approach" else SAME_ANSWER[domain]
+
+
+def messages(same: str, verdict: VerdictForm, prompt: str, texts: Sequence[str]) -> list[Message]:
+    """The conversation that asks about `texts`, numbered from 1; `same` says when two are."""
     shown = [f"<prompt>\n{prompt}\n</prompt>"] + [
         f"<response {number}>\n{text}\n</response {number}>"
         for number, text in enumerate(texts, start=1)
     ]
-    system = f"You compare responses to one prompt. {SAME[domain]}\n\n{ANSWER[verdict]}"
+    system = f"You compare responses to one prompt. {same}\n\n{ANSWER[verdict]}"
     user = "\n\n".join([*shown, f"{QUESTION[verdict]} {ANSWER[verdict]}"])
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]

@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="probability above which a pair counts as equivalent, from 0 to 1, or balanced, "
         "precision or recall; default: the classifier's own",
     )
+    parser.add_argument(
+        "--notion",
+        choices=("answer", "approach"),
+        help="what makes two texts equivalent: that they say the same (answer), or that they use "
+        "the same method (approach); baselines have no choice; default: the classifier's own",
+    )
     add_device(parser)
     parser.add_argument(
         "--baselines",
@@ -129,7 +135,9 @@ def run(arguments: argparse.Namespace) -> int:
         BASELINES if names is None else tuple(name for name in names.split(",") if name),
         arguments.out,
         arguments.json,
-        ModelOptions(threshold=arguments.threshold, device=arguments.device),
+        ModelOptions(
+            threshold=arguments.threshold, notion=arguments.notion, device=arguments.device
+        ),
     )
     return 0
 

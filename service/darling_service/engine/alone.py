@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from darling_models.notions import by_notion
 from darling_models.protocol import (
     FloatArray,
     IntArray,
     ModelInfo,
+    Notion,
     Plan,
     Result,
     Steps,
@@ -31,11 +33,16 @@ class Alone:
     """The engine's classifier, one unit or step at a time. Its methods wait, so that only threads
     may call them."""
 
-    def __init__(self, engine: Engine, busy: Callable[[], bool]) -> None:
-        """`busy`: whether requests are being answered."""
+    def __init__(
+        self, engine: Engine, busy: Callable[[], bool], notion: Notion | None = None
+    ) -> None:
+        """`busy`: whether requests are being answered. `notion`: None is the classifier's own."""
         self._engine = engine
-        self._classifier: Any = engine.classifier
+        self._classifier: Any = by_notion(engine.classifier, notion)
         self._busy = busy
+
+    def by(self, notion: Notion) -> "Alone":
+        return Alone(self._engine, self._busy, notion)
 
     @property
     def info(self) -> ModelInfo:

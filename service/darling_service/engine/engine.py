@@ -23,12 +23,14 @@ from darling_models.errors import (
     ModelUnavailable,
     ServerRefused,
 )
+from darling_models.notions import by_notion
 from darling_models.options import DEFAULT_OPTIONS
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     EquivalenceClassifier,
     Failed,
     IntArray,
+    Notion,
     Result,
     Steps,
     Unit,
@@ -118,12 +120,15 @@ class Engine:
         """What `work` returns in the thread that compares, past its queue. It blocks, too."""
         return self._comparing.thread.submit(work).result()
 
-    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
+    def plan(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, notion: Notion | None = None
+    ) -> Job:
         """The job that `classify` takes for these pairs, shape (m, 2); no model runs.
 
-        May be called in any thread.
+        `notion`: one of the classifier's; None: its default. May be called in any thread.
         """
-        plan = self.classifier.plan(prompt, texts, pairs)
+        classifier = by_notion(self.classifier, notion)
+        plan = classifier.plan(prompt, texts, pairs)
         known: dict[bytes, Result] = {}
         missing: dict[bytes, Unit] = {}
         for unit in plan.units:
@@ -133,7 +138,7 @@ class Engine:
                 missing[unit.key] = unit
         in_cache = np.asarray([unit.key in known for unit in plan.units], dtype=np.bool_)
         cached = int(in_cache[plan.needs].all(axis=1).sum()) if plan.units else 0
-        return Job(prompt, texts, pairs, known, missing, cached)
+        return Job(classifier, prompt, texts, pairs, known, missing, cached)
 
     def reserve(
         self, tokens: int, pairs: int, due: float = math.inf
@@ -157,7 +162,7 @@ class Engine:
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
         fresh = await self._run_units(list(missing.values()), reservation)
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
-        steps = verdict_in_steps(self.classifier, job, results, with_cosines)
+        steps = verdict_in_steps(job, results, with_cosines)
         try:
             with tracing.span("compare"):
                 probabilities, cosines = await self.compare(steps, job.comparing, reservation)

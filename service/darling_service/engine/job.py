@@ -29,6 +29,8 @@ Without it, many small jobs would make the speed seem a hundredth of what a larg
 class Job:
     """The pairs of one group, and which of their units the cache has."""
 
+    classifier: EquivalenceClassifier
+    """The engine's classifier, by the notion of the job."""
     prompt: str
     texts: Sequence[str]
     pairs: IntArray
@@ -86,22 +88,19 @@ class Verdict:
 
 
 def verdict_in_steps(
-    classifier: EquivalenceClassifier,
-    job: Job,
-    results: Mapping[bytes, Result],
-    with_cosines: bool,
+    job: Job, results: Mapping[bytes, Result], with_cosines: bool
 ) -> Steps[tuple[FloatArray, FloatArray | None]]:
     """The probabilities of a job's pairs and, if wanted, their cosines, from its units' results.
 
     Raises `ModelError` if they are no numbers.
     """
     about = job.prompt, job.texts, job.pairs
-    probabilities = yield from probabilities_in_steps(classifier, *about, results)
+    probabilities = yield from probabilities_in_steps(job.classifier, *about, results)
     if not with_cosines:
         return probabilities, None
-    assert isinstance(classifier, Embedder), "the rule was checked against the model"
+    assert isinstance(job.classifier, Embedder), "the rule was checked against the model"
     yield
-    return probabilities, cosines_by(classifier, job.texts, job.pairs, results)
+    return probabilities, cosines_by(job.classifier, job.texts, job.pairs, results)
 
 
 def parts_after(batch: Sequence[Work], fault: Exception) -> Sequence[Sequence[Work]]:
@@ -115,5 +114,5 @@ def parts_after(batch: Sequence[Work], fault: Exception) -> Sequence[Sequence[Wo
         log.warning("the memory ran out over a batch of %d units; running its halves", len(batch))
         half = len(batch) // 2
         return batch[:half], batch[half:]
-    log.warning("a model batch failed (%s); running its units one by one", fault)
+    log.warning("a model batch failed (%s); running its units one by one", type(fault).__name__)
     return [[work] for work in batch]

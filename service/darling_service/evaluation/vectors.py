@@ -16,7 +16,9 @@ from darling_service.settings import Settings
 def load_encoder(name: str, settings: Settings) -> EquivalenceClassifier:
     """A model named as for `--model`. Raises `ModelError` if it has no vectors of texts."""
     # The settings are those of `--model`: the encoder takes over what it reads.
-    options = replace(only_read(name, settings.model_options()), threshold=None, linkage=None)
+    options = replace(
+        only_read(name, settings.model_options()), threshold=None, linkage=None, notion=None
+    )
     encoder = load(name, options)
     as_embedder(encoder)
     return encoder

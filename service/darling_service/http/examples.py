@@ -107,6 +107,7 @@ MODEL: dict[str, Any] = {
     "revision": "70b616e5266a7074",
     "threshold": 0.55,
     "linkage": "average",
+    "notion": "answer",
 }
 USED: dict[str, Any] = {**MODEL, "text": "answer"}
 NO_REASONING = {"reasoning_dropped": 0, "reasoning_unfinished": 0}
@@ -172,7 +173,14 @@ PREFERENCE_RESPONSE: dict[str, Any] = {
             **NO_REASONING,
         }
     ],
-    "model": {**USED, "id": "exact", "revision": "1", "threshold": 0.5, "linkage": "single"},
+    "model": {
+        **USED,
+        "id": "exact",
+        "revision": "1",
+        "threshold": 0.5,
+        "linkage": "single",
+        "notion": None,
+    },
     "usage": usage(pairs=6, tokens=0, seconds=0.001),
 }
 EQUIVALENCE_RESPONSE: dict[str, Any] = {
@@ -184,9 +192,12 @@ MODELS_RESPONSE: dict[str, Any] = {
     "models": [
         {
             **MODEL,
-            "description": "all-MiniLM-L6-v2 in float32, once per text, and a calibrated pair head",
+            "description": "all-MiniLM-L6-v2 in float32, once per text, and a calibrated pair "
+            "head; by approach, an untrained comparison of workings (balanced accuracy 0.71, "
+            "among solutions with one answer 0.64)",
             "operating_points": {"balanced": 0.55, "precision": 0.65, "recall": 0.4},
             "published_threshold": 0.5,
+            "notions": ["answer", "approach"],
         }
     ],
     "limits": {

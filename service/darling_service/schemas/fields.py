@@ -36,6 +36,11 @@ THRESHOLD = (
     "Probability above which two texts are equivalent: a number from 0 to 1, or balanced, "
     "precision or recall if the model has operating points. Default: the model's own."
 )
+NOTION = (
+    "What makes two texts equivalent: answer (they say the same, by whatever method) or approach "
+    "(they use the same method, whatever they come to), if the model can be told; /v1/models lists "
+    "its notions. Default: the model's own."
+)
 Verdict = Annotated[bool, BeforeValidator(verdict)]
 """true, false, 1 or 0, as in files: other numbers and texts are refused, not taken for true."""
 TEXT_RULE = (

@@ -11,12 +11,13 @@ from pydantic import (
     model_validator,
 )
 
-from darling_models.protocol import Linkage
+from darling_models.protocol import Linkage, Notion
 from darling_models.schema_types import MESSAGES, OBJECT, TEXT, Items, text_or
 from darling_models.texts.messages import Conversation, Prompt, Response, TextOrMessages
 from darling_models.texts.rule import TextRule
 from darling_models.texts.special_tokens import is_blank
 from darling_service.schemas.fields import (
+    NOTION,
     TEXT_RULE,
     THRESHOLD,
     Id,
@@ -115,6 +116,7 @@ class PartitionOptions(Strict):
     )
     threshold: Threshold | None = Field(None, description=THRESHOLD)
     text: TextRule | None = Field(None, description=f"{TEXT_RULE} Default: the service's.")
+    notion: Notion | None = Field(None, description=NOTION)
     short_answer_rule: bool = Field(
         False, description="Decide pairs of at most 5 words by the words they share, as published."
     )
@@ -270,3 +272,4 @@ class EquivalenceRequest(Request):
     text: TextRule = Field(
         "all", description=f"{TEXT_RULE} Default: all, the texts as they are given."
     )
+    notion: Notion | None = Field(None, description=NOTION)

@@ -13,6 +13,8 @@ class ModelUsed:
     linkage: str | None
     text: str
     """What of each rollout was compared: the option `text`."""
+    notion: str | None
+    """What made two texts equivalent: the option `notion`; null where the model knows no choice."""
 
 
 @dataclass(frozen=True, slots=True)

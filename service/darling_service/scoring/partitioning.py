@@ -16,7 +16,7 @@ import numpy as np
 from darling_models.lexical import short_answers_equivalent
 from darling_models.pairs import Pairwise
 from darling_models.partitions.linkage import partition
-from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
+from darling_models.protocol import FloatArray, IntArray, Linkage, Notion, all_pairs
 from darling_models.texts.group import GroupTexts
 from darling_service.engine.engine import Engine
 from darling_service.engine.job import Job
@@ -28,10 +28,12 @@ from darling_service.scoring.asking import Answers, at_once, run_jobs, until_con
 
 @dataclass(frozen=True, slots=True)
 class PartitionRule:
-    """How probabilities become a partition."""
+    """How texts become a partition: by which probabilities, and how these make classes."""
 
     threshold: float
     linkage: Linkage
+    notion: Notion | None = None
+    """What makes two texts equivalent, one of the classifier's notions; None: its default."""
     short_answers: bool = False
     """Decide pairs of short answers by word overlap, as published."""
     partition_only: bool = False
@@ -160,14 +162,18 @@ async def classify_groups(
 
 
 async def classify_pairs(
-    engine: Engine, pairs: Sequence[tuple[str, str, str]], due: float = math.inf
+    engine: Engine,
+    pairs: Sequence[tuple[str, str, str]],
+    notion: Notion | None = None,
+    due: float = math.inf,
 ) -> tuple[FloatArray, Usage]:
     """P(equivalent) of (prompt, a, b) pairs, shape (m,), 1 for identical texts; and what it cost.
 
-    `due`: as in `classify_groups`. Raises what that raises.
+    `notion`: one of the classifier's; None: its default. `due`: as in `classify_groups`. Raises
+    what that raises.
     """
     texts = (text for pair in pairs for text in pair)
-    places, jobs = await in_thread_if_long(lambda: _planned_pairs(engine, pairs), texts)
+    places, jobs = await in_thread_if_long(lambda: _planned_pairs(engine, pairs, notion), texts)
     answers = await run_jobs(engine, jobs, [partial(at_once, False)] * len(jobs), due)
     values = np.ones(len(pairs), dtype=np.float64)
     for indices, answer in zip(places, answers, strict=True):
@@ -185,14 +191,14 @@ def _planned(
     """The groups' distinct texts, and the jobs that compare them."""
     distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
-        engine.plan(group.prompt, texts.texts, texts.pairs)
+        engine.plan(group.prompt, texts.texts, texts.pairs, rule.notion)
         for group, texts in zip(groups, distinct, strict=True)
     ]
     return distinct, jobs
 
 
 def _planned_pairs(
-    engine: Engine, pairs: Sequence[tuple[str, str, str]]
+    engine: Engine, pairs: Sequence[tuple[str, str, str]], notion: Notion | None
 ) -> tuple[list[list[int]], list[Job]]:
     """For each prompt the places of its pairs of different texts, and the job that compares them"""
     places: dict[str, list[int]] = {}
@@ -204,7 +210,7 @@ def _planned_pairs(
         texts = sorted({text for i in indices for text in pairs[i][1:]})
         number = {text: k for k, text in enumerate(texts)}
         numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
-        jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
+        jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64), notion))
     return list(places.values()), jobs
 
 

@@ -1,7 +1,8 @@
 """How a request's groups are partitioned: by its own choices, else by the model's."""
 
 from darling_models.faults import Loc
-from darling_models.protocol import Embedder, Threshold
+from darling_models.notions import by_notion
+from darling_models.protocol import Embedder, ModelInfo, Notion, Threshold
 from darling_service.engine.engine import Engine
 from darling_service.errors import FieldError, Invalid
 from darling_service.schemas.requests import GroupsRequest
@@ -18,7 +19,8 @@ def rule_of(
     `options`: what the partition is for, beside itself. Raises `Invalid` if the model has not what
     they need.
     """
-    info, partition = engine.classifier.info, request.partition
+    partition = request.partition
+    info = info_by(engine, partition.notion, ("partition", "notion"))
     needs = frozenset[str]() if options is None else options.needs
     with_cosines = "cosines" in needs
     read = request.return_probabilities or not needs.isdisjoint(MATRICES)
@@ -26,8 +28,9 @@ def rule_of(
     if threshold is None and options is not None and options.parity is not None:
         threshold = info.published_threshold
     rule = PartitionRule(
-        threshold=threshold_of(engine, threshold, ("partition", "threshold")),
+        threshold=threshold_of(info, threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,
+        notion=info.notion,
         short_answers=partition.short_answer_rule,
         partition_only=not read,
         with_cosines=with_cosines,
@@ -48,9 +51,17 @@ def rule_of(
     return rule
 
 
-def threshold_of(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:
+def info_by(engine: Engine, notion: Notion | None, loc: Loc) -> ModelInfo:
+    """What the model says of itself by this notion. Raises `Invalid` if it does not have it."""
+    try:
+        return by_notion(engine.classifier, notion).info
+    except ValueError as error:
+        raise Invalid([FieldError(loc, str(error))]) from None
+
+
+def threshold_of(info: ModelInfo, wanted: Threshold | None, loc: Loc) -> float:
     """Raises `Invalid` if the model has no such operating point."""
     try:
-        return engine.classifier.info.threshold_at(wanted)
+        return info.threshold_at(wanted)
     except ValueError as error:
         raise Invalid([FieldError(loc, str(error))]) from None
