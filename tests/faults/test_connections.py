@@ -195,6 +195,16 @@ def test_what_trickles_is_408(port: int, start: bytes) -> None:
     assert status(answer) == 408
 
 
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 2\r\n"])
+def test_an_idle_connection_ends_also_where_the_answer_came_before_the_body(
+    length: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darling_service.server.KEEP_ALIVE_S", 1)
+    with served(api_key="k") as port:
+        answer = talk(port, POST + length + b"\r\n", *((b"{", b"}") if length else ()), pause_s=0.1)
+    assert status(answer) == 401
+
+
 @pytest.mark.usefixtures("hurried")
 def test_a_body_that_goes_on_after_its_answer_is_cut_off() -> None:
     with served(api_key="k") as port:

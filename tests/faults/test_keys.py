@@ -12,13 +12,14 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.routing import Route
 
 from darling_service.app import create_app
 from darling_service.cli.main import main
 from darling_service.errors import Overloaded
 from darling_service.http.allowance import Allowance
-from darling_service.http.auth import OPEN
+from darling_service.http.auth import MAX_TOKENS, OPEN, _tokens
 from darling_service.http.state import Service as Parts
 from darling_service.key_sources import KEY_SOURCES, refuse_strangers_without_key
 from darling_service.keys import ApiKey, Keys, Limits, digest_of, new_key, only_key, read_keys
@@ -95,6 +96,12 @@ def test_no_spelling_of_a_path_goes_without_a_key(path: str) -> None:
             return await http.get(http.base_url.copy_with(raw_path=path.encode()))
 
     assert asyncio.run(ask()).status_code in (401, 404)
+
+
+def test_a_url_of_thousands_of_tokens_costs_no_time() -> None:
+    """Each would be hashed, and compared with each key."""
+    asked = {"query_string": b"token=x&" * 8_000 + b"token=k", "type": "http", "headers": []}
+    assert len(list(_tokens(Request(asked)))) == MAX_TOKENS
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)

@@ -17,6 +17,8 @@ DOCS = "/docs"
 """Path of the page that documents the API."""
 DOCS_ASSETS = "/docs/assets"
 """Folder of that page's script and styles, which the service serves itself."""
+MAX_TOKENS = 2
+"""Tokens of a URL that are looked at; thousands of them would take the event loop's time."""
 OPEN = frozenset({"/health/live", "/health/ready", DOCS, "/openapi.json"})
 """Paths that need no key. Health probes cannot send one, and neither can a browser that opens the
 documentation, where its user enters the key. The documentation is the same for every service of
@@ -41,7 +43,7 @@ def key_of(request: Request, keys: Keys) -> ApiKey:
 
 
 def _tokens(request: Request) -> Iterator[bytes]:
-    for token in request.query_params.getlist("token"):
+    for token in request.query_params.getlist("token")[:MAX_TOKENS]:
         yield token.encode()
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

@@ -130,13 +130,13 @@ class LimitedConnection(HttpToolsProtocol):
         self._stop_timer()
         self._in_body, self._raw_bytes = False, 0
         super().on_message_complete()
+        if self.cycle.response_complete:  # before the body was, whose bytes have ended that time
+            self._start_idle_time()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():  # once the caller has read the answer, if it ever does
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._start_idle_time()
         elif self._in_body:
             self._start_timer(LINGER_S, self.transport.close)
 
@@ -145,11 +145,15 @@ class LimitedConnection(HttpToolsProtocol):
         unread = self.transport.get_write_buffer_size()
         if unread and unread != self._unread_bytes:
             self._unread_bytes = unread
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._start_idle_time()
         else:
             self.transport.abort()
+
+    def _start_idle_time(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def send_400_response(self, msg: str) -> None:
         """Answers what the parser cannot read, or what `_count_head` has stopped."""
