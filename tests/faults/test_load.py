@@ -25,7 +25,7 @@ from tests.faults.load import (
 
 CONNECTIONS = 500
 BODIES = 60
-QUEUE_TOKENS = 20_000
+QUEUE_TOKENS = 8_000
 """Some two seconds of work for the embedded default on two cores: what the 500 connections send at
 once is many times that."""
 WARM_UP_S = 5
