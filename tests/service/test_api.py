@@ -45,7 +45,7 @@ def test_the_answer_says_which_model_and_what_it_cost(http: httpx.Client) -> Non
     rollouts = ["Mars is red.", "Mars is red.", "Venus, the second planet.", "Jupiter"]
     group = {"prompt": "Name a planet.", "rollouts": rollouts, "quality": [1, 1, 1, 1]}
     answer = ok(http.post("/v1/rewards", json={"groups": [group]}))
-    assert set(answer["model"]) == {"id", "revision", "threshold", "linkage", "text"}
+    assert set(answer["model"]) == {"id", "revision", "threshold", "linkage", "text", "notion"}
     usage = answer["usage"]
     assert usage["pairs"] == 6
     assert usage["skipped"] == 3, "the identical pair, and the copy's pairs with the others"
