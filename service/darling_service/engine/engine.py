@@ -1,9 +1,9 @@
 """The batching engine: units of many requests through one model, off the event loop.
 
-One thread runs the model, batch by batch, in the order of the fair queue (`queue`); another
-compares by the same rule (`comparing`). Equal units of different requests run once. A unit whose
-callers have all gone is dropped. A request is let in or refused as a whole, before any of it runs
-(`admission`).
+The model gets batch after batch in the order of the fair queue (`queue`), in a thread or from afar
+(`model`); another thread compares by the same rule (`comparing`). Equal units of different requests
+run once. A unit whose callers have all gone is dropped. A request is let in or refused as a whole,
+before any of it runs (`admission`).
 
 Everything but `plan` and the executor calls happens on the event loop, so there are few locks.
 """
