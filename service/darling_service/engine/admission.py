@@ -48,14 +48,12 @@ class Admissions:
 
     @contextmanager
     def reserve(self, tokens: int, pairs: int, due: float = math.inf) -> Iterator[Reservation]:
-        """Lets in a whole request of so many tokens, and of a cost of comparing in pairs.
+        """Lets in a whole request. Raises `Overloaded` before any of it runs if it is not let in.
 
-        Raises `Overloaded` if it is not let in.
-
-        `due`: event-loop time at which its caller gives up. A request is refused, before any of it
-        runs, if it would not be answered by then, or if the requests of its size would hold more
-        than `max_queue_tokens`. Where no other request is, it is let in, so that none is refused
-        for ever.
+        `tokens`: what the model has to read. `pairs`: what comparing costs (`Job.comparing`).
+        `due`: event-loop time at which the caller gives up. A request is refused if it would not
+        be answered by then, or if the requests of its size would hold more than `max_queue_tokens`.
+        Where no other request is, it is let in, so that none is refused for ever.
         """
         if self._requests:
             self._check_room(tokens)
