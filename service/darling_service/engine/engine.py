@@ -159,8 +159,6 @@ class Engine:
         if len(job.pairs) == 0 and not job.missing:
             return Verdict(np.empty(0), np.empty(0) if with_cosines else None, [])
         shared = await self._from_shared_cache(job)
-        if self._stopped:
-            raise _stopping()
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
         fresh = await self._run_units(list(missing.values()), reservation)
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
@@ -183,6 +181,8 @@ class Engine:
         fresh: list[Result] = []
         try:
             for start in range(0, len(units), UNITS_AT_ONCE):
+                if self._stopped:
+                    raise _stopping()
                 some = [self._join(unit) for unit in units[start : start + UNITS_AT_ONCE]]
                 works += some
                 # What waits for other jobs waits in the lane of this one too: it may be quicker.
