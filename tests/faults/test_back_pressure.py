@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from darling_service.app import create_app
 from darling_service.cohorts.joining import nbytes_of
 from darling_service.errors import Overloaded
-from darling_service.http.body_budget import BodyBudget
+from darling_service.http.body_budget import SMALL_BYTES, BodyBudget
 from darling_service.http.state import Service
 from darling_service.schemas.fields import MAX_NAME_CHARS
 from darling_service.schemas.parse import parse
@@ -98,6 +99,27 @@ def test_a_body_beyond_the_budget_gets_429_on_every_route(
         nothing_is_left.hold(BUDGET - 1)
         with service.bodies.holding() as one_more:
             one_more.hold(1)
+
+
+def test_large_bodies_leave_a_part_of_the_budget_to_small_ones() -> None:
+    budget = BodyBudget(100 * SMALL_BYTES)
+    with budget.holding() as large, budget.holding() as other, budget.holding() as small:
+        large.hold(60 * SMALL_BYTES)
+        with pytest.raises(Overloaded):
+            other.hold(30 * SMALL_BYTES)
+        small.hold(SMALL_BYTES)
+        other.hold(14 * SMALL_BYTES)
+
+
+def test_a_body_that_stalls_is_given_up(exact: Running) -> None:
+    address = exact.url.removeprefix("http://").split(":")
+    head = (
+        "POST /v1/partitions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        "Content-Length: 100\r\nX-Request-Timeout: 0.3\r\n\r\n{"
+    )
+    with socket.create_connection((address[0], int(address[1])), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
 
 
 def test_a_rollout_that_waits_for_its_siblings_holds_no_body(

@@ -87,6 +87,13 @@ class Admissions:
         if wait_s <= left_s:
             return
         self._telemetry.refused.inc()
+        alone_s = tokens / self._tokens.speed.per_second + pairs / self._pairs.speed.per_second
+        if alone_s * MARGIN > left_s:
+            raise Overloaded(
+                f"an answer would take about {alone_s:.1f} s by itself, and may take "
+                f"{max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; wait longer, "
+                "or send the request in smaller parts"
+            )
         raise Overloaded(
             f"an answer would take about {wait_s:.1f} s, after the requests that are ahead, and "
             f"may take {max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; send the "

@@ -44,6 +44,7 @@ from darling_service.engine.comparing import Comparing
 from darling_service.engine.job import Job, Verdict, Work, verdict_in_steps
 from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
+from darling_service.engine.speed import Speed
 from darling_service.errors import Unavailable
 from darling_service.telemetry import Telemetry
 from darling_service.upstream import PASSING, problem_of
@@ -56,8 +57,6 @@ RETRY_AFTER_STOP_S = 1.0
 """Seconds that a caller is told to wait when this process stops; another replica answers sooner."""
 INITIAL_TOKENS_PER_SECOND = 5_000.0
 """Assumed speed of the model until batches have been timed: the embedded default on two cores."""
-BATCH_TOKENS = 100
-"""Tokens that take as long as a batch does beside its own: 20 ms of the embedded default."""
 UNITS_AT_ONCE = 1024
 """Units that a job queues at one turn of the event loop, in some milliseconds."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
@@ -88,6 +87,8 @@ class Engine:
         self._admissions = Admissions(
             self._queue, self._comparing.queue, max_queue_tokens, telemetry
         )
+        self.asked = Speed(1.0)
+        """Fraction of the pairs that are asked about where not all need be."""
         self._work: dict[bytes, Work] = {}
         self._wake = asyncio.Event()
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -228,7 +229,9 @@ class Engine:
                 await self._run_safely(batch.works)
             else:
                 self._wake.clear()
+                began = time.perf_counter()
                 await self._wake.wait()
+                self._queue.rested(time.perf_counter() - began)
 
     async def _run_safely(self, batch: Sequence[Work]) -> None:
         """Runs the batch; whatever goes wrong fails it, and never the dispatcher."""
@@ -267,7 +270,9 @@ class Engine:
             self._telemetry.model_failures.inc()
             _log_fault(faults[0], len(faults))
         else:
-            self._queue.speed.observe(sum(unit.tokens for unit in units) + BATCH_TOKENS, seconds)
+            tokens = sum(unit.tokens for unit in units)
+            if 2 * tokens >= self._max_batch_tokens:
+                self._queue.speed.observe(tokens, seconds)
         self._telemetry.batch_tokens.observe(sum(result.tokens for result in results))
         self._telemetry.batch_seconds.observe(seconds)
         for work, result in zip(batch, results, strict=True):
