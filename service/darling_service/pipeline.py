@@ -120,12 +120,10 @@ class Pipeline:
             visits = await self._visited(request, groups, classified)
             rewarded = await self._each_group(
                 request,
-                classified,
                 lambda group, texts, seen: reward_group(
                     group, texts, options, request.return_probabilities, seen
                 ),
-                groups,
-                visits,
+                *(groups, classified, visits),
             )
         response = RewardResponse(
             rewarded, answering.model(rule, self._text(request)), answering.account(usage)
@@ -143,13 +141,12 @@ class Pipeline:
             classified, usage = await self._classify(answering, request, rule)
             partitioned = await self._each_group(
                 request,
-                classified,
                 lambda group, texts: PartitionedGroup(
                     **texts.as_fields(request.return_probabilities),
                     id=group.id,
                     diversity=partition_diversity(texts.partition).tolist(),
                 ),
-                request.groups,
+                *(request.groups, classified),
             )
         response = PartitionResponse(
             partitioned, answering.model(rule, self._text(request)), answering.account(usage)
@@ -168,11 +165,10 @@ class Pipeline:
             classified, usage = await self._classify(answering, request, rule)
             preferred = await self._each_group(
                 request,
-                classified,
                 lambda group, texts: prefer(
                     group, texts, options, request.share, request.return_probabilities
                 ),
-                groups,
+                *(groups, classified),
             )
         response = PreferenceResponse(
             preferred, answering.model(rule, self._text(request)), answering.account(usage)
@@ -231,18 +227,16 @@ class Pipeline:
     async def _each_group(
         self,
         request: Grouped,
-        classified: Sequence[ClassifiedGroup],
         answer: Callable[..., Answer],
-        inputs_of_groups: Sequence[Any],
+        groups: Sequence[Any],
+        classified: Sequence[ClassifiedGroup],
         *more: Sequence[Any],
     ) -> list[Answer]:
-        """The answer to each group, of its inputs, of how it was classified, and of `more`."""
+        """What `answer` makes of each group, of its classification, and of `more` about it."""
 
         def answers() -> list[Answer]:
-            rows = zip(inputs_of_groups, classified, *more, strict=True)
-            answers = [answer(*row) for row in rows]
             self._observe(classified)
-            return answers
+            return [answer(*row) for row in zip(groups, classified, *more, strict=True)]
 
         with span("reward"):
             return await in_thread_if_long(answers, words_of(request.groups))

@@ -83,7 +83,8 @@ class Telemetry:
         )
         self.refused = Counter(
             "darling_refused_total",
-            "Requests refused with 429 because the queue was full.",
+            "Requests refused with 429 because the queue was full, or their answer would have come "
+            "too late.",
             registry=r,
         )
         self.batch_tokens = Histogram(

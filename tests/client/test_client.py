@@ -43,6 +43,7 @@ from darling_client import (
     consecutive,
     regroup,
 )
+from darling_client._exchange import Call, Send, exchange
 from darling_client._hosts import Hosts
 from darling_client._options import ClientParams, Options
 from tests.conftest import running
@@ -505,6 +506,23 @@ def test_wrong_settings_are_named() -> None:
 def test_settings_that_are_no_numbers(params: Any) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(params))} is .*; give "):
         Client(**params)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "waits_s"), [(600, 35), (10, 10)], ids=["its own time-out", "what patience leaves"]
+)
+def test_a_request_says_how_long_it_waits(left_s: float, waits_s: float) -> None:
+    def first_step(client: Client) -> Send:
+        call = Call("/v1/rollouts", {}, read=lambda response: response, wait_s=5)
+        step = next(exchange(call, client, time.monotonic() + left_s))
+        assert isinstance(step, Send)
+        return step
+
+    told = first_step(Client("http://a", timeout_s=30))
+    assert float(told.headers["x-request-timeout"]) == pytest.approx(waits_s, abs=0.5)
+    assert told.timeout.read == pytest.approx(float(told.headers["x-request-timeout"]), abs=0.01)
+    silent = first_step(Client("http://a", timeout_s=30, send_timeout=False))
+    assert "x-request-timeout" not in silent.headers
 
 
 def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

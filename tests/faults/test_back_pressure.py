@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from darling_service.app import create_app
 from darling_service.cohorts.joining import nbytes_of
 from darling_service.errors import Overloaded
-from darling_service.http.body_budget import BodyBudget
+from darling_service.http.body_budget import SMALL_BYTES, BodyBudget
 from darling_service.http.state import Service
 from darling_service.schemas.fields import MAX_NAME_CHARS
 from darling_service.schemas.parse import parse
@@ -98,6 +99,27 @@ def test_a_body_beyond_the_budget_gets_429_on_every_route(
         nothing_is_left.hold(BUDGET - 1)
         with service.bodies.holding() as one_more:
             one_more.hold(1)
+
+
+def test_large_bodies_leave_a_part_of_the_budget_to_small_ones() -> None:
+    budget = BodyBudget(100 * SMALL_BYTES)
+    with budget.holding() as large, budget.holding() as other, budget.holding() as small:
+        large.hold(60 * SMALL_BYTES)
+        with pytest.raises(Overloaded):
+            other.hold(30 * SMALL_BYTES)
+        small.hold(SMALL_BYTES)
+        other.hold(14 * SMALL_BYTES)
+
+
+def test_a_body_that_stalls_is_given_up(exact: Running) -> None:
+    address = exact.url.removeprefix("http://").split(":")
+    head = (
+        "POST /v1/partitions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        "Content-Length: 100\r\nX-Request-Timeout: 0.3\r\n\r\n{"
+    )
+    with socket.create_connection((address[0], int(address[1])), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
 
 
 def test_a_rollout_that_waits_for_its_siblings_holds_no_body(
@@ -302,40 +324,53 @@ def test_an_answer_holds_a_bounded_number_of_probabilities(exact: Running) -> No
 
 @pytest.mark.slow
 def test_a_small_group_waits_two_seconds_at_most_behind_a_giant(tmp_path: Path) -> None:
-    """512 rollouts of 100 words, read and compared; then again for a caller that hangs up."""
+    """512 rollouts of 100 words, read and compared; then again for a caller that hangs up.
+
+    A wait is counted in what the service computes meanwhile, on two cores: other work of the
+    machine makes it longer, and is not the service's.
+    """
     texts = [f"{essay(k, 100)} {k}" for k in range(512)]
     giant = {"groups": [{"prompt": "What should a town do?", "rollouts": texts}]}
     with running(tmp_path / "log") as service, service.client(900) as http:
-        url = f"{service.url}/v1/partitions"
-        alone = max(small_s(http, -k) for k in range(1, 20))
+        url, process = f"{service.url}/v1/partitions", service.process.pid
         waits, ended = [], threading.Event()
+        started = cpu_s(process)
         with ThreadPoolExecutor() as pool:
             answer = pool.submit(httpx.post, url, json=giant, timeout=900)
             answer.add_done_callback(lambda _: ended.set())
             number = 0
             while not ended.wait(0.1):
                 number += 1
-                waits.append(small_s(http, number))
+                waits.append(small(http, process, number))
             assert answer.result().status_code == 200
-        print(f"alone {alone:.2f} s, behind a giant at most {max(waits):.2f} s of {len(waits)}")
+        most_cpu, most = (max(column) for column in zip(*waits, strict=True))
+        whole = cpu_s(process) - started
+        print(f"small groups: {most_cpu:.2f} CPU s, {most:.2f} s at most; giant {whole:.1f} CPU s")
         assert len(waits) > 10
-        # A machine that is busy with other things is slower with everything.
-        assert max(waits) <= max(2.0, 20 * alone)
-        # Its texts are in the cache, so that this is comparing alone.
+        assert most_cpu <= 2 * 2.0
+
+        # Its texts are in the cache now, so that this is comparing alone.
+        before = cpu_s(process)
+        assert httpx.post(url, json=giant, timeout=900).status_code == 200
+        comparing = cpu_s(process) - before
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(url, json=giant, timeout=3)
-        cpu = cpu_s(service.process.pid)
-        time.sleep(3)
-        assert cpu_s(service.process.pid) - cpu < 1, "comparing goes on for nobody"
+            httpx.post(url, json=giant, timeout=1)
+        before = cpu_s(process)
+        spent = -1.0
+        while spent < cpu_s(process) - before:  # until it rests
+            spent = cpu_s(process) - before
+            time.sleep(1)
+        print(f"comparing {comparing:.1f} CPU s, {spent:.2f} CPU s after its caller has gone")
+        assert spent <= comparing / 4
 
 
-def small_s(http: httpx.Client, number: int) -> float:
-    """Seconds until a group of four, which the service has not seen before, is answered."""
+def small(http: httpx.Client, process: int, number: int) -> tuple[float, float]:
+    """CPU seconds of the service, and seconds, until a new group of four is answered."""
     rollouts = [f"Lisbon {number}.", f"Kyoto, {number} times", "I would go to Lisbon.", "Oslo"]
-    started = time.monotonic()
     body = {"groups": [{"prompt": "Name a city.", "rollouts": rollouts}]}
+    cpu, started = cpu_s(process), time.monotonic()
     assert http.post("/v1/partitions", json=body).status_code == 200
-    return time.monotonic() - started
+    return cpu_s(process) - cpu, time.monotonic() - started
 
 
 def cpu_s(process: int) -> float:

@@ -221,9 +221,12 @@ def test_a_request_is_refused_if_its_caller_would_have_given_up_before_its_answe
         waiting = asyncio.create_task(judged(engine, "a" * 20_000, "b" * 20_000, due=now() + 0.5))
         await turns()
         with pytest.raises(Overloaded) as refused:
-            await judged(engine, "c" * 20_000, due=now() + 5)
-        expected = MARGIN * (20_000 + 20_000) / INITIAL_TOKENS_PER_SECOND - 5
+            await judged(engine, "c" * 20_000, due=now() + 7)
+        expected = MARGIN * (20_000 + 20_000) / INITIAL_TOKENS_PER_SECOND - 7
         assert refused.value.retry_after_s == pytest.approx(expected, abs=0.1)
+        with pytest.raises(Overloaded, match=r"4\.0 s by itself") as refused:
+            await judged(engine, "c" * 20_000, due=now() + 4)
+        assert refused.value.retry_after_s is None, "no wait mends that"
         patient = asyncio.create_task(judged(engine, "d" * 20_000, "e", due=now() + 60))
         small = asyncio.create_task(judged(engine, "f", "g", due=now() + 1))
         await turns()
@@ -257,6 +260,25 @@ def test_a_request_bigger_than_the_queue_runs_when_nothing_waits() -> None:
         assert await judged(engine, "a" * 500, "b" * 500) == [1.0]
 
     play(scenario, max_queue_tokens=100)
+
+
+def test_small_batches_do_not_make_the_model_seem_slow() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        now = asyncio.get_running_loop().time
+        for number in range(200):
+            await judged(engine, f"{number}", f"{number:05}")
+        model.gate.clear()
+        ahead = asyncio.create_task(judged(engine, "a", "b"))
+        await turns()
+        # Four seconds at the assumed speed, of which no batch has said anything else.
+        large = asyncio.create_task(judged(engine, "d" * 20_000, "e", due=now() + 6))
+        await turns()
+        assert not large.done()
+        model.gate.set()
+        await asyncio.gather(ahead, large)
+
+    play(scenario, max_batch_tokens=1000, max_queue_tokens=10**6)
 
 
 def test_a_unit_that_breaks_the_model_fails_its_own_request_only() -> None:

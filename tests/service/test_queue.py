@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from darling_service.engine.admission import MARGIN
 from darling_service.engine.queue import Admission, FairQueue
+from darling_service.engine.speed import HALF_LIFE_S, Speed
 
 
 @dataclass
@@ -99,6 +100,8 @@ def test_work_put_back_is_the_next_of_its_lane() -> None:
     assert batches(queue, 1) == [["first"], ["second"]]
 
 
+CAPACITY = 1000.0
+"""Cost that is done in a second."""
 costs = st.lists(st.lists(st.integers(1, 30), max_size=12), max_size=6)
 
 
@@ -137,8 +140,30 @@ def test_a_request_is_done_by_the_time_that_it_was_told(groups: list[list[int]],
     assert elapsed <= told + lanes * largest
 
 
-CAPACITY = 1000.0
-"""Cost that is done in a second."""
+def test_a_busy_time_is_forgotten_when_it_is_over() -> None:
+    queue = Queue(CAPACITY)
+    for _ in range(1000):
+        admission = put(queue, *(Piece("small", 10) for _ in range(10)))
+        queue.next_batch(100)
+        admission.done(100)
+    alone_s = 5000 / CAPACITY
+    assert queue.wait_s(5000) == pytest.approx(2 * alone_s, rel=0.05), "small ones keep coming"
+    queue.rested(10 * HALF_LIFE_S)
+    assert queue.wait_s(5000) == pytest.approx(alone_s, rel=0.05)
+
+
+@pytest.mark.parametrize("pause_s", [10.0, 60.0, 3600.0])
+def test_a_pause_of_the_process_is_not_taken_for_slowness(pause_s: float) -> None:
+    speed = Speed(CAPACITY)
+    for _ in range(100):
+        speed.observe(500, 0.5)
+    speed.observe(500, pause_s)
+    assert speed.per_second > 0.75 * CAPACITY
+    for _ in range(100):
+        speed.observe(500, 5.0)
+    assert speed.per_second == pytest.approx(100, rel=0.1), "but lasting slowness is"
+
+
 HOUR_S = 300.0
 """Seconds of load: an hour's worth, at a small scale."""
 
@@ -181,7 +206,8 @@ def test_every_size_has_its_share_at_twice_the_capacity(small: float, timeout_s:
     for load in loads:
         share = min(load.asked, max(0.5, 1 - (2 - load.asked)))
         assert load.done >= 0.95 * share
-        assert load.late == 0, "let in, so answered before its caller gives up"
+        # What other sizes take is not known in the first seconds.
+        assert load.late <= 0.02 * (load.late + len(load.waits)), "let in, so answered in time"
 
 
 def simulate(loads: list[Load]) -> None:
@@ -208,6 +234,8 @@ def simulate(loads: list[Load]) -> None:
                     piece.wanted = False
                 del pending[name]
         works = queue.next_batch(100).works
+        if not works:
+            queue.rested(1 / CAPACITY)
         now += max(sum(work.cost for work in works), 1.0) / CAPACITY
         for work in works:
             if (current := pending.get(work.name)) is None:

@@ -95,7 +95,7 @@ def exchange(call: Call[T], client: BaseClient, deadline: float) -> Steps[T]:
         host = hosts.take(call.key)
         url = host + call.path
         left_s = max(deadline - time.monotonic(), 0.001)
-        answer_s = min(options.timeout_s + call.wait_s, left_s)
+        answer_s = max(min(options.timeout_s + call.wait_s, left_s), 0.001)
         told = {"x-request-timeout": f"{answer_s:.3f}"} if options.send_timeout else {}
         timeout = httpx.Timeout(
             answer_s,

@@ -29,8 +29,9 @@ from darling_service.scoring import inputs, limits
 
 log = logging.getLogger(__name__)
 
-MAX_PAUSE_S = 5.0
-"""Longest pause in seconds between two tries to get a cohort into a full queue."""
+MIN_PAUSE_S, MAX_PAUSE_S = 0.5, 5.0
+"""Shortest and longest pause in seconds between two tries to get a cohort into a full queue; each
+try reads the whole group again."""
 
 
 class Cohorts:
@@ -240,7 +241,8 @@ class Cohorts:
             except Overloaded as problem:
                 if loop.time() > give_up:
                     raise
-                await asyncio.sleep(min(problem.retry_after_s or 1.0, MAX_PAUSE_S))
+                pause_s = problem.retry_after_s or MIN_PAUSE_S
+                await asyncio.sleep(min(max(pause_s, MIN_PAUSE_S), MAX_PAUSE_S))
             except Invalid as problem:
                 raise inputs.of_one_rollout(problem) from None
 

@@ -48,14 +48,12 @@ class Admissions:
 
     @contextmanager
     def reserve(self, tokens: int, pairs: int, due: float = math.inf) -> Iterator[Reservation]:
-        """Lets in a whole request of so many tokens, and of a cost of comparing in pairs.
+        """Lets in a whole request. Raises `Overloaded` before any of it runs if it is not let in.
 
-        Raises `Overloaded` if it is not let in.
-
-        `due`: event-loop time at which its caller gives up. A request is refused, before any of it
-        runs, if it would not be answered by then, or if the requests of its size would hold more
-        than `max_queue_tokens`. Where no other request is, it is let in, so that none is refused
-        for ever.
+        `tokens`: what the model has to read. `pairs`: what comparing costs (`Job.comparing`).
+        `due`: event-loop time at which the caller gives up. A request is refused if it would not
+        be answered by then, or if the requests of its size would hold more than `max_queue_tokens`.
+        Where no other request is, it is let in, so that none is refused for ever.
         """
         if self._requests:
             self._check_room(tokens)
@@ -89,6 +87,13 @@ class Admissions:
         if wait_s <= left_s:
             return
         self._telemetry.refused.inc()
+        alone_s = tokens / self._tokens.speed.per_second + pairs / self._pairs.speed.per_second
+        if alone_s * MARGIN > left_s:
+            raise Overloaded(
+                f"an answer would take about {alone_s:.1f} s by itself, and may take "
+                f"{max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; wait longer, "
+                "or send the request in smaller parts"
+            )
         raise Overloaded(
             f"an answer would take about {wait_s:.1f} s, after the requests that are ahead, and "
             f"may take {max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; send the "

@@ -93,7 +93,9 @@ class Comparing:
                 await self._run(comparison)
             if not batch.works:
                 self._wake.clear()
+                began = time.perf_counter()
                 await self._wake.wait()
+                self.queue.rested(time.perf_counter() - began)
 
     async def _run(self, comparison: Comparison) -> None:
         """Runs a slice; its result or its fault goes to the caller, unless that has gone."""
@@ -111,7 +113,8 @@ class Comparing:
         if not ended:
             self.queue.put_back(comparison, comparison.admission)
             return
-        self.queue.speed.observe(comparison.whole, comparison.seconds)
+        if comparison.seconds > SLICE_S:
+            self.queue.speed.observe(comparison.whole, comparison.seconds)
         if not done.done():
             done.set_result(value)
 

@@ -1,9 +1,9 @@
 """The batching engine: units of many requests through one model, off the event loop.
 
-One thread runs the model, batch by batch, in the order of the fair queue (`queue`); another
-compares by the same rule (`comparing`). Equal units of different requests run once. A unit whose
-callers have all gone is dropped. A request is let in or refused as a whole, before any of it runs
-(`admission`).
+The model gets batch after batch in the order of the fair queue (`queue`), in a thread or from afar
+(`model`); another thread compares by the same rule (`comparing`). Equal units of different requests
+run once. A unit whose callers have all gone is dropped. A request is let in or refused as a whole,
+before any of it runs (`admission`).
 
 Everything but `plan` and the executor calls happens on the event loop, so there are few locks.
 """
@@ -44,6 +44,7 @@ from darling_service.engine.job import Job, Verdict, Work, parts_after, verdict_
 from darling_service.engine.model import Model, log_fault
 from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
+from darling_service.engine.speed import Speed
 from darling_service.errors import Unavailable
 from darling_service.telemetry import Telemetry
 from darling_service.upstream import PASSING, problem_of
@@ -58,8 +59,6 @@ STEP_ASIDE_S = 1.0
 """Seconds after which a batch of a distant model no longer keeps the next from being sent."""
 INITIAL_TOKENS_PER_SECOND = 5_000.0
 """Assumed speed of the model until batches have been timed: the embedded default on two cores."""
-BATCH_TOKENS = 100
-"""Tokens that take as long as a batch does beside its own: 20 ms of the embedded default."""
 UNITS_AT_ONCE = 1024
 """Units that a job queues at one turn of the event loop, in some milliseconds."""
 
@@ -88,6 +87,8 @@ class Engine:
         self._admissions = Admissions(
             self._queue, self._comparing.queue, max_queue_tokens, telemetry
         )
+        self.asked = Speed(1.0)
+        """Fraction of the pairs that are asked about where not all need be."""
         self._work: dict[bytes, Work] = {}
         self._wake = asyncio.Event()
         self.model = Model(classifier, model_timeout_s)
@@ -157,8 +158,6 @@ class Engine:
         if len(job.pairs) == 0 and not job.missing:
             return Verdict(np.empty(0), np.empty(0) if with_cosines else None, [])
         shared = await self._from_shared_cache(job)
-        if self._stopped:
-            raise _stopping()
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
         fresh = await self._run_units(list(missing.values()), reservation)
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
@@ -183,6 +182,8 @@ class Engine:
         queued_ns = time.time_ns()
         try:
             for start in range(0, len(units), UNITS_AT_ONCE):
+                if self._stopped:
+                    raise _stopping()
                 some = [self._join(unit) for unit in units[start : start + UNITS_AT_ONCE]]
                 works += some
                 # What waits for other jobs waits in the lane of this one too: it may be quicker.
@@ -233,7 +234,9 @@ class Engine:
                 await asyncio.wait({running}, timeout=STEP_ASIDE_S if self.model.distant else None)
             else:
                 self._wake.clear()
+                began = time.perf_counter()
                 await self._wake.wait()
+                self._queue.rested(time.perf_counter() - began)
 
     async def _run_safely(self, batch: Sequence[Work]) -> None:
         """Runs the batch; whatever goes wrong fails it, and never the dispatcher."""
@@ -280,7 +283,9 @@ class Engine:
             self._telemetry.model_failures.inc()
             log_fault(faults[0], len(faults))
         else:
-            self._queue.speed.observe(sum(unit.tokens for unit in units) + BATCH_TOKENS, seconds)
+            tokens = sum(unit.tokens for unit in units)
+            if 2 * tokens >= self._max_batch_tokens:
+                self._queue.speed.observe(tokens, seconds)
         self._telemetry.batch_tokens.observe(sum(result.tokens for result in results))
         self._telemetry.batch_seconds.observe(seconds)
         for work, result in zip(batch, results, strict=True):

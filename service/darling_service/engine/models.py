@@ -60,7 +60,13 @@ class Engines:
             raise ModelError(
                 f"the model {default!r} does not answer a first question: {fault}{_cure(fault)}"
             )
-        await model.warm_up(self._settings.max_batch_tokens)
+        try:
+            await model.warm_up(self._settings.max_batch_tokens)
+        except Exception as error:
+            raise ModelError(
+                f"the model {default!r} fails on a full batch ({type(error).__name__}: {error}); "
+                "lower max_batch_tokens, or raise model_timeout_s if it is slow"
+            ) from error
         self._warm = True
         info = model.classifier.info
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)

@@ -80,6 +80,9 @@ class FairQueue(Generic[Work]):
         self._lanes: dict[int, Lane[Work]] = {}
         self._reached = 0.0
         """`served` of the lane that was served last: a lane that gets work starts there."""
+        self._span = per_second * HALF_LIFE_S
+        """Cost that could have been served, of which less and less counts, as of `recent`; at first
+        as if nothing had come for a while."""
 
     def lane(self, cost: float) -> Lane[Work]:
         """The lane of requests of this cost."""
@@ -103,12 +106,11 @@ class FairQueue(Generic[Work]):
         as of late; but no more than this lane.
         """
         others = [other for other in self._lanes.values() if other is not lane]
-        recent = sum(other.recent for other in self._lanes.values())
         total, before = cost, 0.0
         while total > before * 1.01:  # what comes while others are served takes time too
             before = total
             total = cost + sum(
-                min(other.admitted + total * other.recent / max(recent, 1e-9), cost)
+                min(other.admitted + total * other.recent / max(self._span, 1e-9), cost)
                 for other in others
             )
         return total / self.speed.per_second
@@ -144,10 +146,15 @@ class FairQueue(Generic[Work]):
                 batch.dropped.append(work)
             work.taken = True
             lane.works.popleft()
-        served = max_cost - room
-        for lane in self._lanes.values():
-            lane.recent *= 0.5 ** (served / self.speed.per_second / HALF_LIFE_S)
+        self.rested((max_cost - room) / self.speed.per_second)
         return batch
+
+    def rested(self, seconds: float) -> None:
+        """Time has passed, with work or without: what was served before counts less."""
+        kept = 0.5 ** (seconds / HALF_LIFE_S)
+        self._span = self._span * kept + seconds * self.speed.per_second
+        for lane in self._lanes.values():
+            lane.recent *= kept
 
     def _open(self, lane: Lane[Work]) -> deque[Work]:
         """The lane's works. A lane without any has saved up nothing while it had none."""

@@ -5,6 +5,9 @@ HALF_LIFE_S = 10.0
 enough to notice that a machine has become slower."""
 ASSUMED_S = 1.0
 """Seconds of work that the assumed speed counts as."""
+MAX_WEIGHT_S = 2.5
+"""Seconds that one measurement counts as at most: a process that was stopped, or waited for a disk,
+has not become slow."""
 
 
 class Speed:
@@ -16,10 +19,13 @@ class Speed:
         self._seconds = ASSUMED_S
 
     def observe(self, cost: float, seconds: float) -> None:
-        kept = 0.5 ** (seconds / HALF_LIFE_S)
-        self._cost = self._cost * kept + cost
-        self._seconds = self._seconds * kept + seconds
+        """Learns from a measurement. What is small is all overhead, and says little of the speed at
+        which a queue is worked off: only work that fills a batch or a slice is to be measured."""
+        weight = min(seconds, MAX_WEIGHT_S)
+        kept = 0.5 ** (weight / HALF_LIFE_S)
+        self._cost = self._cost * kept + cost * (weight / seconds if seconds else 1.0)
+        self._seconds = self._seconds * kept + weight
 
     @property
     def per_second(self) -> float:
-        return max(self._cost, 1.0) / self._seconds
+        return max(self._cost, 1e-3) / self._seconds

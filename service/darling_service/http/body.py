@@ -9,8 +9,15 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from darling_service.errors import BadRequest, Overloaded, TooLarge, UnsupportedType
+from darling_service.errors import (
+    BadRequest,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+    UnsupportedType,
+)
 from darling_service.http.body_budget import Held
+from darling_service.http.deadline import HEADER, RETRY_AFTER_DUE_S, due_of
 from darling_service.http.state import service_of
 from darling_service.schemas.outline import is_small
 from darling_service.schemas.parse import Schema, parse
@@ -64,7 +71,17 @@ async def _content(request: Request, held: Held) -> bytes:
             f"content-encoding is {encoding!r}; send gzip, or leave the header out"
         )
     max_bytes = service_of(request).settings.max_body_bytes
-    raw = await _read(request, max_bytes, held)
+    limit = service_of(request).settings.request_timeout_s
+    due = min(due_of(request), asyncio.get_running_loop().time() + limit)
+    try:
+        async with asyncio.timeout_at(due):
+            raw = await _read(request, max_bytes, held)
+    except TimeoutError:
+        raise Unavailable(
+            f"the body did not come within {HEADER} or request_timeout_s = {limit:g}; send it "
+            "again, with more time",
+            retry_after_s=RETRY_AFTER_DUE_S,
+        ) from None
     if encoding == "gzip":
         raw = await asyncio.to_thread(_inflate, raw, max_bytes, held)
         held.hold(len(raw))

@@ -6,8 +6,13 @@ from threading import Lock
 
 from darling_service.errors import Overloaded
 
-RETRY_AFTER_S = 1.0
+RETRY_AFTER_S = 2.0
 """Seconds after which a refused body may find room: most requests are answered sooner."""
+SMALL_BYTES = 2**16
+"""Bytes up to which a body is small: that of a rollout or of a group of some texts."""
+LARGE_SHARE = 0.75
+"""Fraction of the budget that is free for large bodies, which may be held for minutes: the rest is
+for small ones alone."""
 
 
 class Held:
@@ -48,9 +53,10 @@ class BodyBudget:
 
         A body that is alone is let in whatever its size, so that none is refused for ever.
         """
+        most = self._max_bytes if after <= SMALL_BYTES else LARGE_SHARE * self._max_bytes
         with self._lock:
             others = self._nbytes - before
-            if after > before and others and others + after > self._max_bytes:
+            if after > before and others and others + after > most:
                 raise Overloaded(
                     f"the bodies of other requests hold {others} bytes and body_bytes is "
                     f"{self._max_bytes}; send the request again later, or raise DARLING_BODY_BYTES",

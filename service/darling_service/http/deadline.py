@@ -8,6 +8,8 @@ from starlette.requests import Request
 from darling_service.errors import FieldError, Invalid
 
 HEADER = "X-Request-Timeout"
+RETRY_AFTER_DUE_S = 1.0
+"""Seconds after which a caller that gave up may ask again: what was computed for it is cached."""
 
 
 def due_of(request: Request) -> float:
@@ -19,7 +21,7 @@ def due_of(request: Request) -> float:
     if written is None:
         return math.inf
     try:
-        seconds = float(written)
+        seconds = float(written.replace("_", " "))  # Python's own form of 1_000 is no number here
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:

@@ -11,12 +11,9 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from darling_service.errors import Unavailable
-from darling_service.http.deadline import HEADER
+from darling_service.http.deadline import HEADER, RETRY_AFTER_DUE_S
 
 Answer = TypeVar("Answer")
-
-RETRY_AFTER_DUE_S = 1.0
-"""Seconds after which a caller that gave up may ask again: what was computed for it is cached."""
 
 
 def json_response(content: Any, headers: Mapping[str, str] | None = None) -> Response:

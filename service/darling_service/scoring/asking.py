@@ -1,6 +1,7 @@
 """Asking the engine about pairs: all at once, or in rounds until single linkage is settled."""
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,14 +38,17 @@ Ask = Callable[[Engine, Job, Reservation], Coroutine[Any, Any, Answers]]
 
 
 async def run_jobs(
-    engine: Engine, jobs: Sequence[Job], asks: Iterable[Ask], due: float
+    engine: Engine, jobs: Sequence[Job], asks: Iterable[Ask], due: float, in_rounds: bool = False
 ) -> list[Answers]:
     """The jobs' answers; all of them are let in, or none.
 
-    `due`: event-loop time at which the caller gives up. Raises `Overloaded` before any model runs,
-    and what `upstream.problem_of` makes of a failure.
+    `due`: event-loop time at which the caller gives up. `in_rounds`: whether `asks` leave pairs
+    out; the fraction that they ask about is expected to be as of late. Raises `Overloaded` before
+    any model runs, and what `upstream.problem_of` makes of a failure.
     """
     tokens, comparing = sum(job.tokens for job in jobs), sum(job.comparing for job in jobs)
+    if in_rounds:
+        tokens = math.ceil(tokens * min(engine.asked.per_second, 1.0))
     with engine.reserve(tokens, comparing, due) as reservation:
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -55,7 +59,11 @@ async def run_jobs(
         except* Problem as failures:
             # What no retry can mend is said first: 422 and 424 before 429 and 503.
             raise min(failures.exceptions, key=_status) from None
-    return [task.result() for task in running]
+    answers = [task.result() for task in running]
+    for job, answer in zip(jobs, answers, strict=True):
+        if in_rounds and len(job.pairs):
+            engine.asked.observe(sum(len(own.pairs) for own, _ in answer.calls) / len(job.pairs), 1)
+    return answers
 
 
 def _status(problem: BaseException) -> int:

@@ -141,14 +141,15 @@ async def classify_groups(
         lambda: _planned(engine, groups, rule), _texts_of(groups)
     )
     skips = rule.partition_only and rule.linkage == "single"
-    if skips and isinstance(engine.classifier, Pairwise):
+    in_rounds = skips and isinstance(engine.classifier, Pairwise)
+    if in_rounds:
         asks = [
             until_connected(rule.threshold, [np.unique(texts.member[part]) for part in own])
             for texts, own in zip(distinct, parts or [()] * len(groups), strict=True)
         ]
     else:
         asks = [partial(at_once, rule.with_cosines)] * len(jobs)
-    answers = await run_jobs(engine, jobs, asks, due)
+    answers = await run_jobs(engine, jobs, asks, due, in_rounds)
 
     def partitioned() -> list[ClassifiedGroup]:
         return [
