@@ -14,8 +14,7 @@ from darling_service.cli.shared_flags import (
 
 NAME = "train"
 SUMMARY = "fit the embedded classifier on labelled pairs and groups"
-EXAMPLE = """darling-reward train --pairs labels.jsonl --out my-classifier --tune --work work
-  darling-reward train --recipe recipe.toml --data DIR --out my-classifier"""
+EXAMPLE = "darling-reward train --pairs labels.jsonl --out my-classifier --tune --work work"
 EXAMPLE += PAIRS_FORMAT
 EXTRA = "train"
 RESUMES = False
