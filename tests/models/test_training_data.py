@@ -22,8 +22,11 @@ from darling_models.labelled_data import (
 )
 from darling_models.protocol import all_pairs
 from darling_models.training.augment.hand_written import hand_written
+from darling_models.training.augment.languages import languages
+from darling_models.training.augment.look_alikes import KINDS as LOOK_ALIKES
+from darling_models.training.augment.look_alikes import look_alikes
 from darling_models.training.augment.padding import EVERY, padded
-from darling_models.training.augment.phrases import phrases
+from darling_models.training.augment.phrases import DATA, phrases
 from darling_models.training.augment.short_answers import KINDS, short_answers
 from darling_models.training.augment.tool_calls import tool_calls
 from darling_models.training.augment.wrapping import wrapped
@@ -328,7 +331,9 @@ def test_labels_may_come_from_a_model(tmp_path: Path) -> None:
 RANDOM = np.random.default_rng
 
 
-@pytest.mark.parametrize("make", [short_answers, tool_calls, lambda _: hand_written()])
+@pytest.mark.parametrize(
+    "make", [short_answers, tool_calls, languages, look_alikes, lambda _: hand_written()]
+)
 def test_made_up_groups_have_texts_of_several_classes(
     make: Callable[[np.random.Generator], list[TeacherGroup]],
 ) -> None:
@@ -343,7 +348,7 @@ def test_made_up_groups_have_texts_of_several_classes(
         assert len(set(made.partition.tolist())) >= 2
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *LOOK_ALIKES])
 def test_each_kind_of_short_answers_keeps_its_classes_apart(kind: Any) -> None:
     for seed in range(60):
         _, classes = kind(RANDOM(seed))
@@ -420,19 +425,23 @@ def bare(text: str) -> str:
 def test_nothing_made_up_stands_in_what_classifiers_are_measured_on() -> None:
     """No phrase of the measured wrappings, no prompt of a suite, no text of it by hand."""
     data = ROOT / "models/darling_models/evaluation/data"
-    languages = json.loads((data / "wrappings.json").read_text())["languages"].values()
+    wrappings = json.loads((data / "wrappings.json").read_text())["languages"].values()
     measured = {
         bare(phrase)
-        for language in languages
+        for language in wrappings
         for part in ("openings", "frames", "closings")
         for phrase in language[part]
     }
     own = phrases()
-    assert not {bare(p) for p in (*own.openings, *own.closings, *own.frames)} & measured - {""}
+    foreign = json.loads((DATA / "languages.json").read_text()).values()
+    said = {*own.openings, *own.closings, *own.frames}
+    said |= {p for part in foreign for k in ("openings", "closings", "frames") for p in part[k]}
+    assert not {bare(phrase) for phrase in said} & measured - {""}
     answers = (data / "short_answers.jsonl").read_text()
     suite = [json.loads(line) for line in SUITE.read_text().splitlines()]
     short = [json.loads(line) for line in answers.splitlines()]
-    made = [*hand_written(), *short_answers(RANDOM(0)), *tool_calls(RANDOM(0))]
+    makers = (short_answers, tool_calls, languages, look_alikes)
+    made = [*hand_written(), *(g for make in makers for g in make(RANDOM(0)))]
     assert not {bare(g["prompt"]) for g in (*suite, *short)} & {bare(g.prompt) for g in made} - {""}
     texts = {bare(text) for g in suite for text in g["rollouts"]}
     long = {bare(t) for g in hand_written() for t in g.texts if len(bare(t).split()) > 3}

@@ -19,6 +19,8 @@ from darling_models.protocol import classify
 from darling_models.registry import load
 from darling_models.texts.rule import TextRule
 from darling_models.training.augment.hand_written import hand_written
+from darling_models.training.augment.languages import languages
+from darling_models.training.augment.look_alikes import look_alikes
 from darling_models.training.augment.padding import padded
 from darling_models.training.augment.short_answers import short_answers
 from darling_models.training.augment.tool_calls import tool_calls
@@ -36,7 +38,15 @@ DEFAULT_RECIPE = Path(__file__).parent / "recipe.toml"
 MAX_CERTAINTY = 0.98
 """A model's probability as a target lies between 1 - this and this."""
 
-Kind = Literal["hand_written", "padded", "short_answers", "tool_calls", "wrapped"]
+Kind = Literal[
+    "hand_written",
+    "languages",
+    "look_alikes",
+    "padded",
+    "short_answers",
+    "tool_calls",
+    "wrapped",
+]
 
 
 class Source(BaseModel):
@@ -175,6 +185,10 @@ def _made_up(
             copies = wrapped(trusted, random)
         case "hand_written":
             return list(of_groups(hand_written(), number, source.noise))
+        case "languages":
+            return list(of_groups(languages(random), number, source.noise))
+        case "look_alikes":
+            return list(of_groups(look_alikes(random), number, source.noise))
         case "tool_calls":
             return list(of_groups(tool_calls(random), number, source.noise))
         case _:

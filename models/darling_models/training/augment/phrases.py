@@ -27,8 +27,10 @@ class Phrases:
     """Each holds {} once, where the answer stands."""
     openings: list[str]
     closings: list[str]
-    reasons: list[str]
+    reasons: Sequence[str] = ()
     """What may follow an answer and a comma."""
+    separators: Sequence[str] = SEPARATORS
+    """What stands between an opening, the framed answer and a closing."""
 
 
 @cache
@@ -50,18 +52,19 @@ def wrap(
     random: np.random.Generator,
     edges: float = 0.35,
     frames: Sequence[str] | None = None,
+    known: Phrases | None = None,
 ) -> str:
     """The answer in a frame; `edges`: how often an opening stands before it, and a closing after.
 
-    `frames`: those to choose from; None: all of them.
+    `frames`: those to choose from; None: all of them. `known`: other phrases than the English ones.
     """
-    known = phrases()
+    known = known or phrases()
     body = one_of(known.frames if frames is None else frames, random).replace("{}", answer)
     if body.endswith(("..", "?.", "!.")):
         body = body[:-1]
     before = _edge(known.openings, edges, random)
     after = _edge(known.closings, edges, random)
-    text = one_of(SEPARATORS, random).join([*before, body, *after])
+    text = one_of(known.separators, random).join([*before, body, *after])
     drawn = random.random()
     if drawn < SHOUTED:
         return text.upper()
