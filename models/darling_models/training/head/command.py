@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from safetensors.torch import save_file
 
+from darling_models.checkpoints import let_others_read
 from darling_models.embedded.classifier import ARTEFACT
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.embedded.head import TUNED, PairHead, load_tuned
@@ -104,6 +105,7 @@ def fit_and_measure(
     (out / TUNED).unlink(missing_ok=True)
     if corpus.tuned.layers:
         save_file(corpus.tuned.layers, out / TUNED)
+    let_others_read(out)
     counted = corpus.calibrating > 0
     names = [source.name for source in corpus.sources if source.calibration]
     draw_reliability(
