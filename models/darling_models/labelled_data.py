@@ -27,6 +27,8 @@ GENERATIONS = ("generation_0", "generation_1")
 PUBLIC_GENERATIONS = ("a", "b")
 COMPARED = "compared"
 """Field of a pair that says by which rule its texts were chosen."""
+UNKNOWN = "unknown"
+"""Labeler of a pair that names none."""
 MIN_PROMPTS = 10
 """Prompts with similar pairs, and with different ones, that training needs, so that each of ten
 folds can hold both labels."""
@@ -125,7 +127,7 @@ def _pair(row: dict[str, Any], rule: TextRule) -> HumanPair:
     return HumanPair(
         *(prompt, a, b),
         field(row, verdict, fields.verdict),
-        "unknown" if row.get("labeler") is None else field(row, "labeler", _label),
+        UNKNOWN if row.get("labeler") is None else field(row, "labeler", _label),
         "" if row.get("group") is None else field(row, "group", _label),
     )
 

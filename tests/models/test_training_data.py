@@ -166,6 +166,11 @@ def test_pairs_of_one_prompt_and_labeler_come_together_with_their_labels() -> No
     assert {(g.prompt, g.labeler) for g in groups} == {(p.prompt, p.labeler) for p in pairs}
 
 
+def test_pairs_of_public_sets_are_nobodys() -> None:
+    pairs = [HumanPair("p", "a", "b", True, labeler) for labeler in ("unknown", "Ann")]
+    assert [group.labeler for group in of_pairs(pairs, 0, EXACT)] == [None, "Ann"]
+
+
 def test_the_first_source_of_a_pair_counts() -> None:
     careful = list(of_groups([group("p", {"a": 0, "b": 0, "c": 1})], 0, EXACT))
     old = [

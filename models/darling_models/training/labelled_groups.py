@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from darling_models.labelled_data import HumanPair, TeacherGroup
+from darling_models.labelled_data import UNKNOWN, HumanPair, TeacherGroup
 from darling_models.protocol import FloatArray, IntArray, all_pairs
 
 UNSURE = 0.15
@@ -107,7 +107,7 @@ def of_pairs(pairs: Iterable[HumanPair], source: int, noise: Noise) -> Iterator[
                 np.asarray([(place[pair.a], place[pair.b]) for pair in part], dtype=np.int64),
                 noise.targets(np.asarray([pair.similar for pair in part])),
                 source,
-                labeler=labeler,
+                labeler=None if labeler == UNKNOWN else labeler,
                 tied=tied,
             )
 
