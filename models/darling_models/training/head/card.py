@@ -47,9 +47,9 @@ Each threshold has the least cost on held-out pairs:
 
 | threshold | value | cost of a wrong merge, in wrong splits |
 |---|---|---|
-| `balanced` (default) | {balanced} | 1 |
+| `balanced` (default) | {balanced} | 5/4 |
 | `precision` | {precision} | 2 |
-| `recall` | {recall} | 1/2 |"""
+| `recall` | {recall} | 2/3 |"""
 CATEGORIES = """
 Held-out behaviours at the default threshold; wrong merges and wrong splits are shares of all pairs:
 
