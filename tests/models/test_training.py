@@ -299,13 +299,14 @@ def labelled() -> list[LabelledGroup]:
     return [*of_groups(teacher(10), 0, noise), *of_pairs(people(30), 1, noise)]
 
 
-@pytest.mark.slow
-def test_tuning_goes_on_from_its_last_checkpoint_to_the_same_weights(tmp_path: Path) -> None:
-    encoder = TextEncoder(wheel_weights())
+def test_tuning_goes_on_from_its_last_checkpoint_to_the_same_weights(
+    tmp_path: Path, tiny_encoder: Path
+) -> None:
+    encoder = TextEncoder(tiny_encoder)
     lexicon = frozen_lexicon(encoder, [pair.a for pair in people(30)], seed=0)
     whole = tune(encoder, lexicon, labelled(), SHARES, TINY, 0, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        tune(Interrupted(wheel_weights()), lexicon, labelled(), SHARES, TINY, 0, tmp_path / "parts")
+        tune(Interrupted(tiny_encoder), lexicon, labelled(), SHARES, TINY, 0, tmp_path / "parts")
     kept = sorted((tmp_path / "parts").glob("checkpoint-*"))
     assert kept
     assert kept[-1].name != f"checkpoint-{TINY.steps}"
