@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
+    BertModel,
     DebertaV2Config,
     DebertaV2ForSequenceClassification,
     GPT2Config,
@@ -79,6 +80,16 @@ def bert(folder: Path, **config: Any) -> Any:
     )
     model.save_pretrained(folder)
     return model.eval()
+
+
+def text_encoder(folder: Path) -> None:
+    """A tiny stand-in for the embedded classifier's encoder, of 32 dimensions and two layers."""
+    torch.manual_seed(8)
+    tokenizer = bert_tokenizer(folder)
+    settings = {name: value for name, value in SIZE.items() if name != "num_labels"}
+    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=512, **settings)
+    model: Any = BertModel(config, add_pooling_layer=False)
+    model.save_pretrained(folder)
 
 
 def deberta(folder: Path, **config: Any) -> Any:

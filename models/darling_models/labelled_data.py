@@ -1,15 +1,16 @@
 """Labelled data: human pairs, groups partitioned by a teacher, and groups written for a behaviour.
 
 All are JSON lines (`json_lines`). Human pairs: `prompt`, `generation_0`, `generation_1`, `similar`
-(0 or 1), `labeler`. Groups: `prompt`, `generations`, `partition`. Behaviours: `id`, `category`,
-`prompt`, `rollouts`, `classes`. Prompts and generations may be texts or chat messages. They are
-read as the service reads prompts and rollouts, so that a classifier is trained and measured on the
-texts that it is going to compare. A pair that `label` has written says in `compared` by which rule
-its texts were chosen; they are taken as they are.
+(0 or 1), `labeler`; public sets write `a`, `b` and `label`, and `group`, which ties rows together
+that must not be cut apart. Groups: `prompt`, `generations`, `partition`, and `sure`, how sure their
+reader was. Behaviours: `id`, `category`, `prompt`, `rollouts`, `classes`. Prompts and generations
+may be texts or chat messages. They are read as the service reads prompts and rollouts, so that a
+classifier is trained and measured on the texts that it is going to compare. A pair that `label` has
+written says in `compared` by which rule its texts were chosen; they are taken as they are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -23,8 +24,11 @@ from darling_models.texts.group import GroupTexts, group_texts
 from darling_models.texts.rule import TextRule
 
 GENERATIONS = ("generation_0", "generation_1")
+PUBLIC_GENERATIONS = ("a", "b")
 COMPARED = "compared"
 """Field of a pair that says by which rule its texts were chosen."""
+UNKNOWN = "unknown"
+"""Labeler of a pair that names none."""
 MIN_PROMPTS = 10
 """Prompts with similar pairs, and with different ones, that training needs, so that each of ten
 folds can hold both labels."""
@@ -37,6 +41,8 @@ class HumanPair:
     b: str
     similar: bool
     labeler: str
+    tied: str = ""
+    """Rows of one file with the same name are kept in one fold; "" ties nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,9 @@ class TeacherGroup:
     prompt: str
     texts: tuple[str, ...]
     partition: IntArray
+    _: KW_ONLY
+    sure: float = 1.0
+    """How sure the reader was of the partition, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,10 @@ def read_pairs(
 
 
 def read_groups(path: Path, rule: TextRule = "answer") -> list[TeacherGroup]:
-    """The groups of a file, as `read_pairs` reads pairs."""
-    return json_lines.read(path, lambda row: _group(row, rule))
+    """The groups of a file, as `read_pairs` reads pairs; behaviours are groups too."""
+    return json_lines.read(
+        path, lambda row: (_behaviour if "classes" in row else _group)(row, rule)
+    )
 
 
 def read_texts(
@@ -103,19 +114,21 @@ def _texts(row: Mapping[str, Any], prompt: str, rollouts: str, rule: TextRule) -
 
 
 def _pair(row: dict[str, Any], rule: TextRule) -> HumanPair:
+    public = "a" in row and GENERATIONS[0] not in row
+    names, verdict = (PUBLIC_GENERATIONS, "label") if public else (GENERATIONS, "similar")
     if row.get(COMPARED) is None:
         asked = field(row, "prompt", fields.prompt)
-        written = [field(row, name, fields.rollout).response for name in GENERATIONS]
+        written = [field(row, name, fields.rollout).response for name in names]
         texts = group_texts(asked, written, rule)
         prompt, (a, b) = texts.prompt, texts.texts
     else:
         field(row, COMPARED, _text_rule)
-        prompt, a, b = (field(row, name, fields.text) for name in ("prompt", *GENERATIONS))
-    labeler = row.get("labeler")
+        prompt, a, b = (field(row, name, fields.text) for name in ("prompt", *names))
     return HumanPair(
         *(prompt, a, b),
-        field(row, "similar", fields.verdict),
-        "unknown" if labeler is None else field(row, "labeler", _labeler),
+        field(row, verdict, fields.verdict),
+        UNKNOWN if row.get("labeler") is None else field(row, "labeler", _label),
+        "" if row.get("group") is None else field(row, "group", _label),
     )
 
 
@@ -126,7 +139,7 @@ def _text_rule(value: Any) -> TextRule:
     raise ValueError(f"says by which rule label chose the texts: {', '.join(get_args(TextRule))}")
 
 
-def _labeler(value: Any) -> str:
+def _label(value: Any) -> str:
     """A name, or a number that stands for one."""
     return str(value) if type(value) is int else fields.text(value)
 
@@ -134,7 +147,17 @@ def _labeler(value: Any) -> str:
 def _group(row: dict[str, Any], rule: TextRule) -> TeacherGroup:
     group = _texts(row, "prompt", "generations", rule)
     partition = _classes(row, "partition", len(group.texts), "generations")
-    return TeacherGroup(group.prompt, tuple(group.texts), partition)
+    sure = 1.0 if row.get("sure") is None else field(row, "sure", _share)
+    return TeacherGroup(group.prompt, tuple(group.texts), partition, sure=sure)
+
+
+def _share(value: Any) -> float:
+    share = fields.number(value)
+    if not 0 <= share <= 1:
+        raise ValueError(
+            f"{share:g} is not from 0 to 1; write how sure the reader was, such as 0.8"
+        )
+    return share
 
 
 def _classes(row: Mapping[str, Any], name: str, count: int, texts: str) -> IntArray:
@@ -165,10 +188,11 @@ def _behaviour(row: dict[str, Any], rule: TextRule) -> BehaviourGroup:
     )
 
 
-def check_enough(pairs: Sequence[HumanPair]) -> None:
-    """Raises `ValueError` if a head cannot be fitted and cross-validated on these pairs."""
-    for similar, name in ((True, "similar"), (False, "different")):
-        prompts = {pair.prompt for pair in pairs if pair.similar == similar}
+def check_enough(labelled: Iterable[tuple[str, bool]]) -> None:
+    """Raises `ValueError` if these (prompt, similar) are too few to train a classifier on."""
+    rows = list(labelled)
+    for verdict, name in ((True, "similar"), (False, "different")):
+        prompts = {prompt for prompt, similar in rows if similar == verdict}
         if len(prompts) < MIN_PROMPTS:
             raise ValueError(
                 f"{len(prompts)} prompts with {name} pairs are too few to train on; label at "

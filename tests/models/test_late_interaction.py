@@ -11,10 +11,8 @@ from darling_models.embedded.features import FEATURES
 from darling_models.embedded.head import SLICE, PairHead
 from darling_models.embedded.late_interaction import LATE_FEATURES, late_features
 from darling_models.evaluation.lengthen import neutral_sentences
-from darling_models.labelled_data import HumanPair
 from darling_models.protocol import ONE_PAIR, all_pairs, classify
-from darling_models.training.augment.padding import EVERY, padded, padded_phrases, spread
-from darling_models.training.augment.short_answers import MadeUpPairs
+from darling_models.training.augment.padding import spread
 from tests.cpu_time import too_dear
 from tests.texts import essay
 
@@ -86,14 +84,6 @@ def test_the_number_of_pairs_changes_no_bit(embedded: Embedded) -> None:
     assert head.probabilities(rows[:0]).shape == (0,)
 
 
-def test_pairs_without_a_sentence_are_not_padded() -> None:
-    """Answers of one word give no padding, and a single prompt no other's."""
-    short = [HumanPair(f"p{k % 20}", "Paris", "London", False, "x") for k in range(40)]
-    long = [HumanPair("p", "This is a whole sentence.", "b", False, "x")] * 9
-    for pairs in (short, long):
-        assert [len(part) for part in padded(pairs, 0)] == [0, 0]
-
-
 def test_a_pair_is_compared_alike_in_any_company_bit_for_bit(embedded: Embedded) -> None:
     texts = ["", "a", "a. b", "b\n\na c. " * 70, "…", "a.\n…", f"{PREAMBLE}\n{essay(1, 200)}"]
     pairs = all_pairs(len(texts))
@@ -114,42 +104,6 @@ def test_shared_filler_hides_neither_difference_nor_agreement(
     hay = [spread(text, filler) for text in texts]
     other, _, same = classify(embedded, prompt, hay, all_pairs(3)).tolist()
     assert other < embedded.info.threshold < same
-
-
-def pairs(count: int) -> list[HumanPair]:
-    return [
-        HumanPair(f"Prompt {k}?", essay(k, 60), essay(k + 1, 70), k % 2 == 0, "ann")
-        for k in range(count)
-    ]
-
-
-def test_padding_adds_the_same_foreign_sentences_to_both_sides() -> None:
-    originals = pairs(12)
-    longer, origin = padded(originals, seed=0)
-    assert origin.tolist() == list(range(0, 12, EVERY))
-    for pair, k in zip(longer, origin.tolist(), strict=True):
-        before = originals[k]
-        assert (pair.prompt, pair.similar, pair.labeler) == (
-            *(before.prompt, before.similar, before.labeler),
-        )
-        added_a, added_b = (
-            after.replace(text, "").split()
-            for after, text in ((pair.a, before.a), (pair.b, before.b))
-        )
-        assert added_a == added_b
-        assert len(added_a) >= 12
-    again, _ = padded(originals, seed=0)
-    assert again == longer
-
-
-def test_padded_phrases_keep_their_labels_and_answers() -> None:
-    made = MadeUpPairs("A colour?", [("Red.", "Blue.")] * 6, [False] * 6)
-    (longer,) = padded_phrases([made], pairs(4), seed=0)
-    assert longer.same == made.same
-    for k, (a, b) in enumerate(longer.texts):
-        assert "Red." in a
-        assert "Blue." in b
-        assert (a == "Red.") == (k % EVERY != 0)
 
 
 def test_spread_keeps_the_lines_in_order() -> None:

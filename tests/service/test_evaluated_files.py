@@ -388,7 +388,7 @@ def test_every_reader_says_what_is_no_file(
 @pytest.mark.parametrize(
     ("reader", "module"),
     [
-        ("train", "darling_models.training.head.command"),
+        ("train", "darling_models.training.sources"),
         ("train-cross-encoder", "darling_models.training.cross_encoder.command"),
         ("evaluate-classifier", "darling_models.evaluation.command"),
     ],

@@ -23,9 +23,13 @@ PARTITION_METRICS = ("pair_f1", "adjusted_rand", "v_measure", "pair_agreement", 
 
 
 def pair_metrics(
-    probabilities: FloatArray, decisions: NDArray[np.bool_], similar: NDArray[np.bool_]
+    probabilities: FloatArray,
+    decisions: NDArray[np.bool_],
+    similar: NDArray[np.bool_],
+    prompts: Sequence[str] | None = None,
 ) -> dict[str, Interval]:
-    """`PAIR_METRICS` of labelled pairs, resampled by pair; NaN where one label is missing."""
+    """`PAIR_METRICS` of labelled pairs, resampled by prompt, or by pair without `prompts`; NaN
+    where one label is missing."""
 
     def measure(of: IntArray) -> list[float]:
         y, said = similar[of], decisions[of]
@@ -39,7 +43,7 @@ def pair_metrics(
             expected_calibration_error(probabilities[of], y),
         ]
 
-    return dict(zip(PAIR_METRICS, bootstrap(measure, len(similar)), strict=True))
+    return dict(zip(PAIR_METRICS, bootstrap(measure, len(similar), prompts), strict=True))
 
 
 # The three below are written out because scikit-learn's checks of its input cost ten times the sum,

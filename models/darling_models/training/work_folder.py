@@ -4,7 +4,7 @@ What is kept belongs to one set of labels and choices; a folder begun with other
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,7 +19,7 @@ from darling_models.embedded.features import FEATURES
 from darling_models.embedded.late_interaction import Lexicon
 from darling_models.keys import content_key
 from darling_models.training.encoder.tuning import Tuned
-from darling_models.training.head.featurise import Rows
+from darling_models.training.labelled_groups import LabelledGroup
 
 MANIFEST = "manifest.json"
 
@@ -31,13 +31,15 @@ class WorkFolder:
     weights: Path
     folder: Path
     seed: int
+    device: str = "cpu"
 
     def encoder(self, tuned: Mapping[str, torch.Tensor] | None = None) -> TextEncoder:
-        return TextEncoder(self.weights, tuned=tuned)
+        return TextEncoder(self.weights, self.device, tuned)
 
     def begin(
         self,
-        rows: Rows,
+        groups: Sequence[LabelledGroup],
+        shares: Mapping[int, float],
         recipe: Any,
         folds: int,
         begun: Tuned | None = None,
@@ -45,15 +47,18 @@ class WorkFolder:
         """`begun`: the tuned encoder and the lexicon that features are made with; None: published.
 
         Raises `ValueError` if the folder keeps the work of other rows or choices."""
-        labels = [
-            *(f"{pair.similar} {pair.labeler}" for pair in rows.pairs),
-            *(str(group.partition.tolist()) for group in rows.groups),
-        ]
+        pairs = content_key(*(str(group.pairs.tolist()) for group in groups))
+        labels = [f"{g.target.tolist()} {g.weight} {g.labeler} {g.source} {g.tied}" for g in groups]
+        # The head alone is fitted to labels where the encoder is not tuned.
+        learnt = {} if recipe is None else {"labels": content_key(*labels).hex(), "shares": shares}
         check_manifest(
             self.folder,
             {
-                "rows": content_key(*(text for row in rows.texts() for text in row)).hex(),
-                "labels": content_key(*labels).hex(),
+                "rows": content_key(
+                    *(text for group in groups for text in (group.prompt, *group.texts)),
+                    pairs.hex(),
+                ).hex(),
+                **{name: json.loads(json.dumps(value)) for name, value in learnt.items()},
                 "features": content_key(*FEATURES).hex(),
                 "encoder": self.encoder(begun.layers if begun else None).fingerprint(),
                 "lexicon": _digest(begun.lexicon) if begun else None,

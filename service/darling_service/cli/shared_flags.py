@@ -15,11 +15,13 @@ A line of the file of pairs, where similar is 0 or 1:
 """End of the help of commands that read labelled pairs."""
 
 
-def add_training_files(parser: argparse.ArgumentParser, *, writes: str) -> None:
+def add_training_files(
+    parser: argparse.ArgumentParser, *, writes: str, needs_pairs: bool = True
+) -> None:
     """Flags for the labelled data and for what a training command `writes`."""
     parser.add_argument(
         "--pairs",
-        required=True,
+        required=needs_pairs,
         type=Path,
         metavar="FILE",
         help="JSON lines file of labelled pairs, .gz or plain",

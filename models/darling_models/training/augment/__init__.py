@@ -1,1 +1,5 @@
-"""Pairs made from labelled ones: padded with shared sentences, and short answers in phrases."""
+"""Groups that are made up: copies of labelled ones in other words around them, and new ones.
+
+Nothing here holds a text of what classifiers are measured on (`tests/behaviours`,
+`evaluation/data`).
+"""

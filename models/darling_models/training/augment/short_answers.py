@@ -1,124 +1,183 @@
-"""Short answers: the teacher's labels corrected where its words refute them, and made-up pairs.
+"""Made-up groups of short answers: one answer in many wordings, and others in the same wording.
 
-On pairs of at most five words that share none, the stored partitions say "same" for more than half
-("Okapi" and "Pangolin", the digits 1 and 8). A head fitted on that calls 42 and 43 equivalent. So
-labels of short pairs are corrected by what the texts say, and pairs are made by putting short
-answers to a stored prompt into everyday phrases: the same answer twice, or two different ones.
+Real groups hold few of the pairs by which a frame is told from what stands in it: "The answer is
+42." beside "42", and beside "The answer is 24.".
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from darling_models.embedded.description import NUMBER
-from darling_models.embedded.strings.facts import WORD
 from darling_models.labelled_data import TeacherGroup
-from darling_models.protocol import IntArray
+from darling_models.training.augment.phrases import DATA, one_of, phrases, some_of, wrap
 
-MAX_CORRECTED_WORDS = 15
-MAX_WORDLESS_WORDS = 5
-COMMON = 0.08
-"""Share of texts above which a word carries no answer."""
-MAX_ANSWER_WORDS = 4
-PAIRS_PER_PROMPT = 24
-PHRASES = (
-    "{}",
-    "{}.",
-    "**{}**",
-    "The answer is {}.",
-    "I'd go with {}.",
-    "My pick: {}",
-    "Sure! {}",
-    "How about {}?",
-    "{} is my choice.",
-    "I recommend {}.",
-    "I would choose {}, without a doubt.",
-    "Here is one: {}",
-)
+GROUPS = 1500
+ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+ONES += " fifteen sixteen seventeen eighteen nineteen"
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+RESULTS = ("\\boxed{%s}", "$\\boxed{%s}$", "The answer is \\boxed{%s}.", "#### %s", "n = %s")
+LISTS = (", ".join, lambda items: "\n".join(f"- {item}" for item in items))
+"""Ways of writing a list, beside the numbered one."""
+COUNT_PROMPTS = ("How many are there?", "What is the value of n?", "How many points were scored?")
 
-Mask = NDArray[np.bool_]
+Classes = list[list[str]]
+"""Texts by class."""
+Random = np.random.Generator
 
 
-@dataclass(frozen=True, slots=True)
-class MadeUpPairs:
-    """Pairs of phrases to one prompt, and whether they give the same answer."""
-
-    prompt: str
-    texts: list[tuple[str, str]]
-    same: list[bool]
+@cache
+def _answers() -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads((DATA / "answers.json").read_text("utf-8"))
+    return answers
 
 
-def common_words(texts: Iterable[str]) -> frozenset[str]:
-    """Words in more than `COMMON` of the texts."""
-    counts: Counter[str] = Counter()
-    total = 0
-    for text in texts:
-        counts.update(set(_words(text)))
-        total += 1
-    return frozenset(word for word, count in counts.items() if count > COMMON * total)
+def short_answers(random: Random) -> list[TeacherGroup]:
+    """Groups of all kinds; each has two to four classes."""
+    kinds, shares = zip(*KINDS.items(), strict=True)
+    groups = []
+    for k in random.choice(len(kinds), size=GROUPS, p=np.asarray(shares)).tolist():
+        prompt, classes = kinds[k](random)
+        texts: dict[str, int] = {}
+        for number, wordings in enumerate(classes):
+            for text in wordings:
+                texts.setdefault(text, number)
+        groups.append(TeacherGroup(prompt, tuple(texts), np.asarray(list(texts.values()))))
+    return groups
 
 
-def corrected(group: TeacherGroup, pairs: IntArray, common: frozenset[str]) -> Mask:
-    """Whether each pair is of one class by the teacher, or else by its own words, shape (m,)."""
-    prompt_words, prompt_numbers = set(_words(group.prompt)), set(NUMBER.findall(group.prompt))
-    words = [_words(text) for text in group.texts]
-    numbers = [set(NUMBER.findall(text)) - prompt_numbers for text in group.texts]
-    content = [set(own) - prompt_words - common for own in words]
-    same = []
-    for i, j in pairs.tolist():
-        longest = max(len(words[i]), len(words[j]))
-        verdict = bool(group.partition[i] == group.partition[j])
-        if longest <= MAX_CORRECTED_WORDS:
-            if words[i] == words[j] and words[i]:
-                verdict = True
-            elif numbers[i] and numbers[j]:
-                verdict = verdict and bool(numbers[i] & numbers[j])
-            elif content[i] and content[j]:
-                verdict = verdict and bool(content[i] & content[j])
-            elif longest <= MAX_WORDLESS_WORDS:
-                verdict = verdict and bool(set(words[i]) & set(words[j]))
-        same.append(verdict)
-    return np.asarray(same, dtype=np.bool_)
+def _sum(random: Random) -> tuple[str, Classes]:
+    """Results of a calculation, bare, in a frame, and at the end of the calculation."""
+    a, b = (int(n) for n in random.integers(2, 100, size=2))
+    sign, result = one_of((("*", a * b), ("+", a + b), ("-", a - b)), random)
+
+    def say(value: int) -> str:
+        number = _number(value, random)
+        if random.random() < 0.3:
+            form = one_of(("{}{}{} = {}", "{} {} {} = {}", "{} {} {} equals {}."), random)
+            return form.format(a, sign, b, number)
+        return _result(value, random)
+
+    prompt = one_of(("What is {}{}{}?", "Compute {} {} {}.", "{} {} {} = ?"), random)
+    values = _alike(result, random)
+    return prompt.format(a, sign, b), [[say(v) for _ in range(2)] for v in values]
 
 
-def made_up(groups: Sequence[TeacherGroup], seed: int) -> list[MadeUpPairs]:
-    """Up to `PAIRS_PER_PROMPT` pairs for each prompt with at least four short answers."""
-    random = np.random.default_rng(seed)
-    answers: dict[str, dict[str, str]] = {}
-    for group in groups:
-        for text in group.texts:
-            words = _words(text)
-            if 0 < len(words) <= MAX_ANSWER_WORDS:
-                known = answers.setdefault(group.prompt, {})
-                known.setdefault(" ".join(words), text.strip().strip(".*"))
-    return [
-        _pairs_of(prompt, list(known.values()), random)
-        for prompt, known in answers.items()
-        if len(known) >= 4
-    ]
+def _count(random: Random) -> tuple[str, Classes]:
+    """Numbers without a calculation."""
+    low, high = one_of(((0, 20), (20, 1000), (-50, 0), (1000, 100_000)), random)
+    values = _alike(int(random.integers(low, high)), random)
+    return one_of(COUNT_PROMPTS, random), [[_result(v, random) for _ in range(3)] for v in values]
 
 
-def _pairs_of(prompt: str, answers: list[str], random: np.random.Generator) -> MadeUpPairs:
-    known = set(_words(prompt))
-    texts: list[tuple[str, str]] = []
-    same: list[bool] = []
-    for turn in range(PAIRS_PER_PROMPT):
-        a, b = (answers[int(k)] for k in random.integers(len(answers), size=2))
-        phrase, other = (PHRASES[int(k)] for k in random.choice(len(PHRASES), 2, replace=False))
-        if turn % 2 == 0:
-            texts.append((phrase.format(a), other.format(a)))
-            same.append(True)
-            continue
-        own, others = set(_words(a)) - known, set(_words(b)) - known
-        if own and others and not own & others:
-            # Half of them in the same words but for the answer, which is what misleads.
-            texts.append((phrase.format(a), (phrase if turn % 4 == 1 else other).format(b)))
-            same.append(False)
-    return MadeUpPairs(prompt, texts, same)
+def _result(value: int, random: Random) -> str:
+    if random.random() < 0.25:
+        return one_of(RESULTS, random) % value
+    return wrap(_number(value, random), random)
 
 
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in WORD.findall(text)]
+def _number(value: int, random: Random) -> str:
+    """A number in figures, or in words where they are short."""
+    forms = [str(value), str(value), f"{value:,}"]
+    if 0 <= -value < 100:
+        forms += [f"−{-value}", f"minus {_words(-value)}"] if value else ["zero"]
+    elif 0 < value < 100:
+        forms.append(_words(value))
+    return one_of(forms, random)
+
+
+def _words(value: int) -> str:
+    """An integer from 0 to 99 in words."""
+    ones, tens = ONES.split(), TENS.split()
+    if value < 20:
+        return ones[value]
+    ten, one = divmod(value, 10)
+    return tens[ten - 2] + (f"-{ones[one]}" if one else "")
+
+
+def _alike(value: int, random: Random) -> list[int]:
+    """The number and up to three others that look like it: by sign, by digit, by order."""
+    digits = str(abs(value))
+    sign = -1 if value < 0 else 1
+    swapped = sign * int(digits[::-1])
+    others = [-value, value + 1, value - 10, value * 10, swapped, value + 100]
+    return [value, *some_of(sorted({*others} - {value}), 3, random)]
+
+
+def _pick(random: Random) -> tuple[str, Classes]:
+    """Picks in frames of their own, some with a reason."""
+    pick = one_of(_answers()["picks"], random)
+
+    def say(answer: str) -> str:
+        reason = f", {one_of(phrases().reasons, random)}" if random.random() < 0.3 else ""
+        return wrap(answer + reason, random)
+
+    answers = some_of(pick["answers"], one_of((2, 3, 4), random), random)
+    return one_of(pick["prompts"], random), [[say(a) for _ in range(3)] for a in answers]
+
+
+def _one_frame(random: Random) -> tuple[str, Classes]:
+    """Different picks in one long frame, each also bare and in another frame."""
+    pick = one_of(_answers()["picks"], random)
+    frame = int(random.integers(2**32))
+
+    def say(answer: str) -> list[str]:
+        framed = wrap(answer, np.random.default_rng(frame), 0.9)
+        return [framed, answer, wrap(answer, random, 0.8)]
+
+    answers = some_of(pick["answers"], 3, random)
+    return one_of(pick["prompts"], random), [say(answer) for answer in answers]
+
+
+def _alias(random: Random) -> tuple[str, Classes]:
+    """Other names, units and notations of one thing."""
+    alias = one_of(_answers()["aliases"], random)
+
+    def say(name: str) -> str:
+        whole = "\n" in name or name.endswith((".", "!"))
+        return name if whole else wrap(name, random, 0.2)
+
+    classes = some_of(alias["classes"], 4, random)
+    return alias["prompt"], [[say(name) for name in some_of(c, 3, random)] for c in classes]
+
+
+def _verdict(random: Random) -> tuple[str, Classes]:
+    """Yes, no, and sometimes neither."""
+    answers = _answers()
+    pools = [answers["yes"], answers["no"]]
+    if random.random() < 0.4:
+        pools.append(answers["unsure"])
+    said = [[wrap(text, random, frames=("{}",)) for text in some_of(p, 3, random)] for p in pools]
+    return one_of(answers["questions"], random) + "?", said
+
+
+def _list(random: Random) -> tuple[str, Classes]:
+    """A list, the same in another order, one with another item, and another one."""
+    pick = one_of([pick for pick in _answers()["picks"] if len(pick["answers"]) >= 8], random)
+    size = one_of((2, 3, 3, 4), random)
+    drawn = some_of(pick["answers"], 2 * size, random)
+    first, second = drawn[:size], drawn[size:]
+    near = [*first[:-1], second[0]]
+
+    def say(items: list[str]) -> str:
+        items = some_of(items, size, random)
+        numbered = "\n".join(f"{k}. {item}" for k, item in enumerate(items, start=1))
+        text = one_of((*(write(items) for write in LISTS), numbered), random)
+        return wrap(text, random, frames=("{}",))
+
+    prompt = f"List {size} of these: {one_of(pick['prompts'], random)}"
+    return prompt, [[say(items) for _ in range(3)] for items in (first, near, second)]
+
+
+KINDS: dict[Callable[[Random], tuple[str, Classes]], float] = {
+    _sum: 0.15,
+    _count: 0.15,
+    _pick: 0.2,
+    _one_frame: 0.14,
+    _alias: 0.16,
+    _verdict: 0.1,
+    _list: 0.1,
+}
+"""Each kind of group, and its share of the groups."""

@@ -96,7 +96,7 @@ def train_cross_encoder(
     recipe = recipe or CrossEncoderRecipe()
     out.mkdir(parents=True, exist_ok=True)
     pairs = read_pairs(pairs_file, text)
-    check_enough(pairs)
+    check_enough((pair.prompt, pair.similar) for pair in pairs)
     groups = [] if groups_file is None else read_groups(groups_file, text)
     held = kept_aside(((pair.prompt, pair.similar) for pair in pairs), recipe.kept_aside, seed)
     kept = [pair for pair in pairs if pair.prompt in held]
@@ -104,7 +104,7 @@ def train_cross_encoder(
     groups = [group for group in groups if group.prompt not in held]
     random = np.random.default_rng(seed)
     weights = class_weights(pairs)
-    lessons = sampled(groups, pairs, recipe.teacher_pairs, recipe.smoothing, random)
+    lessons = sampled(groups, recipe.teacher_pairs, recipe.smoothing, random)
     taught = in_batches(lessons, recipe.batch, random)
     judged = [
         batch

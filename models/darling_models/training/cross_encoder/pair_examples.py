@@ -8,9 +8,7 @@ import torch
 
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.labelled_data import HumanPair, TeacherGroup
-from darling_models.training.augment.short_answers import common_words
-from darling_models.training.encoder.examples import from_teacher
-from darling_models.training.head.featurise import different_pairs
+from darling_models.protocol import all_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +37,16 @@ def both_orders(
 
 def sampled(
     groups: Sequence[TeacherGroup],
-    pairs: Sequence[HumanPair],
     count: int,
     smoothing: float,
     random: np.random.Generator,
 ) -> list[Example]:
-    """A sample of the groups' pairs, in both orders by turns, short answers' labels corrected."""
-    common = common_words(text for pair in pairs for text in (pair.a, pair.b))
-    labelled = from_teacher(groups, [different_pairs(g.texts) for g in groups], common)
+    """A sample of the groups' pairs of different texts, in both orders by turns."""
     everything = [
-        (group.texts[i], group.texts[j], bool(same))
-        for group in labelled
-        for (i, j), same in zip(group.pairs.tolist(), group.same, strict=True)
+        (group.texts[i], group.texts[j], bool(group.partition[i] == group.partition[j]))
+        for group in groups
+        for i, j in all_pairs(len(group.texts)).tolist()
+        if group.texts[i] != group.texts[j]
     ]
     sample = random.permutation(len(everything))[:count].tolist()
     return [

@@ -10,10 +10,10 @@ import torch
 from darling_models.embedded.encoder import TextEncoder, Vectors
 from darling_models.embedded.late_interaction import IN_PROMPT
 from darling_models.protocol import IntArray
-from darling_models.training.encoder.examples import LabelledGroup
+from darling_models.training.labelled_groups import LabelledGroup
 
-MAX_TAUGHT_TOKENS = 192
-"""Tokens of a text that no person judged; people's are read whole."""
+MAX_TOKENS = 512
+"""Tokens read of a text, as when the built-in encoder was tuned; most rollouts are shorter."""
 SHELVES = (64, 128)
 """Windows up to these lengths run beside their like, so that padding costs little."""
 
@@ -32,7 +32,7 @@ class Batch(TypedDict):
     pairs: list[tuple[int, int, torch.Tensor]]
     """Per group: its first text, the end of its texts, and pairs among them (m, 2)."""
     labels: torch.Tensor
-    """Smoothed labels, near 1 for the same and near 0 for others, shape (all pairs,)."""
+    """How probable it is that each pair is equivalent, shape (all pairs,)."""
     labelers: torch.Tensor
     """Index of each pair's labeler, shape (all pairs,)."""
     weights: torch.Tensor
@@ -43,25 +43,14 @@ class Collator:
     """Groups to a `Batch`; tokenizations are kept, since every text comes back."""
 
     def __init__(
-        self,
-        encoder: TextEncoder,
-        idf: Vectors,
-        labelers: Mapping[str | None, int],
-        smoothing: float,
-        human_share: float,
+        self, encoder: TextEncoder, idf: Vectors, labelers: Mapping[str | None, int]
     ) -> None:
-        """`human_share`: the share of people's pairs in a step's loss, however many there are."""
         self._encoder, self._idf, self._labelers = encoder, idf, labelers
-        self._smoothing, self._human_share = smoothing, human_share
         self._known: dict[str, IntArray] = {}
 
     def __call__(self, steps: Sequence[Sequence[LabelledGroup]]) -> Batch:
         groups = [group for step in steps for group in step]
-        ids = [
-            self._tokens(text)[: MAX_TAUGHT_TOKENS if group.labeler is None else None]
-            for group in groups
-            for text in group.texts
-        ]
+        ids = [self._tokens(text)[:MAX_TOKENS] for group in groups for text in group.texts]
         held = [self._tokens(group.prompt) for group in groups for _ in group.texts]
         shelves, places = self._shelve(ids)
         tokens = np.concatenate(ids)
@@ -70,7 +59,8 @@ class Collator:
         ends = np.cumsum([len(group.texts) for group in groups]).tolist()
         nobody = self._labelers[None]  # also the bias for a labeler who is in no training row
         labelers = [self._labelers.get(group.labeler, nobody) for group in groups]
-        same = np.concatenate([group.same for group in groups]).astype(np.float32)
+        targets = np.concatenate([group.target for group in groups])
+        sizes = [len(group.pairs) for group in groups]
         return Batch(
             windows=shelves,
             places=torch.from_numpy(np.concatenate(places)),
@@ -81,21 +71,15 @@ class Collator:
                 (end - len(group.texts), end, torch.from_numpy(group.pairs))
                 for group, end in zip(groups, ends, strict=True)
             ],
-            labels=torch.from_numpy(same * (1 - 2 * self._smoothing) + self._smoothing),
-            labelers=torch.from_numpy(np.repeat(labelers, [len(g.pairs) for g in groups])),
-            weights=self._weights(groups),
+            labels=torch.from_numpy(targets.astype(np.float32)),
+            labelers=torch.from_numpy(np.repeat(labelers, sizes)),
+            weights=torch.from_numpy(_weights(groups)),
         )
 
     def _tokens(self, text: str) -> IntArray:
         if text not in self._known:
             self._known[text] = self._encoder.tokenize([text])[0].ids
         return self._known[text]
-
-    def _weights(self, groups: Sequence[LabelledGroup]) -> torch.Tensor:
-        human = np.repeat([g.labeler is not None for g in groups], [len(g.pairs) for g in groups])
-        share = np.where(human, self._human_share, 1 - self._human_share)
-        weights = share / np.where(human, human.sum(), (~human).sum())
-        return torch.from_numpy((weights / weights.sum()).astype(np.float32))
 
     def _shelve(
         self, texts: Sequence[IntArray]
@@ -126,3 +110,10 @@ class Collator:
             shelves.append((torch.from_numpy(ids), torch.from_numpy(mask)))
             laid += ids.size
         return shelves, places
+
+
+def _weights(groups: Sequence[LabelledGroup]) -> Vectors:
+    """Each pair's share of its group's weight, divided by that of all groups."""
+    shares = np.concatenate([np.full(len(g.pairs), g.weight / len(g.pairs)) for g in groups])
+    weights: Vectors = (shares / shares.sum()).astype(np.float32)
+    return weights

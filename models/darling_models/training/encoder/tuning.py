@@ -1,9 +1,10 @@
-"""Tuning the encoder's upper layers on labelled groups, with the Hugging Face trainer.
+"""Tuning the encoder's layers on labelled groups, with the Hugging Face trainer.
 
 The trainer brings the progress bar, checkpoints that resume, and early stopping on the loss over
-prompts kept aside. What is tuned is a `Tuned`: a few layers, a projection and a salience.
+prompts kept aside. What is tuned is a `Tuned`: layers, a projection and a salience.
 """
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from darling_models.embedded.encoder import TextEncoder
 from darling_models.embedded.late_interaction import Lexicon
 from darling_models.labelled_data import kept_aside
 from darling_models.training.encoder.batch import Collator
-from darling_models.training.encoder.examples import LabelledGroups, steps
 from darling_models.training.encoder.late_interaction import LateInteraction
+from darling_models.training.encoder.steps import steps
+from darling_models.training.labelled_groups import LabelledGroup, fold_keys
 from darling_models.training.trainer import last_checkpoint, trainer_arguments
 
 EVALUATIONS = 8
@@ -27,25 +29,18 @@ EVALUATIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class TuningRecipe:
-    layers: int = 4
-    """How many of the encoder's upper layers are trained."""
-    steps: int = 200
-    teacher: int = 2
-    """Groups of a teacher in each step."""
-    human: int = 4
-    """Pairs judged by people in each step."""
-    made_up: int = 1
-    """Prompts whose made-up short pairs are in each step."""
-    human_share: float = 0.5
-    """Share of people's pairs in the loss, whatever their number."""
+    layers: int = 6
+    """How many of the encoder's upper layers are trained; MiniLM has six."""
+    steps: int = 600
+    groups: int = 12
+    """Labelled groups in each step, drawn by their sources' shares."""
     learning_rate: float = 1e-4
     projection_rate: float = 1e-3
     logit_rate: float = 3e-2
     weight_decay: float = 0.01
     warmup: float = 0.08
-    smoothing: float = 0.05
     kept_aside: float = 0.0
-    """Share of people's prompts on which the loss is measured, to stop early."""
+    """Share of the prompts on which the loss is measured, to stop early."""
     patience: int = 3
     """Evaluations without a lower loss before training ends."""
 
@@ -62,21 +57,20 @@ class Tuned:
 def tune(
     encoder: TextEncoder,
     lexicon: Lexicon,
-    groups: LabelledGroups,
+    groups: Sequence[LabelledGroup],
+    shares: Mapping[int, float],
     recipe: TuningRecipe,
     seed: int,
     folder: Path,
 ) -> Tuned:
     """Trains a copy of the encoder; checkpoints go to `folder`, from which a rerun continues.
 
-    `lexicon` is of the encoder as it is: its projection is where training starts. With prompts
-    kept aside, the weights with the least loss on them are the ones returned.
+    `lexicon` is of the encoder as it is: its projection is where training starts. `shares`: how
+    often each source's groups are drawn. With prompts kept aside, the weights with the least loss
+    on them are the ones returned.
     """
-    labelled = [(group.prompt, bool(group.same[0])) for group in groups.human]
-    held = kept_aside(labelled, recipe.kept_aside, seed)
-    aside = [group for group in groups.human if group.prompt in held]
-    groups = groups.without(held)
-    people = sorted({g.labeler for g in groups.human if g.labeler is not None})
+    aside, taught = _apart(groups, recipe.kept_aside, seed)
+    people = sorted({g.labeler for g in groups if g.labeler is not None})
     labelers: dict[str | None, int] = {name: k for k, name in enumerate([*people, None])}
     torch.manual_seed(seed)
     model = LateInteraction(
@@ -84,13 +78,6 @@ def tune(
     )
     trained = _choose(model, recipe)
     random = np.random.default_rng(seed)
-    origins = (
-        (groups.teacher, recipe.teacher),
-        (groups.human, recipe.human),
-        (groups.made_up, recipe.made_up),
-    )
-    evaluated = [aside[k : k + recipe.human] for k in range(0, len(aside), recipe.human)]
-    collator = Collator(encoder, lexicon.idf, labelers, recipe.smoothing, recipe.human_share)
     trainer = Trainer(
         model=model,
         args=trainer_arguments(
@@ -98,18 +85,34 @@ def tune(
             steps=recipe.steps,
             warmup=recipe.warmup,
             evaluations=EVALUATIONS,
-            evaluated=bool(evaluated),
+            evaluated=bool(aside),
             seed=seed,
             device=encoder.device,
         ),
-        train_dataset=steps(origins, recipe.steps, random),
-        eval_dataset=evaluated or None,
-        data_collator=cast(Any, collator),
+        train_dataset=steps(taught, shares, recipe.steps, recipe.groups, random),
+        eval_dataset=[aside[k : k + recipe.groups] for k in range(0, len(aside), recipe.groups)]
+        or None,
+        data_collator=cast(Any, Collator(encoder, lexicon.idf, labelers)),
         optimizers=(torch.optim.AdamW(trained), None),
-        callbacks=[EarlyStoppingCallback(recipe.patience)] if evaluated else None,
+        callbacks=[EarlyStoppingCallback(recipe.patience)] if aside else None,
     )
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     return _tuned(model.train(False), lexicon)
+
+
+def _apart(
+    groups: Sequence[LabelledGroup], share: float, seed: int
+) -> tuple[list[LabelledGroup], list[LabelledGroup]]:
+    """The groups of about `share` of the prompts, and the others."""
+    keys = fold_keys(groups)
+    labelled = [
+        (key, same)
+        for key, group in zip(keys, groups, strict=True)
+        for same in np.unique(group.same).tolist()
+    ]
+    held = kept_aside(labelled, share, seed)
+    aside = [group for group, key in zip(groups, keys, strict=True) if key in held]
+    return aside, [group for group, key in zip(groups, keys, strict=True) if key not in held]
 
 
 def _choose(model: LateInteraction, recipe: TuningRecipe) -> list[dict[str, Any]]:

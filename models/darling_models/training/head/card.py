@@ -3,71 +3,82 @@
 from collections.abc import Mapping
 from typing import Any
 
-from darling_models.figures.intervals import Interval
+import numpy as np
+
 from darling_models.figures.tables import markdown
 from darling_models.protocol import OperatingPoint
 from darling_models.training.head.corpus import Corpus
-
-THRESHOLDS = (
-    "Each threshold has the least loss on held-out pairs:\n\n"
-    "| threshold | value | loss |\n|---|---|---|\n"
-    "| `balanced` (default) | {balanced} | mean of both classes' error rates |\n"
-    "| `precision` | {precision} | 1 - F(1/2) |\n"
-    "| `recall` | {recall} | 1 - F(2) |"
-)
+from darling_models.training.head.figures import Report
+from darling_models.training.sources import names
 
 TEXT = """\
 # Model card: an embedded equivalence classifier
 
-This classifier decides whether two rollouts to one prompt are functionally equivalent, as its
-labelers saw it.
+This classifier decides whether two rollouts to one prompt are functionally equivalent, as the
+labels below say it.
 
 - **Encoder**: all-MiniLM-L6-v2, {tuned}. It reads each text once; nothing is cut off.
 - **Head**: the average of {seeds} networks with one hidden layer of {hidden} units, followed by
   Platt scaling. It reads {features} symmetric features of two texts and their prompt.
-- **Data**: {pairs} labelled pairs from {labelers} labelers, {similar:.1%} of them similar, and
-  {groups}. {padded} of the pairs are used a second time, padded on both sides with the same
-  sentences of texts to other prompts. The seed is {seed}.
-- **Files**: {files}; the figures are in `metrics.json`.
+- **Files**: {files}; the figures are in `metrics.json`. The seed is {seed}.
+
+## Data
+
+{data}
+
+Labels are softened by how often such labels are wrong.
 
 ## Figures
 
-The table gives means and 95 % bootstrap intervals. Every prediction is by an encoder and a head
-that saw neither the pair nor its prompt; calibration and thresholds were chosen inside the training
-folds.
+The table gives means and 95 % bootstrap intervals, resampled by prompt. Every prediction is by a
+head that saw neither the pair nor its prompt; calibration, and the decisions on pairs, are by the
+other folds.{seen} Partitions are cut at the threshold below, which all folds together have chosen.
 
 {table}
 
 ![Reliability on held-out pairs](reliability.png)
-
+{categories}
 {thresholds}
 
 The default linkage is `{linkage}`{measured}.
 """
-"""The card of a head that was fitted on somebody's labels, whose origin is not known here."""
+THRESHOLDS = """\
+Each threshold has the least cost on held-out pairs:
+
+| threshold | value | cost of a wrong merge, in wrong splits |
+|---|---|---|
+| `balanced` (default) | {balanced} | 5/4 |
+| `precision` | {precision} | 2 |
+| `recall` | {recall} | 2/3 |"""
+CATEGORIES = """
+Held-out behaviours at the default threshold; wrong merges and wrong splits are shares of all pairs:
+
+{table}
+"""
 
 
 def render(
-    report: Mapping[str, Mapping[str, Interval]],
+    report: Report,
     choices: Mapping[str, Any],
     thresholds: Mapping[OperatingPoint, float],
     corpus: Corpus,
+    categories: str,
+    seen: float,
 ) -> str:
-    """The model card as Markdown."""
-    tuning = choices["tuning"]
+    """The model card as Markdown. `seen`: share of the prompts that the encoder had been tuned on
+    before."""
+    partitioned = any(title.startswith("partitions of ") for title in report)
     return TEXT.format(
         features=corpus.features.shape[1],
-        pairs=len(corpus.similar),
-        padded=len(corpus.padded),
-        labelers=int(corpus.labeler.max()) + 1,
-        similar=float(corpus.similar.mean()),
-        groups=_groups(corpus),
+        data=_data(corpus),
         measured=": under it most pairs agree with the partitions of unseen prompts"
-        if corpus.groups
+        if partitioned
         else ". It was not measured, because there were no partitioned groups",
         table=markdown(report),
+        categories=CATEGORIES.format(table=categories) if categories else "",
         thresholds=THRESHOLDS.format(**{str(name): value for name, value in thresholds.items()}),
-        tuned=_origin(tuning, corpus),
+        tuned=_origin(choices["tuning"], corpus),
+        seen=_seen(seen),
         files="`encoder.safetensors` (tuned layers), `head.safetensors`, `head.json`"
         if corpus.tuned.layers
         else "`head.safetensors`, `head.json`",
@@ -75,13 +86,32 @@ def render(
     )
 
 
-def _groups(corpus: Corpus) -> str:
-    if not corpus.groups:
-        return "no partitioned groups"
-    prompts = len({group.prompt for group in corpus.groups})
+def _data(corpus: Corpus) -> str:
+    """A row for each source."""
+    rows = [
+        "| source | prompts | pairs | similar | share of training | weight in calibration |",
+        "|---|---|---|---|---|---|",
+    ]
+    total = sum(source.share for source in corpus.sources)
+    for number, (source, name) in enumerate(
+        zip(corpus.sources, names(corpus.sources), strict=True)
+    ):
+        mask = corpus.source == number
+        prompts = {group.prompt for group in corpus.groups if group.source == number}
+        similar = f"{corpus.similar[mask].mean():.1%}" if mask.any() else "-"
+        rows.append(
+            f"| {name} | {len(prompts)} | {np.count_nonzero(mask)} | {similar} | "
+            f"{source.share / total:.1%} | {source.calibration:g} |"
+        )
+    return "\n".join(rows)
+
+
+def _seen(share: float) -> str:
+    if not share:
+        return ""
     return (
-        f"{len(corpus.groups)} partitioned groups over {prompts} prompts, whose labels are "
-        "softened, and corrected where the words of a short pair refute them"
+        f" The encoder had been tuned on about {share:.0%} of these prompts before, so that the "
+        "figures are too good."
     )
 
 
@@ -90,8 +120,7 @@ def _origin(tuning: Mapping[str, Any] | None, corpus: Corpus) -> str:
     if tuning is None:
         begun = "with the tuned layers of the classifier that training began with"
         return begun if corpus.tuned.layers else "as published"
-    lessons = f"{tuning['teacher']} teacher's groups and " if corpus.groups else ""
     return (
-        f"its upper {tuning['layers']} layers tuned for {tuning['steps']} steps of {lessons}"
-        f"{tuning['human']} human pairs each, by late interaction of projected tokens"
+        f"its upper {tuning['layers']} layers tuned for {tuning['steps']} steps of "
+        f"{tuning['groups']} labelled groups each, by late interaction of projected tokens"
     )

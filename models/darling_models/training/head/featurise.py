@@ -1,7 +1,6 @@
-"""Labelled rows into features, by one encoder and its lexicon."""
+"""Labelled groups into features, by one encoder and its lexicon."""
 
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -9,66 +8,34 @@ from darling_models.embedded.description import Description, describe
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, Vectors
 from darling_models.embedded.features import pair_features
 from darling_models.embedded.late_interaction import EVEN_SALIENCE, Lexicon, unit
-from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.progress import progress
-from darling_models.protocol import ONE_PAIR, IntArray, all_pairs
-from darling_models.training.augment.short_answers import MadeUpPairs
+from darling_models.training.labelled_groups import LabelledGroup
 
 BATCH = 64
 """Texts that the encoder gets at a time."""
+BLOCK = 256
+"""Groups whose texts are described at a time: a description of a long text takes 100 kB."""
 PROJECTED = 64
 """Dimensions kept of a key token's vector; fewer lose accuracy, more gain none."""
 SAMPLE = 400
 """Texts whose token vectors give the means and principal axes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Labelled rows, all or those of a fold."""
-
-    pairs: list[HumanPair]
-    padded: list[HumanPair]
-    """Some of the pairs once more, padded on both sides with the same text."""
-    groups: list[TeacherGroup]
-    made: list[MadeUpPairs]
-
-    def prompts(self) -> list[str]:
-        """The prompt of every row, in order."""
-        return [prompt for prompt, *_ in self.texts()]
-
-    def only(self, prompts: Container[str]) -> "Rows":
-        return Rows(
-            [pair for pair in self.pairs if pair.prompt in prompts],
-            [pair for pair in self.padded if pair.prompt in prompts],
-            [group for group in self.groups if group.prompt in prompts],
-            [made for made in self.made if made.prompt in prompts],
-        )
-
-    def texts(self) -> list[tuple[str, ...]]:
-        """The prompt of each row, then its texts."""
-        return [
-            *((pair.prompt, pair.a, pair.b) for pair in (*self.pairs, *self.padded)),
-            *((group.prompt, *group.texts) for group in self.groups),
-            *((made.prompt, *(t for pair in made.texts for t in pair)) for made in self.made),
-        ]
-
-
-def features_of(encoder: TextEncoder, lexicon: Lexicon, rows: Rows) -> list[Vectors]:
-    """Features (m, features) of the m labelled pairs of each row, in the order of `prompts()`."""
-    texts = list(dict.fromkeys(text for row in rows.texts() for text in row))
-    known = dict(zip(texts, _described(encoder, texts, lexicon), strict=True))
+def features_of(
+    encoder: TextEncoder, lexicon: Lexicon, groups: Sequence[LabelledGroup]
+) -> list[Vectors]:
+    """Features (m, features) of the m labelled pairs of each group."""
     features: list[Vectors] = []
-    for prompt, *answers in progress(rows.texts(), desc="compare"):
-        described = [known[text] for text in answers]
-        at = _pairs(rows, len(features), answers)
-        features.append(pair_features(described, known[prompt], at, lexicon))
+    with progress(total=len(groups), unit="group", desc="features") as bar:
+        for start in range(0, len(groups), BLOCK):
+            block = groups[start : start + BLOCK]
+            texts = list(dict.fromkeys(t for group in block for t in (group.prompt, *group.texts)))
+            known = dict(zip(texts, _described(encoder, texts, lexicon), strict=True))
+            for group in block:
+                described = [known[text] for text in group.texts]
+                features.append(pair_features(described, known[group.prompt], group.pairs, lexicon))
+                bar.update()
     return features
-
-
-def different_pairs(texts: Sequence[str]) -> IntArray:
-    """Pairs i < j of different texts, shape (m, 2): identical ones never reach the model."""
-    pairs = all_pairs(len(texts))
-    return pairs[np.asarray([texts[i] != texts[j] for i, j in pairs.tolist()], dtype=np.bool_)]
 
 
 def frozen_lexicon(encoder: TextEncoder, texts: Sequence[str], seed: int) -> Lexicon:
@@ -94,31 +61,18 @@ def frozen_lexicon(encoder: TextEncoder, texts: Sequence[str], seed: int) -> Lex
 def _sampled(encoder: TextEncoder, texts: Sequence[str], seed: int) -> list[Vectors]:
     sample = np.random.default_rng(seed).permutation(len(texts))[:SAMPLE]
     tokenized = encoder.tokenize([texts[k] for k in np.sort(sample)])
-    return [rows for batch in _encoded(encoder, tokenized) for rows in batch]
+    return list(_encoded(encoder, tokenized))
 
 
-def _pairs(rows: Rows, row: int, texts: Sequence[str]) -> IntArray:
-    human = len(rows.pairs) + len(rows.padded)
-    if row < human:
-        return ONE_PAIR
-    if row < human + len(rows.groups):
-        return different_pairs(texts)
-    return np.arange(len(texts), dtype=np.int64).reshape(-1, 2)
-
-
-def _described(encoder: TextEncoder, texts: Sequence[str], lexicon: Lexicon) -> list[Description]:
+def _described(
+    encoder: TextEncoder, texts: Sequence[str], lexicon: Lexicon
+) -> Iterator[Description]:
     tokenized = encoder.tokenize(texts)
-    vectors = (rows for batch in _encoded(encoder, tokenized) for rows in batch)
-    return [
-        describe(text, tokens, rows, lexicon)
-        for text, tokens, rows in zip(texts, tokenized, vectors, strict=True)
-    ]
+    vectors = _encoded(encoder, tokenized)
+    for text, tokens, rows in zip(texts, tokenized, vectors, strict=True):
+        yield describe(text, tokens, rows, lexicon)
 
 
-def _encoded(encoder: TextEncoder, tokenized: Sequence[TokenizedText]) -> Iterator[list[Vectors]]:
-    total = sum(len(text.ids) for text in tokenized)
-    with progress(total=total, unit="token", desc="encode") as bar:
-        for start in range(0, len(tokenized), BATCH):
-            batch = tokenized[start : start + BATCH]
-            yield encoder.token_vectors(batch)
-            bar.update(sum(len(text.ids) for text in batch))
+def _encoded(encoder: TextEncoder, tokenized: Sequence[TokenizedText]) -> Iterator[Vectors]:
+    for start in range(0, len(tokenized), BATCH):
+        yield from encoder.token_vectors(tokenized[start : start + BATCH])
