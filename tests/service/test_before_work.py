@@ -162,7 +162,7 @@ def test_a_damaged_work_folder_is_named(tmp_path: Path, content: str) -> None:
         ("--runtime float23", "is 'float23': unknown value; choose one of auto, bfloat16"),
         (
             "--judge-domain maths",
-            "is 'maths': unknown value; choose one of general, creative, math",
+            "is 'maths': unknown value; choose one of general, creative",
         ),
     ],
 )

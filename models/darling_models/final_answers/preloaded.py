@@ -4,5 +4,6 @@ import logging
 
 from darling_models.final_answers.worker import warm_up
 
-logging.disable(logging.CRITICAL)  # math-verify warns that it has no time-out of its own
+# math-verify warns that it has no time-out of its own.
+logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 warm_up()
