@@ -97,10 +97,14 @@ def plainly(a: Keys, b: Keys, prompt_ids: list[int]) -> list[float]:
         for weight, k in zip(weights, kept, strict=True):
             total = total + weight * x.whole[k].astype(np.float64)
         sides.append((x.vectors[kept], np.asarray(weights), total / np.linalg.norm(total)))
-    (u, v, p), (x, y, q) = sides
-    similar = u.astype(np.float64) @ x.T
-    means = [similar.max(axis=1) @ v / v.sum(), similar.max(axis=0) @ y / y.sum()]
-    return [min(means), max(means), float(p @ q), min(means) * float(p @ q)]
+    (left, left_weights, left_sum), (right, right_weights, right_sum) = sides
+    similar = left.astype(np.float64) @ right.T
+    means = [
+        float(similar.max(axis=1) @ left_weights / left_weights.sum()),
+        float(similar.max(axis=0) @ right_weights / right_weights.sum()),
+    ]
+    cosine = float(left_sum @ right_sum)
+    return [min(means), max(means), cosine, min(means) * cosine]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darling_models.embedded.description import NUMBER
-from darling_models.embedded.strings.facts import WORD
+from darling_models.embedded.strings.words import WORD
 from darling_models.labelled_data import TeacherGroup
 from darling_models.protocol import IntArray
 
