@@ -53,7 +53,7 @@ async def _with_and_without_http(
         if turn:  # the first does not count
             over_http.append(a)
             direct.append(b)
-    await pipeline.drain()
+    await pipeline.stop()
     return over_http, direct
 
 

@@ -15,6 +15,9 @@ HUB_S = 5.0
 packets would otherwise hold the start for a minute."""
 CONFIGS = ("config.json", "modules.json")
 """Files of which every checkpoint on the hub has one."""
+READABLE = 0o644
+"""Mode of the weights of a trained checkpoint: safetensors writes them for their owner alone, and
+the service may run as another user, such as the one of a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ def locate(name: str) -> Checkpoint:
             f"{missing}, and {silence}, which may have a model of that name; check the path"
         )
     return Checkpoint(name, cached_only=silence is not None, missing=missing)
+
+
+def let_others_read(folder: Path) -> None:
+    """Lets every user read the weights that this process has written into the folder."""
+    for file in folder.glob("*.safetensors"):
+        file.chmod(READABLE)
 
 
 def _may_be_id(name: str) -> bool:

@@ -44,6 +44,8 @@ def message_of(kind: str, message: str) -> str:
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", message)
         return f"unknown value; choose one of {', '.join(names)}"
+    if kind == "string_too_long":
+        return f"longer than {re.findall('[0-9]+', message)[0]} characters; shorten it"
     message = message.removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 

@@ -22,10 +22,14 @@ from darling_models.protocol import (
     ModelInfo,
     Plan,
     Result,
+    Steps,
     Unit,
+    finished,
 )
 from darling_models.unicode_form import compatible
 
+PAIRS_OF_SETS = 16
+"""Pairs that are compared in one step: 0.1 s where each text has 50,000 different words."""
 MAX_SHORT_ANSWER_WORDS = 5
 """White-space words of the longest answer that the short-answer rule decides, as published."""
 
@@ -55,9 +59,22 @@ class LexicalClassifier(ABC, Generic[Features]):
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        features = [self.features(text) for text in texts]
-        scores = [self.similarity(features[i], features[j]) for i, j in pairs.tolist()]
-        return np.asarray(scores, dtype=np.float64)
+        return finished(self.probabilities_in_steps(prompt, texts, pairs, results))
+
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
+        features = []
+        for text in texts:
+            features.append(self.features(text))
+            yield
+        probabilities = np.empty(len(pairs), dtype=np.float64)
+        for start in range(0, len(pairs), PAIRS_OF_SETS):
+            step = pairs[start : start + PAIRS_OF_SETS].tolist()
+            scores = [self.similarity(features[i], features[j]) for i, j in step]
+            probabilities[start : start + PAIRS_OF_SETS] = scores
+            yield
+        return probabilities
 
 
 class Exact(LexicalClassifier[str]):

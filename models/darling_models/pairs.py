@@ -9,13 +9,16 @@ import numpy as np
 
 from darling_models.keys import content_key
 from darling_models.protocol import (
+    STEP_PAIRS,
     Failed,
     FloatArray,
     IntArray,
     ModelInfo,
     Plan,
+    Steps,
     Unit,
     estimate_tokens,
+    finished,
     number_fault,
 )
 
@@ -49,8 +52,18 @@ class Pairwise(ABC):
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
-        units = self.plan(prompt, texts, pairs).units
-        return np.asarray([results[unit.key].probability for unit in units], dtype=np.float64)
+        return finished(self.probabilities_in_steps(prompt, texts, pairs, results))
+
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
+        probabilities = np.empty(len(pairs), dtype=np.float64)
+        for start in range(0, len(pairs), STEP_PAIRS):
+            step = slice(start, start + STEP_PAIRS)
+            units = self.plan(prompt, texts, pairs[step]).units
+            probabilities[step] = [results[unit.key].probability for unit in units]
+            yield
+        return probabilities
 
 
 def pair_unit(a: str, b: str, *context: str) -> Unit:

@@ -15,9 +15,9 @@ Promises of every implementation, each a test: a unit's result does not depend o
 of its batch; a pair's probability does not depend on its order, nor on the other pairs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,13 @@ Linkage = Literal["single", "average", "complete", "greedy"]
 OperatingPoint = Literal["balanced", "precision", "recall"]
 Threshold = float | OperatingPoint
 """A probability, or the name of one that was chosen on held-out pairs."""
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+"""A computation in steps of some hundredths of a second. Other work may run between two steps, and
+the computation may be given up there; what it returns does not depend on either."""
+STEP_PAIRS = 1024
+"""Pairs that are compared in one step where that takes microseconds for each."""
 
 NO_NUMBER = (
     "the model answered with a number that is not finite, or with a probability outside [0, 1]; "
@@ -156,6 +163,17 @@ class EquivalenceClassifier(Protocol):
 
 
 @runtime_checkable
+class Stepwise(Protocol):
+    """A classifier that compares in steps, so that a large group does not hold up the others."""
+
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
+        """What `probabilities` returns, in steps: the same bits."""
+        ...
+
+
+@runtime_checkable
 class Windowed(Protocol):
     """A local model that reads so many tokens at most; what is longer is cut."""
 
@@ -191,8 +209,13 @@ def cosines_of(
 ) -> FloatArray:
     """Cosine of each pair's unit vectors, shape (m,); `vectors` are by the texts' unit keys."""
     own = {i: vectors[text_unit(texts[i]).key].astype(float) for i in np.unique(pairs).tolist()}
-    # Products commute and the sum runs in one order, so (a, b) and (b, a) are the same bits.
-    return np.asarray([float(np.sum(own[i] * own[j])) for i, j in pairs.tolist()], dtype=float)
+    cosines = np.empty(len(pairs), dtype=float)
+    for start in range(0, len(pairs), STEP_PAIRS):
+        step = pairs[start : start + STEP_PAIRS].tolist()
+        products = [own[i] * own[j] for i, j in step]
+        # Products commute and the sum runs in one order, so (a, b) and (b, a) are the same bits.
+        cosines[start : start + STEP_PAIRS] = np.sum(products, axis=1)
+    return cosines
 
 
 def run_batch(classifier: EquivalenceClassifier, units: Sequence[Unit]) -> Sequence[Result]:
@@ -224,7 +247,38 @@ def probabilities_of(
     results: Mapping[bytes, Any],
 ) -> FloatArray:
     """What `classifier.probabilities` gives. Raises `ModelError` unless all are in [0, 1]."""
-    probabilities = classifier.probabilities(prompt, texts, pairs, results)
+    return _checked(classifier.probabilities(prompt, texts, pairs, results))
+
+
+def probabilities_in_steps(
+    classifier: EquivalenceClassifier,
+    prompt: str,
+    texts: Sequence[str],
+    pairs: IntArray,
+    results: Mapping[bytes, Any],
+) -> Steps[FloatArray]:
+    """What `probabilities_of` returns, in steps; in one step if the classifier is not `Stepwise`.
+
+    Raises `ModelError` unless all are in [0, 1].
+    """
+    if isinstance(classifier, Stepwise):
+        probabilities = yield from classifier.probabilities_in_steps(prompt, texts, pairs, results)
+        return _checked(probabilities)
+    return probabilities_of(classifier, prompt, texts, pairs, results)
+
+
+def finished(steps: Steps[T]) -> T:
+    """What a computation in steps returns, once all of them are done."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+
+def _checked(probabilities: FloatArray) -> FloatArray:
+    """The probabilities. Raises `ModelError` unless all are in [0, 1]."""
     if not ((probabilities >= 0.0) & (probabilities <= 1.0)).all():  # false for nan, too
         raise ModelError(NO_NUMBER)
     return probabilities

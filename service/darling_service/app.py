@@ -16,6 +16,7 @@ from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
 from darling_service.http.routes import router
 from darling_service.http.state import Service
+from darling_service.http.stopping import AnswerWhileStopping
 from darling_service.trainers import router as trainers
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def create_app(
         starting = asyncio.create_task(start())
         yield
         starting.cancel()
-        await service.drain()
+        await service.stop(service.settings.shutdown_grace_s)
 
     app = FastAPIOffline(
         docs_url=DOCS,
@@ -66,6 +67,7 @@ def create_app(
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
     app.add_middleware(RequireKey, key=service.settings.key())
+    app.add_middleware(AnswerWhileStopping, requests=service.requests)
     app.add_middleware(RequestMetrics, telemetry=service.telemetry)
     app.add_middleware(AnswerHead)
     return app

@@ -84,7 +84,7 @@ async def _model(settings: Settings) -> Finding:
         )
         answer = await pipeline.partitions(request)
     finally:
-        await pipeline.drain()
+        await pipeline.stop()
     answered = time.perf_counter()
     return Finding(
         True,

@@ -28,9 +28,12 @@ async def in_thread_if_long(read: Callable[[], Answer], words: Iterable[Any]) ->
     `words`: texts, messages, lists of them, or any JSON. They are looked at only until they are
     known to be long.
     """
-    if _is_long(words):
-        return await asyncio.get_running_loop().run_in_executor(THREADS, read)
-    return read()
+    return await in_thread_if(_is_long(words), read)
+
+
+async def in_thread_if(heavy: bool, work: Callable[[], Answer]) -> Answer:
+    """What `work` returns, computed in a thread if it is heavy."""
+    return await asyncio.get_running_loop().run_in_executor(THREADS, work) if heavy else work()
 
 
 def _is_long(words: Iterable[Any]) -> bool:
@@ -49,4 +52,4 @@ def _chars(value: Any) -> int:
         value = value.content
     if isinstance(value, str):
         return len(value)
-    return 0 if value is None or isinstance(value, int | float) else LONG_CHARS
+    return 0 if value is None or isinstance(value, int | float | bytes) else LONG_CHARS

@@ -113,7 +113,7 @@ async def _score(scoring: Scoring, settings: Settings, options: dict[str, Any]) 
         print(summary, file=sys.stderr)
         return 1 if summary.failed else 0
     finally:
-        await pipeline.drain()
+        await pipeline.stop()
 
 
 async def _answered(

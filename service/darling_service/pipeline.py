@@ -5,24 +5,23 @@ limits -> pairs that need no model -> cache -> batching queue -> partition
 """
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from darling_models.faults import Loc
-from darling_models.protocol import Embedder, IntArray, ModelInfo, Threshold
+from darling_models.protocol import IntArray, ModelInfo
 from darling_models.texts.rule import TextRule
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
-from darling_service.errors import FieldError, Invalid, Unavailable
+from darling_service.errors import Unavailable
 from darling_service.off_loop import in_thread_if_long
 from darling_service.rewards.diversity import partition_diversity
 from darling_service.rewards.exact import BoolArray, mean
 from darling_service.schemas.requests import (
     EquivalenceRequest,
-    Group,
-    GroupsRequest,
     PartitionRequest,
     PreferenceRequest,
     RewardRequest,
@@ -38,7 +37,7 @@ from darling_service.schemas.responses import (
     Usage,
 )
 from darling_service.schemas.reward_options import RewardOptions
-from darling_service.scoring import inputs
+from darling_service.scoring import inputs, limits
 from darling_service.scoring.partitioning import (
     ClassifiedGroup,
     PartitionRule,
@@ -47,16 +46,16 @@ from darling_service.scoring.partitioning import (
 )
 from darling_service.scoring.reading import GroupInputs, read_group
 from darling_service.scoring.rewards import prefer, reward_group
+from darling_service.scoring.rules import rule_of, threshold_of
 from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words_of, words_of_pairs
 from darling_service.scoring.visits import Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 
+Answer = TypeVar("Answer")
+
 Grouped = RewardRequest | PartitionRequest | PreferenceRequest
 """The requests that hold groups of rollouts."""
-PAIRWISE = frozenset({"equivalent", "probabilities", "cosines"})
-"""Columns that need an answer for every pair, also where it cannot change the partition."""
-RETRY_AFTER_STOP_S = 5.0
 RETRY_AFTER_TIMEOUT_S = 30.0
 
 
@@ -67,9 +66,7 @@ class Pipeline:
         self.settings = settings
         self.telemetry = Telemetry()
         self._engines = Engines(settings, self.telemetry)
-        self._active: set[asyncio.Task[object] | None] = set()
         self._visits: Visits | None = None
-        self._draining = False
 
     async def start(self) -> None:
         """Loads the models. Raises `ModelError`."""
@@ -77,97 +74,114 @@ class Pipeline:
         await self._engines.start()
 
     async def ready(self) -> bool:
-        return not self._draining and await self._engines.ready()
+        """Whether the default model answers."""
+        return await self._engines.ready()
 
     def models(self) -> list[ModelInfo]:
         """The models a request may name, the default first."""
         return self._engines.infos()
 
-    async def drain(self) -> None:
-        """Refuses new requests, gives those in flight `shutdown_grace_s`, then answers them 503."""
-        self._draining = True
-        if waiting := [task for task in self._active if task is not None]:
-            await asyncio.wait(waiting, timeout=self.settings.shutdown_grace_s)
+    async def stop(self) -> None:
+        """Ends the models; requests that still wait for one fail with `Unavailable`."""
         await self._engines.stop()
         if self._visits is not None:
             self._visits.close()
+            self._visits = None
 
     async def check(self, request: RewardRequest) -> None:
         """Raises what `rewards` would raise before any model runs; the groups may be incomplete."""
         request = request.resolved()
         await self._read_rewarded(request, complete=False)
-        self.refuse_when_draining()
-        _rule(self._engines.get(request.model), request, request.reward)
+        rule_of(self._engines.get(request.model), request, request.reward)
 
-    async def rewards(self, request: RewardRequest) -> RewardResponse:
-        """Raises `Invalid`, `Overloaded`, `Unavailable`."""
+    async def rewards(self, request: RewardRequest, due: float = math.inf) -> RewardResponse:
+        """`due`, here and below: event-loop time at which the caller gives up.
+
+        Raises `Invalid`, `Overloaded`, `Unavailable`.
+        """
         request = request.resolved()
         options = request.reward
-        async with self._answering(request.model) as answering:
+        async with self._answering(request.model, due) as answering:
             groups = await self._read_rewarded(request)
-            rule = _rule(answering.engine, request, options)
+            rule = rule_of(answering.engine, request, options)
             parts = [group.parts for group in groups]
-            classified, usage = await self._classify(answering.engine, request, rule, parts)
+            classified, usage = await self._classify(answering, request, rule, parts)
             visits = await self._visited(request, groups, classified)
-        rewarded = [
-            reward_group(group, texts, options, request.return_probabilities, seen)
-            for group, texts, seen in zip(groups, classified, visits, strict=True)
-        ]
-        self._observe(classified)
+            rewarded = await self._each_group(
+                request,
+                classified,
+                lambda group, texts, seen: reward_group(
+                    group, texts, options, request.return_probabilities, seen
+                ),
+                groups,
+                visits,
+            )
         return RewardResponse(
             rewarded, answering.model(rule, self._text(request)), answering.account(usage)
         )
 
-    async def partitions(self, request: PartitionRequest) -> PartitionResponse:
+    async def partitions(
+        self, request: PartitionRequest, due: float = math.inf
+    ) -> PartitionResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
-        async with self._answering(request.model) as answering:
-            await in_thread_if_long(
-                lambda: inputs.check_groups(request.groups, self.settings), words_of(request.groups)
+        async with self._answering(request.model, due) as answering:
+            await in_thread_if_long(lambda: self._check_limits(request), words_of(request.groups))
+            rule = rule_of(answering.engine, request)
+            classified, usage = await self._classify(answering, request, rule)
+            partitioned = await self._each_group(
+                request,
+                classified,
+                lambda group, texts: PartitionedGroup(
+                    **texts.as_fields(request.return_probabilities),
+                    id=group.id,
+                    diversity=partition_diversity(texts.partition).tolist(),
+                ),
+                request.groups,
             )
-            rule = _rule(answering.engine, request)
-            classified, usage = await self._classify(answering.engine, request, rule)
-        partitioned = [
-            PartitionedGroup(
-                **texts.as_fields(request.return_probabilities),
-                id=group.id,
-                diversity=partition_diversity(texts.partition).tolist(),
-            )
-            for group, texts in zip(request.groups, classified, strict=True)
-        ]
-        self._observe(classified)
         return PartitionResponse(
             partitioned, answering.model(rule, self._text(request)), answering.account(usage)
         )
 
-    async def preferences(self, request: PreferenceRequest) -> PreferenceResponse:
+    async def preferences(
+        self, request: PreferenceRequest, due: float = math.inf
+    ) -> PreferenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
         options = RewardOptions(diversity=request.diversity)
-        async with self._answering(request.model) as answering:
-            groups = await self._read(request.groups, options)
-            rule = _rule(answering.engine, request, options)
-            classified, usage = await self._classify(answering.engine, request, rule)
-        preferred = [
-            prefer(group, texts, options, request.share, request.return_probabilities)
-            for group, texts in zip(groups, classified, strict=True)
-        ]
-        self._observe(classified)
+        async with self._answering(request.model, due) as answering:
+            groups = await self._read(request, options)
+            rule = rule_of(answering.engine, request, options)
+            classified, usage = await self._classify(answering, request, rule)
+            preferred = await self._each_group(
+                request,
+                classified,
+                lambda group, texts: prefer(
+                    group, texts, options, request.share, request.return_probabilities
+                ),
+                groups,
+            )
         return PreferenceResponse(
             preferred, answering.model(rule, self._text(request)), answering.account(usage)
         )
 
-    async def equivalence(self, request: EquivalenceRequest) -> EquivalenceResponse:
+    async def equivalence(
+        self, request: EquivalenceRequest, due: float = math.inf
+    ) -> EquivalenceResponse:
         """Raises `Invalid`, `Overloaded`, `Unavailable`."""
-        async with self._answering(request.model) as answering:
+        async with self._answering(request.model, due) as answering:
             await in_thread_if_long(
-                lambda: inputs.check_pairs(request, self.settings), words_of_pairs(request)
+                lambda: limits.check_pairs(request, self.settings), words_of_pairs(request)
             )
             pairs = await texts_of_pairs(request)
-            threshold = _threshold(answering.engine, request.threshold, ("threshold",))
-            probabilities, usage = await classify_pairs(answering.engine, pairs)
-        results = [
-            PairEquivalence(probability, probability > threshold or a == b)
-            for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
-        ]
+            threshold = threshold_of(answering.engine, request.threshold, ("threshold",))
+            probabilities, usage = await classify_pairs(answering.engine, pairs, answering.due)
+
+            def decided() -> list[PairEquivalence]:
+                return [
+                    PairEquivalence(probability, probability > threshold or a == b)
+                    for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
+                ]
+
+            results = await in_thread_if_long(decided, words_of_pairs(request))
         info = answering.engine.classifier.info
         used = ModelUsed(info.id, info.revision, threshold, linkage=None, text=request.text)
         return EquivalenceResponse(results, used, answering.account(usage))
@@ -176,31 +190,57 @@ class Pipeline:
         """What of each rollout is compared: the request's choice, else the service's."""
         return request.partition.text or self.settings.text
 
+    async def _each_group(
+        self,
+        request: Grouped,
+        classified: Sequence[ClassifiedGroup],
+        answer: Callable[..., Answer],
+        inputs_of_groups: Sequence[Any],
+        *more: Sequence[Any],
+    ) -> list[Answer]:
+        """The answer to each group, of its inputs, of how it was classified, and of `more`."""
+
+        def answers() -> list[Answer]:
+            rows = zip(inputs_of_groups, classified, *more, strict=True)
+            answers = [answer(*row) for row in rows]
+            self._observe(classified)
+            return answers
+
+        return await in_thread_if_long(answers, words_of(request.groups))
+
     async def _classify(
         self,
-        engine: Engine,
+        answering: "Answering",
         request: Grouped,
         rule: PartitionRule,
         parts: Sequence[Sequence[BoolArray]] | None = None,
     ) -> tuple[list[ClassifiedGroup], Usage]:
         as_published = isinstance(request, RewardRequest) and request.reward.parity is not None
         texts = await texts_of_groups(request.groups, self._text(request), as_published)
-        return await classify_groups(engine, texts, rule, parts)
+        return await classify_groups(answering.engine, texts, rule, parts, answering.due)
+
+    def _check_limits(self, request: Grouped) -> None:
+        """Raises `Invalid` naming every place that is over a limit."""
+        limits.check_groups(request.groups, self.settings, request.return_probabilities)
 
     async def _read_rewarded(
         self, request: RewardRequest, complete: bool = True
     ) -> list[GroupInputs]:
         if "visits" in request.reward.needs:
             inputs.require_step(request.run)
-        return await self._read(request.groups, request.reward, complete)
+        return await self._read(request, request.reward, complete)
 
     async def _read(
-        self, groups: Sequence[Group], options: RewardOptions, complete: bool = True
+        self,
+        request: RewardRequest | PreferenceRequest,
+        options: RewardOptions,
+        complete: bool = True,
     ) -> list[GroupInputs]:
         """`complete`: whether the groups have all their rollouts."""
+        groups = request.groups
 
         def read() -> list[GroupInputs]:
-            inputs.check_groups(groups, self.settings)
+            self._check_limits(request)
             return inputs.each_group(groups, lambda group: read_group(group, options, complete))
 
         return await in_thread_if_long(read, words_of(groups))
@@ -227,19 +267,13 @@ class Pipeline:
         ]
         return await self._visits.count(run, step, visits)
 
-    def refuse_when_draining(self) -> None:
-        """Raises `Unavailable` once the service stops."""
-        if self._draining:
-            raise Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
-
     @asynccontextmanager
-    async def _answering(self, model: str | None) -> AsyncIterator["Answering"]:
-        """The engine for a request, which counts as active and within its time limit meanwhile."""
-        self.refuse_when_draining()
-        answering = Answering(self._engines.get(model), self.telemetry, time.perf_counter())
-        task = asyncio.current_task()
-        self._active.add(task)
+    async def _answering(self, model: str | None, due: float) -> AsyncIterator["Answering"]:
+        """The engine for a request, which is given up when its time is over."""
         limit = self.settings.request_timeout_s
+        due = min(due, asyncio.get_running_loop().time() + limit)
+        engine = self._engines.get(model)
+        answering = Answering(engine, self.telemetry, time.perf_counter(), due)
         try:
             async with asyncio.timeout(limit):
                 yield answering
@@ -249,8 +283,6 @@ class Pipeline:
                 "smaller parts",
                 retry_after_s=RETRY_AFTER_TIMEOUT_S,
             ) from None
-        finally:
-            self._active.discard(task)
 
     def _observe(self, classified: Sequence[ClassifiedGroup]) -> None:
         for group in classified:
@@ -268,6 +300,8 @@ class Answering:
     engine: Engine
     telemetry: Telemetry
     started: float
+    due: float
+    """Event-loop time at which the caller or the service gives up."""
 
     def model(self, rule: PartitionRule, text: TextRule) -> ModelUsed:
         info = self.engine.classifier.info
@@ -278,49 +312,3 @@ class Answering:
         usage = replace(usage, seconds=time.perf_counter() - self.started)
         self.telemetry.observe_usage(usage)
         return usage
-
-
-def _rule(
-    engine: Engine, request: GroupsRequest, options: RewardOptions | None = None
-) -> PartitionRule:
-    """How to partition: the request's choices, else the model's own.
-
-    `options`: what the partition is for, beside itself. Raises `Invalid` if the model has not what
-    they need.
-    """
-    info, partition = engine.classifier.info, request.partition
-    needs = frozenset[str]() if options is None else options.needs
-    with_cosines = "cosines" in needs
-    read = request.return_probabilities or not needs.isdisjoint(PAIRWISE)
-    threshold = partition.threshold
-    if threshold is None and options is not None and options.parity is not None:
-        threshold = info.published_threshold
-    rule = PartitionRule(
-        threshold=_threshold(engine, threshold, ("partition", "threshold")),
-        linkage=partition.linkage or info.linkage,
-        short_answers=partition.short_answer_rule,
-        partition_only=not read,
-        with_cosines=with_cosines,
-    )
-    if options is not None and with_cosines and not isinstance(engine.classifier, Embedder):
-        choice = options.choice_that_needs("cosines")
-        message = (
-            f"{getattr(options, choice)} compares embeddings of texts, and {info.id} has none; "
-            "choose another, or serve embedded or embeddings:PATH_OR_ID"
-        )
-        raise Invalid([FieldError(("reward", choice), message)])
-    if with_cosines and rule.short_answers:
-        message = (
-            "skips pairs whose embeddings this reward needs; remove it, or choose another "
-            "objective and diversity"
-        )
-        raise Invalid([FieldError(("partition", "short_answer_rule"), message)])
-    return rule
-
-
-def _threshold(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:
-    """Raises `Invalid` if the model has no such operating point."""
-    try:
-        return engine.classifier.info.threshold_at(wanted)
-    except ValueError as error:
-        raise Invalid([FieldError(loc, str(error))]) from None

@@ -1,18 +1,25 @@
 """The app under uvicorn; a stop signal lets requests in flight finish first."""
 
 import asyncio
+import faulthandler
 import gc
 import logging
+import multiprocessing
 import os
+import select
 import socket
 import sys
+import time
+from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
 from darling_models.errors import ModelError
 from darling_service.app import create_app
 from darling_service.http.state import Service
+from darling_service.listening import listen
 from darling_service.service_links import is_service_link
 from darling_service.settings import Settings
 
@@ -30,32 +37,53 @@ objects: with Python's default of 700, the collector would go through those of t
 rollouts again and again."""
 
 
+LINGER_S = 0.2
+"""Seconds in which requests are still taken after a stop signal, such as those on their way."""
+POLL_S = 0.01
+"""Seconds between two looks at the backlog, in which the event loop accepts what waits there."""
+END_S = 5.0
+"""Seconds beyond `shutdown_grace_s` after which the process ends whatever it hangs in, its event
+loop included. Closing the connections takes up to one, on a busy machine some more."""
+
+
 class Server(uvicorn.Server):
-    """A server that drains the service on the first stop signal, while uvicorn closes down."""
+    """A server that answers what it has accepted before it ends."""
 
     def __init__(self, settings: Settings) -> None:
         self._service = Service(settings)
+        self._grace_s = settings.shutdown_grace_s
+        self._stop_by = 0.0
         self.failure: ModelError | None = None
         super().__init__(
             uvicorn.Config(
                 create_app(self._service, on_failed_start=self._give_up),
-                host=settings.host,
-                port=settings.port,
-                backlog=BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 log_level="warning",
                 access_log=False,
                 lifespan="on",
-                timeout_graceful_shutdown=int(settings.shutdown_grace_s + 1),
+                timeout_graceful_shutdown=1,
             )
         )
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves on these sockets until a stop signal. Waits for no thread: one may hang."""
+        loop = (self.config.get_loop_factory() or asyncio.new_event_loop)()
+        loop.run_until_complete(self.serve(sockets))
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                log.info("listening on http://%s:%d, docs at /docs", host, port)
+        for bound in sockets or () if not self.should_exit else ():
+            host, port = bound.getsockname()[:2]
+            log.info("listening on http://%s:%d, docs at /docs", host, port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.failure is None:
+            await asyncio.sleep(LINGER_S)
+            await self._empty_backlog(sockets or ())
+            for server in self.servers:
+                server.close()
+            await self._service.stop(max(self._stop_by - time.monotonic(), 0.0))
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begins the stop; a second signal ends the process at once.
@@ -64,11 +92,22 @@ class Server(uvicorn.Server):
         look like a failure.
         """
         if self.should_exit:
-            self.force_exit = True
-            return
+            os._exit(128 + sig)
         log.info("stopping; requests in flight are answered first")
-        self._draining = asyncio.get_running_loop().create_task(self._service.drain())
-        self.should_exit = True
+        self._stop_by = time.monotonic() + self._grace_s
+        faulthandler.dump_traceback_later(self._grace_s + END_S, exit=True)
+        self._service.stopping = self.should_exit = True
+
+    async def _empty_backlog(self, sockets: Sequence[socket.socket]) -> None:
+        """Accepts the connections that closing the sockets would reset, and reads from them."""
+        waiting = select.poll()
+        for bound in sockets:
+            waiting.register(bound, select.POLLIN)
+        for _ in range(round(self._grace_s / POLL_S)):
+            await asyncio.sleep(POLL_S)
+            if not waiting.poll(0):
+                break
+        await asyncio.sleep(POLL_S)
 
     def _give_up(self, error: ModelError) -> None:
         self.failure = error
@@ -76,15 +115,30 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serves until a stop signal. Raises `ModelError` if the models cannot be loaded."""
+    """Serves until a stop signal.
+
+    Raises `OSError` if the address cannot be listened on, and `ModelError` if the models cannot be
+    loaded; the caller then ends the process by `end`, since threads may still be at work.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _warn_of_service_links(settings)
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)
+    sockets = listen(settings.host, settings.port, BACKLOG)
     server = Server(settings)
-    server.run()
+    server.run(sockets)
     if server.failure is not None:
         raise server.failure
+
+
+def end(status: int) -> NoReturn:
+    """Ends the process without waiting for its threads, of which one may hang for ever."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _warn_of_service_links(settings: Settings) -> None:

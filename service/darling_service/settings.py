@@ -18,7 +18,10 @@ from darling_models.texts.rule import TextRule
 from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
+MAX_SECONDS = 7 * 24 * 3600
+"""Longest time that a setting may name, in seconds: a week, which is longer than anybody waits, and
+which every timer of the system can count."""
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 UNBOUNDED = 2**62
 """A limit that nothing reaches, in whatever unit; it fits a 64-bit integer."""
@@ -48,7 +51,8 @@ def _key_in(file: Path) -> str:
 SERVER_ONLY = frozenset(
     {
         *("host", "port", "api_key", "api_key_file", "quality"),
-        *("max_body_bytes", "max_queue_tokens", "request_timeout_s", "shutdown_grace_s"),
+        *("max_body_bytes", "body_bytes", "max_queue_tokens"),
+        *("request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
         "cohort_bytes",
     }
@@ -58,7 +62,7 @@ SERVER_ONLY = frozenset(
 
 LIMITS = (
     *("max_groups", "max_rollouts", "max_pairs", "max_chars", "max_body_bytes"),
-    *("max_queue_tokens", "cohort_bytes"),
+    *("body_bytes", "max_queue_tokens", "cohort_bytes"),
 )
 """Settings that limit a request, in the order in which `/v1/models` shows them."""
 
@@ -193,6 +197,12 @@ class Settings(BaseSettings):
         description="Limit of bytes in one request body, decompressed; raise it with max_groups.",
     )
 
+    body_bytes: Positive = Field(
+        256 * 2**20,
+        description="Memory in bytes for the bodies of all requests that are read and answered, as "
+        "sent and decompressed; one beyond it gets 429. Raise it with max_body_bytes.",
+    )
+
     max_batch_tokens: Positive = Field(
         2048,
         description="Limit of tokens in one model batch: 0.3 s on two cores. Raise it on a GPU, or "
@@ -200,8 +210,8 @@ class Settings(BaseSettings):
     )
     max_queue_tokens: Positive = Field(
         2_000_000,
-        description="Limit of tokens that wait for the model; a request beyond it gets 429. Lower "
-        "it to refuse earlier.",
+        description="Limit of tokens that wait for the model, of requests of about one size; one "
+        "beyond it gets 429. Lower it to refuse earlier.",
     )
     cache_bytes: int = Field(
         256 * 2**20,

@@ -156,6 +156,11 @@ def test_settings_override_threshold_and_linkage() -> None:
     assert (info.threshold, info.linkage) == (0.9, "complete")
 
 
+def test_a_written_head_can_be_read_by_the_user_of_a_container(tmp_path: Path) -> None:
+    PairHead.load(ARTEFACT).save(tmp_path)
+    assert oct((tmp_path / "head.safetensors").stat().st_mode & 0o777) == "0o644"
+
+
 def test_a_folder_without_a_head_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot read a pair head"):
         Embedded(artefact=tmp_path)

@@ -106,7 +106,7 @@ async def models(settings: Settings) -> list[str]:
     try:
         return [info.id for info in pipeline.models()]
     finally:
-        await pipeline.drain()
+        await pipeline.stop()
 
 
 def test_the_baselines_beside_a_model_do_not_get_its_settings(tmp_path: Path) -> None:

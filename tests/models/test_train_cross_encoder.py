@@ -88,6 +88,7 @@ def test_any_architecture_is_tuned_and_served(
     make(tmp_path / "base")
     out = tmp_path / "out"
     assert main(command(tmp_path / "base", files, out, *options)) == 0
+    assert oct((out / "model.safetensors").stat().st_mode & 0o777) == "0o644"
     before, after = (load_file(f / "model.safetensors") for f in (tmp_path / "base", out))
     shared = [name for name in before if name in after and after[name].ndim == 2]
     moved = [name for name in shared if not torch.equal(before[name], after[name])]

@@ -381,20 +381,26 @@ def test_finished_cohorts_are_forgotten(tmp_path: Path) -> None:
         until(lambda: metric(service, "darling_cohort_bytes") == 0)
 
 
-def test_a_stop_sends_waiting_rollouts_away(tmp_path: Path) -> None:
+def test_a_stop_scores_the_rollouts_that_wait_and_says_that_some_are_missing(
+    tmp_path: Path,
+) -> None:
     with running(tmp_path / "log", "--model", "exact") as service:
 
-        async def stop() -> httpx.Response:
+        async def stop() -> list[httpx.Response]:
             async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:
-                alone = asyncio.create_task(
-                    http.post("/v1/rollouts", json=rollout("stop", 0, "t", group_size=2))
-                )
-                await asyncio.to_thread(waiting, service, 1)
+                two = [
+                    asyncio.create_task(
+                        http.post("/v1/rollouts", json=rollout("stop", i, "t", group_size=3))
+                    )
+                    for i in range(2)
+                ]
+                await asyncio.to_thread(waiting, service, 2)
                 service.process.send_signal(signal.SIGTERM)
-                return await alone
+                return await asyncio.gather(*two)
 
-        answer = asyncio.run(stop())
-        assert "stopping" in problem(answer, 503)["detail"]
-        assert "retry-after" in answer.headers
+        for answer in asyncio.run(stop()):
+            body = answer.json()
+            assert (body["group_complete"], body["group_size"]) == (False, 2)
+            assert body["diversity"] == 0, "both say the same"
         assert service.process.wait(timeout=20) == 0
         assert "Traceback" not in service.log.read_text()

@@ -1,7 +1,9 @@
 """The engine: sharing, fairness, back-pressure, failure, and callers that leave."""
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +18,15 @@ from darling_models.protocol import (
     IntArray,
     ModelInfo,
     Plan,
+    Steps,
     Unit,
     all_pairs,
     number_fault,
 )
+from darling_service.engine.admission import MARGIN
 from darling_service.engine.cache import ResultCache
-from darling_service.engine.engine import Engine
-from darling_service.engine.queue import TURN_BATCHES
+from darling_service.engine.comparing import SLICE_S
+from darling_service.engine.engine import INITIAL_TOKENS_PER_SECOND, Engine
 from darling_service.errors import Invalid, Overloaded, Problem, Unavailable
 from darling_service.telemetry import Telemetry
 
@@ -48,6 +52,11 @@ class ByLength:
     info: ModelInfo = INFO
     wild: float = 0.0
     """The probability of a pair with a wild text."""
+    step_s: float = 0.0
+    """Seconds that comparing a pair takes."""
+    steps: int = 0
+    compared: threading.Event = field(default_factory=threading.Event)
+    """Set once a pair has been compared."""
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         return Plan([Unit(content_key(t), (t,), len(t)) for t in texts], pairs)
@@ -75,6 +84,16 @@ class ByLength:
         equal: FloatArray = (lengths[pairs[:, 0]] == lengths[pairs[:, 1]]).astype(np.float64)
         return np.where([any("wild" in texts[i] for i in pair) for pair in pairs], self.wild, equal)
 
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
+        for _ in pairs:
+            time.sleep(self.step_s)
+            self.steps += 1
+            self.compared.set()
+            yield
+        return self.probabilities(prompt, texts, pairs, results)
+
 
 Scenario = Callable[[Engine, ByLength], Coroutine[Any, Any, None]]
 
@@ -94,10 +113,10 @@ def play(scenario: Scenario, max_batch_tokens: int = 10, max_queue_tokens: int =
     return model
 
 
-async def judged(engine: Engine, *texts: str) -> list[float]:
+async def judged(engine: Engine, *texts: str, due: float = math.inf) -> list[float]:
     job = engine.plan("", texts, all_pairs(len(texts)))
-    with engine.reserve(job.tokens):
-        return [float(p) for p in (await engine.classify(job)).probabilities]
+    with engine.reserve(job.tokens, len(job.pairs), due) as reservation:
+        return [float(p) for p in (await engine.classify(job, reservation)).probabilities]
 
 
 async def turns(times: int = 20) -> None:
@@ -135,7 +154,7 @@ def test_batches_keep_the_token_budget_and_let_a_giant_unit_pass_alone() -> None
     assert [len("".join(batch)) for batch in batches] == [10, 25, 5]
 
 
-def test_a_small_request_waits_for_one_turn_of_a_giant_at_most() -> None:
+def test_a_small_request_is_in_the_batch_after_the_one_that_runs() -> None:
     async def scenario(engine: Engine, model: ByLength) -> None:
         giant = asyncio.create_task(judged(engine, *(f"{i:05}" for i in range(100))))
         await turns()
@@ -145,9 +164,59 @@ def test_a_small_request_waits_for_one_turn_of_a_giant_at_most() -> None:
         await asyncio.gather(giant, small)
 
     batches = play(scenario).batches
-    place = next(i for i, batch in enumerate(batches) if "xxxxx" in batch)
-    assert place <= TURN_BATCHES
+    assert "xxxxx" in batches[1]
     assert len(batches) > 40
+
+
+def test_a_text_that_waits_with_a_giant_runs_for_a_small_request_at_once() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        giant = asyncio.create_task(judged(engine, *(f"{i:05}" for i in range(100))))
+        await turns()
+        small = asyncio.create_task(judged(engine, "00099", "y" * 5))
+        await turns()
+        model.gate.set()
+        await asyncio.gather(giant, small)
+
+    batches = play(scenario).batches
+    assert "00099" in batches[1] + batches[2]
+    assert sum(batch.count("00099") for batch in batches) == 1
+
+
+def test_comparing_lets_others_go_first_between_slices_and_ends_with_its_caller() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        model.step_s = 0.02
+        giant = asyncio.create_task(judged(engine, *(f"{i:02}" for i in range(60))))
+        await asyncio.to_thread(model.compared.wait)
+        assert await judged(engine, "x", "y") == [1.0]
+        assert not giant.done()
+        giant.cancel()
+        await asyncio.gather(giant, return_exceptions=True)
+        taken = model.steps
+        assert await judged(engine, "x", "z") == [1.0]
+        assert model.steps <= taken + 2 + SLICE_S / model.step_s, "a slice, and the other group"
+
+    assert play(scenario).steps < 60 * 59 / 2
+
+
+def test_a_request_is_refused_if_its_caller_would_have_given_up_before_its_answer() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        now = asyncio.get_running_loop().time
+        # Nothing is known to be ahead of the first: it is tried.
+        waiting = asyncio.create_task(judged(engine, "a" * 20_000, "b" * 20_000, due=now() + 0.5))
+        await turns()
+        with pytest.raises(Overloaded) as refused:
+            await judged(engine, "c" * 20_000, due=now() + 5)
+        expected = MARGIN * (20_000 + 20_000) / INITIAL_TOKENS_PER_SECOND - 5
+        assert refused.value.retry_after_s == pytest.approx(expected, abs=0.1)
+        patient = asyncio.create_task(judged(engine, "d" * 20_000, "e", due=now() + 60))
+        small = asyncio.create_task(judged(engine, "f", "g", due=now() + 1))
+        await turns()
+        model.gate.set()
+        assert await small == [1.0]
+        await asyncio.gather(waiting, patient)
+
+    play(scenario, max_queue_tokens=10**6)
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
@@ -155,11 +224,14 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
         waiting = asyncio.create_task(judged(engine, "a" * 60, "b" * 30))
         await turns()
         with pytest.raises(Overloaded) as refused:
-            await judged(engine, "c" * 11)
+            await judged(engine, "c" * 40)
         assert int(refused.value.headers()["Retry-After"]) >= 1
+        small = asyncio.create_task(judged(engine, "d", "e"))
+        await turns()
         model.gate.set()
         await waiting
-        await judged(engine, "c" * 11, "d")
+        assert await small == [1.0], "requests of another size have room of their own"
+        await judged(engine, "c" * 40, "d")
 
     play(scenario, max_queue_tokens=100)
 

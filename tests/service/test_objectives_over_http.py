@@ -1,6 +1,9 @@
 """Objectives and advantages beyond DARLING through the service's doors, against worked figures."""
 
+import gzip
+import json
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import running
+from darling_models.errors import ModelError
+from darling_service.scoring.visits import Visits
+from tests.conftest import running, until
 
 PROMPT = "What is 6 times 7?"
 TEXTS = ["It is 42.", "42, of course.", "Forty-one.", "I would say 42."]
@@ -358,16 +363,35 @@ def test_a_locked_file_of_visits_is_an_outage_that_passes(tmp_path: Path) -> Non
         "groups": [group(correct=CORRECT, answer=ANSWERS)],
         **{"model": "exact", "reward": reward, "run": {"name": "a", "step": 1}},
     }
+    other_work = gzip.compress(json.dumps({"groups": [group(quality=[1.0] * 4)]}).encode())
     arguments = ("--model", "exact", "--visits-file", str(file))
     with running(tmp_path / "log", *arguments) as service, service.client() as http:
-        other = sqlite3.connect(file)
-        other.execute("BEGIN EXCLUSIVE")
-        refused = http.post("/v1/rewards", json=body)
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), refused.text
-        assert "visits_file" in refused.json()["detail"]
-        other.rollback()
-        other.close()
-        assert http.post("/v1/rewards", json=body).status_code == 200
+        holder = sqlite3.connect(file)
+        holder.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        with ThreadPoolExecutor(25) as callers:
+            counting = [callers.submit(http.post, "/v1/rewards", json=body) for _ in range(24)]
+            zipped = {"content-encoding": "gzip"}
+            unrelated = callers.submit(http.post, "/v1/rewards", content=other_work, headers=zipped)
+            assert unrelated.result().status_code == 200
+        assert time.monotonic() - started < 10, "24 that wait 5 s each, one after the other"
+        for refused in (future.result() for future in counting):
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            assert "visits_file" in refused.json()["detail"]
+        holder.rollback()
+        holder.close()
+        until(lambda: http.post("/v1/rewards", json=body).status_code == 200)
+
+
+@pytest.mark.parametrize("path", ["missing/visits.db", "file/visits.db", "folder", "broken"])
+def test_a_file_of_visits_that_cannot_be_written_is_said_at_the_start(
+    tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken").write_text("this is no database, whatever its name says")
+    with pytest.raises(ModelError, match=f"visits_file {tmp_path / path} cannot be written: "):
+        Visits(tmp_path / path, max_counts=10)
 
 
 def test_the_cohort_endpoint_takes_them_too(http: httpx.Client) -> None:

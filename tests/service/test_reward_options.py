@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from darling_models.lexical import Exact
 from darling_service.engine.engine import Engine
-from darling_service.pipeline import _rule
 from darling_service.rewards.registry import CHOICES, OPTIONS, readers
 from darling_service.rewards.terms import COLUMNS
 from darling_service.schemas.requests import PartitionRequest, PromptGroup
 from darling_service.schemas.reward_options import RewardOptions
+from darling_service.scoring.rules import rule_of
 
 CANDIDATES = (
     True,
@@ -159,4 +159,4 @@ def test_no_pair_is_left_out_where_a_term_reads_pairs(column: str, partition_onl
 
     engine = cast(Engine, SimpleNamespace(classifier=Exact()))
     request = PartitionRequest(groups=[PromptGroup(prompt="", rollouts=["a"])])
-    assert _rule(engine, request, Options()).partition_only is partition_only
+    assert rule_of(engine, request, Options()).partition_only is partition_only

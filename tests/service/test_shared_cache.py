@@ -70,7 +70,7 @@ def answers(checkpoint: str, url: str | None, times: int = 1) -> list[Any]:
         try:
             return [await pipeline.rewards(REQUEST) for _ in range(times)]
         finally:
-            await pipeline.drain()
+            await pipeline.stop()
 
     return asyncio.run(main())
 

@@ -95,13 +95,15 @@ def exchange(call: Call[T], client: BaseClient, deadline: float) -> Steps[T]:
         host = hosts.take(call.key)
         url = host + call.path
         left_s = max(deadline - time.monotonic(), 0.001)
+        answer_s = min(options.timeout_s + call.wait_s, left_s)
+        told = {"x-request-timeout": f"{answer_s:.3f}"} if options.send_timeout else {}
         timeout = httpx.Timeout(
-            min(options.timeout_s + call.wait_s, left_s),
+            answer_s,
             connect=min(options.connect_timeout_s, left_s),
             pool=None,
         )
         try:
-            outcome = yield Send(url, content, headers, timeout)
+            outcome = yield Send(url, content, {**headers, **told}, timeout)
         finally:
             hosts.give_back(host)
         backoff_s = _backoff(tries, options)

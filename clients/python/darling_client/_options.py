@@ -31,6 +31,7 @@ class ClientParams(TypedDict, total=False):
     backoff_s: float
     longest_backoff_s: float
     rest_s: float
+    send_timeout: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Options:
     """Most seconds that doubling `backoff_s` leads to."""
     rest_s: float = 5
     """Seconds for which a host that does not respond is passed over, where there is another."""
+    send_timeout: bool = True
+    """Whether each request says how long it waits (`X-Request-Timeout`), so that the service
+    refuses at once what it could not answer by then. Turn it off behind a proxy that refuses the
+    header."""
 
     def __post_init__(self) -> None:
         for option in fields(self):

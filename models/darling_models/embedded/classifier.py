@@ -13,7 +13,7 @@ import numpy as np
 
 from darling_models.embedded.description import Description, describe
 from darling_models.embedded.encoder import TextEncoder, wheel_weights
-from darling_models.embedded.features import pair_features
+from darling_models.embedded.features import pair_features_in_steps
 from darling_models.embedded.head import PairHead, fingerprint, load_tuned
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import (
@@ -21,8 +21,10 @@ from darling_models.protocol import (
     IntArray,
     ModelInfo,
     Plan,
+    Steps,
     Unit,
     cosines_of,
+    finished,
     text_unit,
 )
 from darling_models.runtime.numpy_threads import one_thread_for_numpy
@@ -82,18 +84,24 @@ class Embedded:
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
+        return finished(self.probabilities_in_steps(prompt, texts, pairs, results))
+
+    def probabilities_in_steps(
+        self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
+    ) -> Steps[FloatArray]:
         if len(pairs) == 0:
             return np.empty(0, dtype=np.float64)
         # Matrix products round by position: compared in one canonical order, a pair's answer
         # does not depend on the order in which it was given.
         order = sorted(np.unique(pairs).tolist(), key=lambda i: texts[i])
-        place = {i: k for k, i in enumerate(order)}
-        canonical = np.asarray([sorted((place[i], place[j])) for i, j in pairs.tolist()])
+        place = np.zeros(len(texts), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        canonical = np.sort(place[pairs], axis=1)
         described = [results[text_unit(texts[i]).key] for i in order]
-        features = pair_features(
+        features = yield from pair_features_in_steps(
             described, results[text_unit(prompt).key], canonical, self._head.lexicon
         )
-        probabilities = self._head.probabilities(features)
+        probabilities = yield from self._head.probabilities_in_steps(features)
         vectors = {key: result.document for key, result in results.items()}
         probabilities[self._encoder.confused(texts, pairs, vectors)] = 0.0
         return probabilities

@@ -16,11 +16,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch
 
+from darling_models.checkpoints import let_others_read
 from darling_models.embedded.encoder import Vectors
 from darling_models.embedded.features import FEATURES
 from darling_models.embedded.late_interaction import Lexicon
 from darling_models.errors import ModelError
-from darling_models.protocol import FloatArray, Linkage, OperatingPoint
+from darling_models.protocol import FloatArray, Linkage, OperatingPoint, Steps, finished
 
 CLIP = 6.0
 BLOCK = 32
@@ -52,11 +53,15 @@ class Network:
 
     def logits(self, features: Vectors) -> FloatArray:
         """Shape (m,) from (m, features)."""
-        slices = [
-            self._logits(features[start : start + SLICE])
-            for start in range(0, len(features), SLICE)
-        ]
-        return np.concatenate(slices) if slices else np.empty(0)
+        return finished(self.logits_in_steps(features))
+
+    def logits_in_steps(self, features: Vectors) -> Steps[FloatArray]:
+        """What `logits` returns, in steps."""
+        logits = np.empty(len(features))
+        for start in range(0, len(features), SLICE):
+            logits[start : start + SLICE] = self._logits(features[start : start + SLICE])
+            yield
+        return logits
 
     def _logits(self, features: Vectors) -> FloatArray:
         rows = -(-len(features) // BLOCK) * BLOCK
@@ -81,7 +86,12 @@ class PairHead:
 
     def probabilities(self, features: Vectors) -> FloatArray:
         """Calibrated P(equivalent), shape (m,), from (m, len(FEATURES))."""
-        return sigmoid(self.slope * self.network.logits(features) + self.intercept)
+        return finished(self.probabilities_in_steps(features))
+
+    def probabilities_in_steps(self, features: Vectors) -> Steps[FloatArray]:
+        """What `probabilities` returns, in steps."""
+        logits = yield from self.network.logits_in_steps(features)
+        return sigmoid(self.slope * logits + self.intercept)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,6 +104,7 @@ class PairHead:
             "linkage": self.linkage,
         }
         (folder / CHOICES).write_text(json.dumps(choices, indent=2) + "\n")
+        let_others_read(folder)
 
     @classmethod
     def load(cls, folder: Path) -> "PairHead":

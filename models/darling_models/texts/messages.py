@@ -29,6 +29,8 @@ from darling_models.texts.tool_calls import call_text
 
 MAX_MESSAGES = 4096
 """Most messages in one conversation: more steps than agents take, few enough to check at once."""
+MAX_ROLE_CHARS = 256
+"""Characters of a role, or of an item's type; those of the APIs have 30 at most."""
 
 REASONING = ("reasoning_content", "reasoning", "thinking")
 """Fields in which servers give the reasoning apart from the content."""
@@ -62,10 +64,13 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     role: str | None = Field(
-        None, description="Who speaks: assistant for the policy, user, system, tool or another."
+        None,
+        max_length=MAX_ROLE_CHARS,
+        description="Who speaks: assistant for the policy, user, system, tool or another.",
     )
     type: str | None = Field(
         None,
+        max_length=MAX_ROLE_CHARS,
         description="Kind of an item in the Responses format, such as message, reasoning, "
         "function_call or function_call_output.",
     )

@@ -105,5 +105,10 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         status = FAILED
     except (ModelFault, ValueError, OSError) as error:
         reason, status = str(error), FAILED
-    print(f"darling-reward {command.NAME}: {reason}", file=sys.stderr)
+    complain(command.NAME, reason)
     return status
+
+
+def complain(command: str, reason: object) -> None:
+    """Says on standard error why the command could not do its work."""
+    print(f"darling-reward {command}: {reason}", file=sys.stderr)

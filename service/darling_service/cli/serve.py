@@ -2,6 +2,7 @@
 
 import argparse
 
+from darling_models.errors import ModelError
 from darling_service.cli.settings_flags import add_settings, read_settings
 
 NAME = "serve"
@@ -16,7 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from darling_service.server import run
+    from darling_service.cli.main import FAILED, complain
+    from darling_service.server import end, run
 
-    run(read_settings(arguments))
-    return 0
+    settings = read_settings(arguments)
+    try:
+        run(settings)
+    except ModelError as failure:
+        complain(NAME, failure)
+        end(FAILED)
+    end(0)

@@ -15,15 +15,16 @@ event loop, so there are no locks.
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from darling_service.cohorts.cohort import Cohort, Key, Member
 from darling_service.cohorts.joining import Joining, read_joining
 from darling_service.cohorts.memory import CohortMemory
-from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem, Unavailable
-from darling_service.pipeline import RETRY_AFTER_STOP_S, Pipeline
+from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem
+from darling_service.pipeline import Pipeline
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RewardResponse, RolloutResponse
-from darling_service.scoring import inputs
+from darling_service.scoring import inputs, limits
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +43,14 @@ class Cohorts:
         self._memory = CohortMemory(self._settings.cohort_bytes, self._telemetry, self._forget)
         self._scoring: set[asyncio.Task[None]] = set()
 
-    async def reward(self, request: RolloutRequest) -> RolloutResponse:
+    async def reward(self, request: RolloutRequest, beside: Sequence[Any] = ()) -> RolloutResponse:
         """The rollout's share of its group's answer, once the group is there.
 
+        `beside`: what the caller holds meanwhile beside the request, as JSON or bytes.
         Raises `Invalid`, `Conflict`, `Overloaded`, `Unavailable`.
         """
         await self._check(request)
-        joining = await read_joining(request)
-        self._pipeline.refuse_when_draining()
+        joining = await read_joining(request, beside)
         cohort, member = self._join(joining)
         member.callers += 1
         try:
@@ -62,21 +63,20 @@ class Cohorts:
             if member.callers == 0:
                 self._abandon(cohort, member)
 
-    def drain(self) -> None:
-        """Answers 503 to callers that wait for siblings; cohorts that are being scored go on."""
-        stopping = Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
+    def end(self) -> None:
+        """Scores the cohorts that wait for siblings as they are: the answers say so."""
         for cohort in [cohort for cohort in self._cohorts.values() if cohort.gathering]:
-            self._fail(cohort, stopping)
+            self._end(cohort)
 
     async def _check(self, request: RolloutRequest) -> None:
         """Raises what is wrong with one rollout: its caller alone is told, and at once."""
         size = request.group_size
         if size is not None and size > self._settings.max_rollouts:
-            message = inputs.too_many_rollouts(size, self._settings)
+            message = limits.too_many_rollouts(size, self._settings)
             raise Invalid([FieldError(("group_size",), message)])
         tries = request.reward.k
         if size is not None and tries is not None and tries > size:
-            raise Invalid([FieldError(("reward", "k"), inputs.too_few(size, tries))])
+            raise Invalid([FieldError(("reward", "k"), limits.too_few(size, tries))])
         try:
             await self._pipeline.check(request.group([request.rollout()]))
         except Invalid as problem:
@@ -232,7 +232,7 @@ class Cohorts:
         request = request.model_copy(update={"reward": within})
         while True:
             try:
-                return await self._pipeline.rewards(request)
+                return await self._pipeline.rewards(request, give_up)
             except Overloaded as problem:
                 if loop.time() > give_up:
                     raise

@@ -1,5 +1,7 @@
 """Results of earlier model units, bounded in bytes; the least recently used are dropped first."""
 
+from threading import Lock
+
 from cachetools import LRUCache
 
 from darling_models.protocol import Result
@@ -9,17 +11,23 @@ ENTRY_BYTES = 300
 
 
 class ResultCache:
-    """Keys must contain the model's fingerprint; results must not change after they are put."""
+    """Keys must contain the model's fingerprint; results must not change after they are put.
+
+    May be used in any thread.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._entries: LRUCache[bytes, Result] = LRUCache(max_bytes, getsizeof=_size)
+        self._lock = Lock()
 
     def get(self, key: bytes) -> Result | None:
-        return self._entries.get(key)
+        with self._lock:
+            return self._entries.get(key)
 
     def put(self, key: bytes, result: Result) -> None:
         if _size(result) <= self._entries.maxsize:
-            self._entries[key] = result
+            with self._lock:
+                self._entries[key] = result
 
     @property
     def nbytes(self) -> int:

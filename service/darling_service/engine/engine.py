@@ -1,17 +1,21 @@
 """The batching engine: units of many requests through one model, off the event loop.
 
-One thread runs the model, batch by batch, in the order of the fair queue (`queue`). Equal units of
-different requests run once. A unit whose callers have all gone is dropped.
+One thread runs the model, batch by batch, in the order of the fair queue (`queue`); another
+compares by the same rule (`comparing`). Equal units of different requests run once. A unit whose
+callers have all gone is dropped. A request is let in or refused as a whole, before any of it runs
+(`admission`).
 
-Everything but the two executor calls happens on the event loop, so there are no locks.
+Everything but `plan` and the executor calls happens on the event loop, so there are few locks.
 """
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,26 +28,27 @@ from darling_models.errors import (
 )
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
-    Embedder,
     EquivalenceClassifier,
     Failed,
-    FloatArray,
     IntArray,
     Result,
+    Steps,
     Unit,
     all_pairs,
     classify,
-    cosines_by,
-    probabilities_of,
     run_batch,
 )
+from darling_service.engine.admission import Admissions, Reservation
 from darling_service.engine.cache import ResultCache
-from darling_service.engine.job import Job, Verdict, Work
+from darling_service.engine.comparing import Comparing
+from darling_service.engine.job import Job, Verdict, Work, verdict_in_steps
 from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
-from darling_service.errors import Overloaded, Unavailable
+from darling_service.errors import Unavailable
 from darling_service.telemetry import Telemetry
 from darling_service.upstream import PASSING, problem_of
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +56,8 @@ RETRY_AFTER_STOP_S = 1.0
 """Seconds that a caller is told to wait when this process stops; another replica answers sooner."""
 INITIAL_TOKENS_PER_SECOND = 5_000.0
 """Assumed speed of the model until batches have been timed: the embedded default on two cores."""
-SPEED_SMOOTHING = 0.1
-"""Weight of the newest batch in the running mean of the model's speed."""
+UNITS_AT_ONCE = 1024
+"""Units that a job queues at one turn of the event loop, in some milliseconds."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
 """Prompt, texts and pairs of the question that tells whether the model answers."""
 
@@ -74,31 +79,33 @@ class Engine:
         self._cache = cache
         self._shared = shared if isinstance(classifier, Pairwise) else None
         self._telemetry = telemetry
-        self._max_queue_tokens = max_queue_tokens
+        self._max_batch_tokens = max_batch_tokens
         self._fingerprint = f"{classifier.info.id}@{classifier.info.revision}:".encode()
-        self._reserved = 0
-        self._tokens_per_second = INITIAL_TOKENS_PER_SECOND
-        self._queue: FairQueue[Work] = FairQueue(max_batch_tokens)
+        self._queue: FairQueue[Work] = FairQueue(INITIAL_TOKENS_PER_SECOND)
+        self._comparing = Comparing()
+        self._admissions = Admissions(
+            self._queue, self._comparing.queue, max_queue_tokens, telemetry
+        )
         self._work: dict[bytes, Work] = {}
         self._wake = asyncio.Event()
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._compare = ThreadPoolExecutor(1, thread_name_prefix="compare")
         self._dispatcher: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         self._dispatcher = asyncio.create_task(self._dispatch())
+        await self._comparing.start()
 
     async def stop(self) -> None:
-        """Ends the dispatcher; work still queued fails with `Unavailable`."""
+        """Ends the dispatchers; work still queued fails with `Unavailable`."""
+        self._stopped = True
         if self._dispatcher is not None:
             self._dispatcher.cancel()
             await asyncio.gather(self._dispatcher, return_exceptions=True)
         for work in list(self._work.values()):
-            self._fail(
-                work, Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
-            )
+            self._fail(work, _stopping())
+        await self._comparing.stop(_stopping())
         self._model.shutdown(wait=False)
-        self._compare.shutdown(wait=False)
 
     async def probe(self) -> Exception | None:
         """Asks the model a question outside the queue and the cache, and sets `healthy`.
@@ -117,7 +124,10 @@ class Engine:
         return None
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Job:
-        """The job that `classify` takes for these pairs, shape (m, 2); no model runs."""
+        """The job that `classify` takes for these pairs, shape (m, 2); no model runs.
+
+        May be called in any thread.
+        """
         plan = self.classifier.plan(prompt, texts, pairs)
         known: dict[bytes, Result] = {}
         missing: dict[bytes, Unit] = {}
@@ -130,64 +140,61 @@ class Engine:
         cached = int(in_cache[plan.needs].all(axis=1).sum()) if plan.units else 0
         return Job(prompt, texts, pairs, known, missing, cached)
 
-    @contextmanager
-    def reserve(self, tokens: int) -> Iterator[None]:
-        """Reserves room in the queue for a whole request of `tokens`.
+    def reserve(
+        self, tokens: int, pairs: int, due: float = math.inf
+    ) -> AbstractContextManager[Reservation]:
+        """Lets in a whole request; see `Admissions.reserve`. Raises `Overloaded`."""
+        return self._admissions.reserve(tokens, pairs, due)
 
-        Raises `Overloaded` before any of the request is run. A request bigger than the queue is let
-        in when nothing else waits, so that none is refused for ever.
-        """
-        if self._reserved and self._reserved + tokens > self._max_queue_tokens:
-            self._telemetry.refused.inc()
-            wait = self._reserved / self._tokens_per_second
-            raise Overloaded(
-                f"the queue is full: {self._reserved} tokens wait for the model and "
-                f"max_queue_tokens is {self._max_queue_tokens}; send the request again later, or "
-                "in smaller parts",
-                retry_after_s=wait,
-            )
-        self._reserve(tokens)
-        try:
-            yield
-        finally:
-            self._reserve(-tokens)
-
-    async def classify(self, job: Job, with_cosines: bool = False) -> Verdict:
+    async def classify(
+        self, job: Job, reservation: Reservation, with_cosines: bool = False
+    ) -> Verdict:
         """The job's verdict. Raises what `problem_of` makes of a fault of one of its units.
 
-        `with_cosines` needs a classifier that is an `Embedder`.
+        `reservation`: that of the job's request. `with_cosines` needs a classifier that is an
+        `Embedder`.
         """
+        if len(job.pairs) == 0 and not job.missing:
+            return Verdict(np.empty(0), np.empty(0) if with_cosines else None, [])
         shared = await self._from_shared_cache(job)
+        if self._stopped:
+            raise _stopping()
         missing = {key: unit for key, unit in job.missing.items() if key not in shared}
-        works = [self._join(unit) for unit in missing.values()]
-        # Work with other waiters is in the queue already.
-        self._queue.add(work for work in works if work.waiters == 1)
-        self._wake.set()
-        try:
-            fresh = [await asyncio.shield(work.done) for work in works]
-        finally:
-            for work in works:
-                work.waiters -= 1
+        fresh = await self._run_units(list(missing.values()), reservation)
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
+        steps = verdict_in_steps(self.classifier, job, results, with_cosines)
         try:
-            probabilities, cosines = await asyncio.get_running_loop().run_in_executor(
-                self._compare, self._answers, job, results, with_cosines
-            )
+            probabilities, cosines = await self.compare(steps, len(job.pairs), reservation)
         except ModelError as fault:
             self.healthy = False
             _log_fault(fault, 1)
             raise problem_of(fault, "model") from None
         return Verdict(probabilities, cosines, fresh, len(shared))
 
-    def _answers(
-        self, job: Job, results: Mapping[bytes, Result], with_cosines: bool
-    ) -> tuple[FloatArray, FloatArray | None]:
-        about = job.prompt, job.texts, job.pairs
-        probabilities = probabilities_of(self.classifier, *about, results)
-        if not with_cosines:
-            return probabilities, None
-        assert isinstance(self.classifier, Embedder), "the rule was checked against the model"
-        return probabilities, cosines_by(self.classifier, job.texts, job.pairs, results)
+    async def compare(self, steps: Steps[T], pairs: int, reservation: Reservation) -> T:
+        """What the steps return, which compare so many pairs. Raises what they raise."""
+        return await self._comparing.result(steps, pairs, reservation.pairs)
+
+    async def _run_units(self, units: Sequence[Unit], reservation: Reservation) -> list[Result]:
+        """The units' results, in order, from the model. Those of other jobs run once for all."""
+        works: list[Work] = []
+        fresh: list[Result] = []
+        try:
+            for start in range(0, len(units), UNITS_AT_ONCE):
+                some = [self._join(unit) for unit in units[start : start + UNITS_AT_ONCE]]
+                works += some
+                # What waits for other jobs waits in the lane of this one too: it may be quicker.
+                self._queue.add((work for work in some if not work.taken), reservation.tokens)
+                self._wake.set()
+                await asyncio.sleep(0)
+            for work in works:
+                done = work.done
+                fresh.append(done.result() if done.done() else await asyncio.shield(done))
+                reservation.tokens.done(work.cost)
+        finally:
+            for work in works:
+                work.waiters -= 1
+        return fresh
 
     async def _from_shared_cache(self, job: Job) -> dict[bytes, Result]:
         """Results of the job's missing units that another replica has left in the shared cache."""
@@ -198,10 +205,6 @@ class Engine:
             self._cache.put(key, result)
         start = len(self._fingerprint)
         return {key[start:]: result for key, result in results.items()}
-
-    def _reserve(self, tokens: int) -> None:
-        self._reserved += tokens
-        self._telemetry.queue_tokens.inc(tokens)
 
     def _join(self, unit: Unit) -> Work:
         work = self._work.get(unit.key)
@@ -215,7 +218,7 @@ class Engine:
 
     async def _dispatch(self) -> None:
         while True:
-            batch = self._queue.next_batch()
+            batch = self._queue.next_batch(self._max_batch_tokens)
             for work in batch.dropped:
                 self._telemetry.dropped.inc()
                 self._forget(work)
@@ -255,12 +258,16 @@ class Engine:
                     await self._run([work])
                 return
             results = [Failed(fault)]
+        seconds = time.perf_counter() - started
         faults = [result.fault for result in results if result.fault is not None]
         self.healthy = all(isinstance(fault, PASSING) for fault in faults)
         if faults:
             self._telemetry.model_failures.inc()
             _log_fault(faults[0], len(faults))
-        self._observe(sum(r.tokens for r in results), time.perf_counter() - started)
+        else:
+            self._queue.speed.observe(sum(unit.tokens for unit in units), seconds)
+        self._telemetry.batch_tokens.observe(sum(result.tokens for result in results))
+        self._telemetry.batch_seconds.observe(seconds)
         for work, result in zip(batch, results, strict=True):
             if result.fault is None:
                 self._keep(work, result)
@@ -286,11 +293,9 @@ class Engine:
         if self._work.get(work.unit.key) is work:
             del self._work[work.unit.key]
 
-    def _observe(self, tokens: int, seconds: float) -> None:
-        self._telemetry.batch_tokens.observe(tokens)
-        self._telemetry.batch_seconds.observe(seconds)
-        speed = tokens / max(seconds, 1e-6)
-        self._tokens_per_second += SPEED_SMOOTHING * (speed - self._tokens_per_second)
+
+def _stopping() -> Unavailable:
+    return Unavailable("the service is stopping", retry_after_s=RETRY_AFTER_STOP_S)
 
 
 def _log_fault(fault: Exception, count: int) -> None:

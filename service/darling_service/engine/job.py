@@ -1,10 +1,20 @@
 """What the engine works on: the pairs of a group, the units they need, and what comes of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from darling_models.protocol import FloatArray, IntArray, Result, Unit
+from darling_models.protocol import (
+    Embedder,
+    EquivalenceClassifier,
+    FloatArray,
+    IntArray,
+    Result,
+    Steps,
+    Unit,
+    cosines_by,
+    probabilities_in_steps,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +45,10 @@ class Work:
     unit: Unit
     done: asyncio.Future[Result]
     waiters: int = 0
+    taken: bool = False
 
     @property
-    def tokens(self) -> int:
+    def cost(self) -> float:
         return self.unit.tokens
 
     @property
@@ -57,3 +68,22 @@ class Verdict:
     """Results that were in no cache: the model computed them."""
     shared: int = 0
     """Number of units that the shared cache had."""
+
+
+def verdict_in_steps(
+    classifier: EquivalenceClassifier,
+    job: Job,
+    results: Mapping[bytes, Result],
+    with_cosines: bool,
+) -> Steps[tuple[FloatArray, FloatArray | None]]:
+    """The probabilities of a job's pairs and, if wanted, their cosines, from its units' results.
+
+    Raises `ModelError` if they are no numbers.
+    """
+    about = job.prompt, job.texts, job.pairs
+    probabilities = yield from probabilities_in_steps(classifier, *about, results)
+    if not with_cosines:
+        return probabilities, None
+    assert isinstance(classifier, Embedder), "the rule was checked against the model"
+    yield
+    return probabilities, cosines_by(classifier, job.texts, job.pairs, results)

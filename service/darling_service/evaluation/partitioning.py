@@ -134,5 +134,5 @@ async def _run(groups: Sequence[PromptGroup], settings: Settings) -> list[list[i
         except* Problem as problems:
             raise ModelError(str(problems.exceptions[0])) from None
         finally:
-            await pipeline.drain()
+            await pipeline.stop()
     return [task.result() for task in running]

@@ -195,6 +195,7 @@ MODELS_RESPONSE: dict[str, Any] = {
         "max_pairs": 65536,
         "max_chars": 200000,
         "max_body_bytes": 67108864,
+        "body_bytes": 268435456,
         "max_queue_tokens": 2000000,
         "cohort_bytes": 2147483648,
     },

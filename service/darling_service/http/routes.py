@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from darling_service.errors import Unavailable
 from darling_service.http import examples
-from darling_service.http.body import read_body
+from darling_service.http.body import body_of
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
-from darling_service.http.responses import json_response, while_connected
+from darling_service.http.responses import grouped_response, json_response, while_connected
 from darling_service.http.state import Service, service_of
 from darling_service.schemas.requests import (
     EquivalenceRequest,
@@ -34,7 +35,8 @@ RETRY_AFTER_LOADING_S = 1.0
 router = APIRouter()
 Body = TypeVar("Body", bound=BaseModel)
 Answer = TypeVar("Answer")
-Call = Callable[[Service, Body], Awaitable[Answer]]
+Call = Callable[[Service, Body, float], Awaitable[Answer]]
+"""A service, a body, and the event-loop time at which the caller gives up, to an answer."""
 
 
 def post(
@@ -46,17 +48,20 @@ def post(
     summary: str,
     requests: Mapping[str, Any],
     example: Any,
+    waits: bool = False,
 ) -> Callable[[Call[Body, Answer]], Call[Body, Answer]]:
-    """Registers a function of (service, body) as the route that answers `schema` with `answer`.
+    """Registers a function of (service, body, due) as a route that answers `schema` with `answer`.
 
-    The function's docstring is the route's description.
+    The function's docstring is the route's description. `waits`: whether a request waits for others
+    and what it holds meanwhile is counted by its cohort.
     """
 
     def register(call: Call[Body, Answer]) -> Call[Body, Answer]:
         async def handle(request: Request) -> Response:
-            service = service_of(request)
-            body = await read_body(request, schema, service.settings.max_body_bytes)
-            return json_response(await while_connected(request, call(service, body)))
+            service, due = service_of(request), due_of(request)
+            async with body_of(request, schema, waits) as body:
+                content = await while_connected(request, call(service, body, due), due)
+                return await grouped_response(content)
 
         router.add_api_route(
             path,
@@ -84,9 +89,9 @@ def post(
     requests=examples.REWARD_REQUESTS,
     example=examples.REWARD_RESPONSE,
 )
-async def rewards(service: Service, body: RewardRequest) -> RewardResponse:
+async def rewards(service: Service, body: RewardRequest, due: float) -> RewardResponse:
     """Partitions each group by meaning and returns its rollouts' quality, shaped by diversity."""
-    return await service.pipeline.rewards(body)
+    return await service.pipeline.rewards(body, due)
 
 
 @post(
@@ -97,8 +102,9 @@ async def rewards(service: Service, body: RewardRequest) -> RewardResponse:
     summary="Cohort endpoint: the reward of one rollout, scored with its group",
     requests=examples.ROLLOUT_REQUESTS,
     example=examples.ROLLOUT_RESPONSE,
+    waits=True,
 )
-async def rollouts(service: Service, body: RolloutRequest) -> RolloutResponse:
+async def rollouts(service: Service, body: RolloutRequest, due: float) -> RolloutResponse:
     """Waits until the group's other rollouts have arrived, each in a request of its own, then
     answers every request with its own rollout's reward."""
     return await service.cohorts.reward(body)
@@ -113,10 +119,10 @@ async def rollouts(service: Service, body: RolloutRequest) -> RolloutResponse:
     requests=examples.PARTITION_REQUESTS,
     example=examples.PARTITION_RESPONSE,
 )
-async def partitions(service: Service, body: PartitionRequest) -> PartitionResponse:
+async def partitions(service: Service, body: PartitionRequest, due: float) -> PartitionResponse:
     """Returns the classes and the diversity of each group's rollouts and, on request, the matrix of
     equivalence probabilities. Needs no quality."""
-    return await service.pipeline.partitions(body)
+    return await service.pipeline.partitions(body, due)
 
 
 @post(
@@ -128,10 +134,10 @@ async def partitions(service: Service, body: PartitionRequest) -> PartitionRespo
     requests=examples.PREFERENCE_REQUESTS,
     example=examples.PREFERENCE_RESPONSE,
 )
-async def preferences(service: Service, body: PreferenceRequest) -> PreferenceResponse:
+async def preferences(service: Service, body: PreferenceRequest, due: float) -> PreferenceResponse:
     """Returns two rollouts of each group: the most distinct of the good ones to prefer, and the
     least distinct of the bad ones to prefer it to (DivPO)."""
-    return await service.pipeline.preferences(body)
+    return await service.pipeline.preferences(body, due)
 
 
 @post(
@@ -143,10 +149,12 @@ async def preferences(service: Service, body: PreferenceRequest) -> PreferenceRe
     requests=examples.EQUIVALENCE_REQUESTS,
     example=examples.EQUIVALENCE_RESPONSE,
 )
-async def equivalence(service: Service, body: EquivalenceRequest) -> EquivalenceResponse:
+async def equivalence(
+    service: Service, body: EquivalenceRequest, due: float
+) -> EquivalenceResponse:
     """Returns the probability that the two texts of each pair are functionally equivalent. The
     order of the two texts does not matter."""
-    return await service.pipeline.equivalence(body)
+    return await service.pipeline.equivalence(body, due)
 
 
 @router.get(
@@ -182,7 +190,7 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     """Answers 200 once the model has answered a warm-up question, and 503 while it loads, after it
     has failed, and while the service stops."""
-    if not await service_of(request).pipeline.ready():
+    if not await service_of(request).ready():
         raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)
     return json_response({"status": "ready"})
 

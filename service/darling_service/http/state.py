@@ -3,6 +3,8 @@
 from starlette.requests import Request
 
 from darling_service.cohorts.cohorts import Cohorts
+from darling_service.http.body_budget import BodyBudget
+from darling_service.http.stopping import Requests
 from darling_service.pipeline import Pipeline
 from darling_service.quality.sources import Qualities
 from darling_service.settings import Settings
@@ -17,6 +19,9 @@ class Service:
         self.pipeline = Pipeline(settings)
         self.cohorts = Cohorts(self.pipeline)
         self.qualities = Qualities(settings, self.telemetry)
+        self.bodies = BodyBudget(settings.body_bytes)
+        self.requests = Requests()
+        self.stopping = False
 
     @property
     def telemetry(self) -> Telemetry:
@@ -27,10 +32,20 @@ class Service:
         await self.qualities.start()
         await self.pipeline.start()
 
-    async def drain(self) -> None:
-        """Refuses new requests, and answers those in flight within `shutdown_grace_s`, or 503."""
-        self.cohorts.drain()
-        await self.pipeline.drain()
+    async def ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return not self.stopping and await self.pipeline.ready()
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new requests, scores the cohorts that wait, and answers what is in flight.
+
+        What has no answer after `grace_s` seconds gets 503.
+        """
+        self.stopping = self.requests.refusing = True
+        self.cohorts.end()
+        await self.requests.finish(grace_s)
+        await self.requests.give_up()
+        await self.pipeline.stop()
 
 
 def service_of(request: Request) -> Service:

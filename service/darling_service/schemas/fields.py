@@ -18,10 +18,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+MAX_NAME_CHARS = 512
+"""Characters of a name or an id, such as a run's: trainers write paths and hashes, not texts."""
+
+Name = Annotated[str, Field(max_length=MAX_NAME_CHARS)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Id = Annotated[
     # The JSON writer cannot write an integer beyond 64 bits.
-    Annotated[str, Tag(TEXT)] | Annotated[int, Field(ge=-(2**63), lt=2**63), Tag(NUMBER)],
+    Annotated[Name, Tag(TEXT)] | Annotated[int, Field(ge=-(2**63), lt=2**63), Tag(NUMBER)],
     Discriminator(text_or(NUMBER)),
 ]
 Threshold = Annotated[

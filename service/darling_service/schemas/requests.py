@@ -20,6 +20,7 @@ from darling_service.schemas.fields import (
     TEXT_RULE,
     THRESHOLD,
     Id,
+    Name,
     Score,
     Strict,
     Threshold,
@@ -124,17 +125,17 @@ PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rul
 
 
 class Run(Strict):
-    name: str = Field(description="Name of the training run.")
+    name: Name = Field(description="Name of the training run.")
     step: int | None = Field(None, ge=0, lt=2**63, description="Training step.")
 
 
 RunOrName = Annotated[
-    Annotated[str, Tag(TEXT)] | Annotated[Run, Tag(OBJECT)], Discriminator(text_or(OBJECT))
+    Annotated[Name, Tag(TEXT)] | Annotated[Run, Tag(OBJECT)], Discriminator(text_or(OBJECT))
 ]
 
 
 class Request(Strict):
-    model: str | None = Field(
+    model: Name | None = Field(
         None, description="A name from /v1/models. Default: the first of them."
     )
 

@@ -1,9 +1,9 @@
-"""Columns of a request's groups, and its limits: what the schemas cannot check.
+"""Columns of a request's groups: what the schemas cannot check.
 
 Each check gathers every error of the request, so that a caller can correct them all at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -11,33 +11,15 @@ import numpy as np
 from darling_models.faults import Loc
 from darling_models.final_answers.equality import same_answer
 from darling_models.final_answers.plain_form import plain_form
-from darling_models.texts.group import chars_of
-from darling_models.texts.messages import Response
 from darling_service.errors import MAX_ERRORS, FieldError, Invalid
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rounding import same
-from darling_service.schemas.requests import (
-    EquivalenceRequest,
-    Group,
-    PromptGroup,
-    Run,
-    response_of,
-)
+from darling_service.schemas.requests import Group, Run
 from darling_service.schemas.reward_options import RewardOptions
-from darling_service.settings import Settings
+from darling_service.scoring.limits import raise_any, too_few
 
 Answer = TypeVar("Answer")
-
-
-def check_groups(groups: Sequence[PromptGroup], settings: Settings) -> None:
-    """Raises `Invalid` naming every place that is over a limit."""
-    _raise_any(_group_limits(groups, settings))
-
-
-def check_pairs(request: EquivalenceRequest, settings: Settings) -> None:
-    """Raises `Invalid` naming every place that is over a limit."""
-    _raise_any(_pair_limits(request, settings))
 
 
 def each_group(groups: Sequence[Group], read: Callable[[Group], Answer]) -> list[Answer]:
@@ -54,7 +36,7 @@ def each_group(groups: Sequence[Group], read: Callable[[Group], Answer]) -> list
             answers.append(read(group))
         except Invalid as problem:
             errors += [FieldError(("groups", index, *e.loc), e.msg) for e in problem.errors]
-    _raise_any(errors)
+    raise_any(errors)
     return answers
 
 
@@ -125,7 +107,7 @@ def members_of(
 
 def refuse_negative(quality: FloatArray, in_column: bool) -> None:
     """Raises `Invalid` for each quality below 0 by more than rounding: the policy `refuse`."""
-    _raise_any(
+    raise_any(
         FieldError(
             ("quality", int(i)) if in_column else ("rollouts", int(i), "quality"),
             f"{quality[i]} is negative and negative = 'refuse'; shift the group's quality or "
@@ -175,7 +157,7 @@ def solutions_of(group: Group) -> list[FloatArray]:
     _all_given("solutions", solutions)
     widths = [len(scores) for rollout in solutions for scores in rollout]
     wanted = widths[0] if widths else 1
-    _raise_any(
+    raise_any(
         FieldError(
             ("rollouts", i, "solutions", s),
             f"{len(scores)} scores, where the group's first solution has {wanted}; score every "
@@ -220,70 +202,12 @@ def _own_place(loc: Loc) -> Loc:
 
 
 def _all_given(name: str, values: Sequence[object]) -> None:
-    _raise_any(
+    raise_any(
         FieldError(("rollouts", i, name), "missing; give it in every rollout of the group")
         for i, value in enumerate(values)
         if value is None
     )
 
 
-def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator[FieldError]:
-    if len(groups) > settings.max_groups:
-        yield FieldError(
-            ("groups",), over("groups", len(groups), "max_groups", settings.max_groups)
-        )
-        return
-    for g, group in enumerate(groups):
-        if len(group.rollouts) > settings.max_rollouts:
-            message = too_many_rollouts(len(group.rollouts), settings)
-            yield FieldError(("groups", g, "rollouts"), message)
-            continue
-        yield from too_long(("groups", g, "prompt"), group.prompt, settings)
-        for r, rollout in enumerate(group.rollouts):
-            yield from too_long(("groups", g, "rollouts", r), response_of(rollout), settings)
-
-
-def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[FieldError]:
-    if len(request.pairs) > settings.max_pairs:
-        yield FieldError(
-            ("pairs",), over("pairs", len(request.pairs), "max_pairs", settings.max_pairs)
-        )
-        return
-    for p, pair in enumerate(request.pairs):
-        for name, text in (("prompt", pair.prompt), ("a", pair.a), ("b", pair.b)):
-            yield from too_long(("pairs", p, name), text, settings)
-
-
-def too_few(rollouts: int, k: int) -> str:
-    return f"{rollouts} rollouts, and reward.k = {k}; sample more, or lower k"
-
-
-def too_many_rollouts(count: int, settings: Settings) -> str:
-    """A group in two parts would get other rewards, so that only a higher limit helps."""
-    return (
-        f"{count} rollouts are over max_rollouts = {settings.max_rollouts}; raise "
-        "DARLING_MAX_ROLLOUTS (a group cannot be split: its rewards depend on all its rollouts)"
-    )
-
-
-def over(what: str, count: int, limit: str, most: int) -> str:
-    return f"{count} {what} are over {limit} = {most}; split the request"
-
-
-def too_long(loc: Loc, words: Response, settings: Settings) -> Iterator[FieldError]:
-    """The error of a text, or of a conversation, that has too many characters."""
-    if (chars := chars_of(words)) > settings.max_chars:
-        yield FieldError(
-            loc,
-            f"{chars} characters are over max_chars = {settings.max_chars}; shorten the text or "
-            "raise DARLING_MAX_CHARS",
-        )
-
-
 def _invalid(field: str, message: str) -> Invalid:
     return Invalid([FieldError((field,), message)])
-
-
-def _raise_any(errors: Iterable[FieldError]) -> None:
-    if found := list(errors):
-        raise Invalid(found)

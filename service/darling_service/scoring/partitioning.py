@@ -5,26 +5,25 @@ back in the order of the rollouts. A permuted group is thus the same computation
 for `greedy` linkage, which follows the given order by definition).
 """
 
-import asyncio
 import math
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from darling_models.lexical import Unigram, short_answers_equivalent
+from darling_models.lexical import short_answers_equivalent
 from darling_models.pairs import Pairwise
 from darling_models.partitions.linkage import partition
-from darling_models.partitions.single_linkage import Components
 from darling_models.protocol import FloatArray, IntArray, Linkage, all_pairs
 from darling_models.texts.group import GroupTexts
 from darling_service.engine.engine import Engine
-from darling_service.engine.job import Job, Verdict
-from darling_service.errors import Problem
+from darling_service.engine.job import Job
+from darling_service.off_loop import in_thread_if_long
 from darling_service.rewards.exact import BoolArray
 from darling_service.schemas.responses import Usage
+from darling_service.scoring.asking import Answers, at_once, run_jobs, until_connected, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +43,41 @@ class PartitionRule:
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedGroup:
+    """What the classifier says of a group. Matrices are kept for its distinct texts, and made for
+    its rollouts when they are asked for: a request may hold hundreds of groups of equal texts."""
+
     texts: GroupTexts
     """What was compared."""
     partition: IntArray
     """Class of each rollout, shape (n,)."""
-    probabilities: FloatArray
-    """P(equivalent), shape (n, n), 1 for identical texts; 0 where a rule left a pair out."""
-    equivalent: BoolArray
-    """Decisions, shape (n, n), likewise."""
-    cosines: FloatArray | None
-    """Shape (n, n), where the rule wants them."""
     content: IntArray
     """Number of each rollout's text among the distinct ones, shape (n,)."""
+    distinct: FloatArray
+    """P(equivalent) of the distinct texts, shape (u, u), 1 on the diagonal."""
+    distinct_cosines: FloatArray | None
+    """Shape (u, u), where the rule wants them."""
     rule: PartitionRule
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """P(equivalent), shape (n, n), 1 for identical texts; 0 where a rule left a pair out."""
+        return self._of_rollouts(self.distinct)
+
+    @property
+    def equivalent(self) -> BoolArray:
+        """Decisions, shape (n, n), likewise."""
+        same = self.content[:, None] == self.content[None, :]
+        equivalent: BoolArray = (self.probabilities > self.rule.threshold) | same
+        return equivalent
+
+    @property
+    def cosines(self) -> FloatArray | None:
+        """Shape (n, n), where the rule wants them."""
+        known = self.distinct_cosines
+        return None if known is None else self._of_rollouts(known)
+
+    def _of_rollouts(self, matrix: FloatArray) -> FloatArray:
+        return matrix[np.ix_(self.content, self.content)]
 
     def alone(self, members: BoolArray) -> IntArray:
         """Class of each member, partitioned as if the other rollouts were not there, shape (n,).
@@ -66,7 +87,7 @@ class ClassifiedGroup:
         `parts` of `classify_groups`.
         """
         index = np.flatnonzero(members)
-        own = self.probabilities[np.ix_(index, index)]
+        own = self.distinct[np.ix_(self.content[index], self.content[index])]
         classes = np.full(len(members), -1, dtype=np.int64)
         classes[index] = partition(
             own, self.rule.threshold, self.rule.linkage, content=self.content[index]
@@ -101,61 +122,80 @@ class _Distinct:
     """Pairs (m, 2) that the classifier must decide."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """What a job's pairs were found to be, and by which calls of the engine."""
-
-    values: FloatArray
-    """P(equivalent), shape (m,); 0 for pairs that nobody asked about."""
-    cosines: FloatArray | None
-    calls: list[tuple[Job, Verdict]]
-
-
-Ask = Callable[[Engine, Job], Coroutine[Any, Any, _Answers]]
-
-
 async def classify_groups(
     engine: Engine,
     groups: Sequence[GroupTexts],
     rule: PartitionRule,
     parts: Sequence[Sequence[BoolArray]] | None = None,
+    due: float = math.inf,
 ) -> tuple[list[ClassifiedGroup], Usage]:
     """Classifies the groups' texts, all in the queue at once; also returns what that cost.
 
-    `parts`: the rollouts of each group, shapes (n,), that will be partitioned `alone` too.
+    `parts`: the rollouts of each group, shapes (n,), that will be partitioned `alone` too. `due`:
+    event-loop time at which the caller gives up.
     Raises `Overloaded` before any model runs, and what `upstream.problem_of` makes of a failure.
     """
+    distinct, jobs = await in_thread_if_long(
+        lambda: _planned(engine, groups, rule), _texts_of(groups)
+    )
+    skips = rule.partition_only and rule.linkage == "single"
+    if skips and isinstance(engine.classifier, Pairwise):
+        asks = [
+            until_connected(rule.threshold, [np.unique(texts.member[part]) for part in own])
+            for texts, own in zip(distinct, parts or [()] * len(groups), strict=True)
+        ]
+    else:
+        asks = [partial(at_once, rule.with_cosines)] * len(jobs)
+    answers = await run_jobs(engine, jobs, asks, due)
+
+    def partitioned() -> list[ClassifiedGroup]:
+        return [
+            _partitioned(group, texts, answer, rule)
+            for group, texts, answer in zip(groups, distinct, answers, strict=True)
+        ]
+
+    classified = await in_thread_if_long(partitioned, _texts_of(groups))
+    pairs = sum(math.comb(len(group.texts), 2) for group in groups)
+    return classified, usage_of(pairs, answers)
+
+
+async def classify_pairs(
+    engine: Engine, pairs: Sequence[tuple[str, str, str]], due: float = math.inf
+) -> tuple[FloatArray, Usage]:
+    """P(equivalent) of (prompt, a, b) pairs, shape (m,), 1 for identical texts; and what it cost.
+
+    `due`: as in `classify_groups`. Raises what that raises.
+    """
+    texts = (text for pair in pairs for text in pair)
+    places, jobs = await in_thread_if_long(lambda: _planned_pairs(engine, pairs), texts)
+    answers = await run_jobs(engine, jobs, [partial(at_once, False)] * len(jobs), due)
+    values = np.ones(len(pairs), dtype=np.float64)
+    for indices, answer in zip(places, answers, strict=True):
+        values[indices] = answer.values
+    return values, usage_of(len(pairs), answers)
+
+
+def _texts_of(groups: Sequence[GroupTexts]) -> Iterable[str]:
+    return (text for group in groups for text in group.texts)
+
+
+def _planned(
+    engine: Engine, groups: Sequence[GroupTexts], rule: PartitionRule
+) -> tuple[list[_Distinct], list[Job]]:
+    """The groups' distinct texts, and the jobs that compare them."""
     distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
         engine.plan(group.prompt, texts.texts, texts.pairs)
         for group, texts in zip(groups, distinct, strict=True)
     ]
-    skips = rule.partition_only and rule.linkage == "single"
-    if skips and isinstance(engine.classifier, Pairwise):
-        asks = [
-            _until_connected(rule.threshold, [np.unique(texts.member[part]) for part in own])
-            for texts, own in zip(distinct, parts or [()] * len(groups), strict=True)
-        ]
-    else:
-        asks = [partial(_at_once, rule.with_cosines)] * len(jobs)
-    answers = await _run(engine, jobs, asks)
-    classified = [
-        _partitioned(group, texts, answer, rule)
-        for group, texts, answer in zip(groups, distinct, answers, strict=True)
-    ]
-    pairs = sum(math.comb(len(group.texts), 2) for group in groups)
-    return classified, _usage(pairs, answers)
+    return distinct, jobs
 
 
-async def classify_pairs(
+def _planned_pairs(
     engine: Engine, pairs: Sequence[tuple[str, str, str]]
-) -> tuple[FloatArray, Usage]:
-    """P(equivalent) of (prompt, a, b) pairs, shape (m,), 1 for identical texts; and what it cost.
-
-    Raises `Overloaded` before any model runs, and what `upstream.problem_of` makes of a failure.
-    """
+) -> tuple[list[list[int]], list[Job]]:
+    """For each prompt the places of its pairs of different texts, and the job that compares them"""
     places: dict[str, list[int]] = {}
-    values = np.ones(len(pairs), dtype=np.float64)
     for index, (prompt, a, b) in enumerate(pairs):
         if a != b:
             places.setdefault(prompt, []).append(index)
@@ -165,79 +205,7 @@ async def classify_pairs(
         number = {text: k for k, text in enumerate(texts)}
         numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
         jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64)))
-    answers = await _run(engine, jobs, [partial(_at_once, False)] * len(jobs))
-    for indices, answer in zip(places.values(), answers, strict=True):
-        values[indices] = answer.values
-    return values, _usage(len(pairs), answers)
-
-
-async def _run(engine: Engine, jobs: Sequence[Job], asks: Iterable[Ask]) -> list[_Answers]:
-    """The jobs' answers; the room they need is reserved for all of them or for none."""
-    with engine.reserve(sum(job.tokens for job in jobs)):
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                running = [
-                    tasks.create_task(ask(engine, job)) for ask, job in zip(asks, jobs, strict=True)
-                ]
-        except* Problem as failures:
-            # What no retry can mend is said first: 422 and 424 before 429 and 503.
-            raise min(failures.exceptions, key=_status) from None
-    return [task.result() for task in running]
-
-
-def _status(problem: BaseException) -> int:
-    return problem.status if isinstance(problem, Problem) else 500
-
-
-def _usage(pairs: int, answers: Sequence[_Answers]) -> Usage:
-    """What the answers about so many pairs of rollouts cost."""
-    calls = [call for answer in answers for call in answer.calls]
-    asked = sum(len(job.pairs) for job, _ in calls)
-    cached = sum(job.cached_pairs + verdict.shared for job, verdict in calls)
-    fresh = [result for _, verdict in calls for result in verdict.fresh]
-    return Usage(
-        pairs=pairs,
-        classified=asked - cached,
-        cached=cached,
-        skipped=pairs - asked,
-        truncated=sum(result.truncated for result in fresh),
-        tokens=sum(result.tokens for result in fresh),
-    )
-
-
-async def _at_once(with_cosines: bool, engine: Engine, job: Job) -> _Answers:
-    verdict = await engine.classify(job, with_cosines)
-    return _Answers(verdict.probabilities, verdict.cosines, [(job, verdict)])
-
-
-def _until_connected(threshold: float, parts: Sequence[IntArray]) -> Ask:
-    """Asks about pairs, the likeliest first, until the connected components are settled: those of
-    each part of the texts by itself, then those of all texts. A part holds ascending indices."""
-
-    async def ask(engine: Engine, job: Job) -> _Answers:
-        likeness = await asyncio.to_thread(
-            Unigram().probabilities, job.prompt, job.texts, job.pairs, {}
-        )
-        place = {(i, j): k for k, (i, j) in enumerate(job.pairs.tolist())}
-        values = np.zeros(len(job.pairs), dtype=np.float64)
-        asked = np.zeros(len(job.pairs), dtype=np.bool_)
-        calls = []
-        for part in (*parts, np.arange(len(job.texts))):
-            inside = np.isin(job.pairs, part).all(axis=1)
-            local = np.searchsorted(part, job.pairs)
-            fresh = inside & ~asked
-            components = Components(len(part), local[fresh], likeness[fresh])
-            components.join(local[inside & (values > threshold)])
-            while len(pairs := part[components.next_round()]):
-                own = engine.plan(job.prompt, job.texts, pairs)
-                verdict = await engine.classify(own)
-                places = [place[i, j] for i, j in pairs.tolist()]
-                values[places], asked[places] = verdict.probabilities, True
-                components.join(local[places][verdict.probabilities > threshold])
-                calls.append((own, verdict))
-        return _Answers(values, None, calls)
-
-    return ask
+    return list(places.values()), jobs
 
 
 def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
@@ -256,20 +224,18 @@ def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
 
 
 def _partitioned(
-    texts: GroupTexts, group: _Distinct, answer: _Answers, rule: PartitionRule
+    texts: GroupTexts, group: _Distinct, answer: Answers, rule: PartitionRule
 ) -> ClassifiedGroup:
     _fill(group.matrix, group.pairs, answer.values)
-    everyone = np.ix_(group.member, group.member)
-    full = group.matrix[everyone]
-    classes = partition(full, rule.threshold, rule.linkage, content=group.member)
-    same = group.member[:, None] == group.member[None, :]
     cosines = None
     if answer.cosines is not None:
         cosines = np.eye(len(group.texts), dtype=np.float64)
         _fill(cosines, group.pairs, answer.cosines)
-        cosines = cosines[everyone]
-    equivalent = (full > rule.threshold) | same
-    return ClassifiedGroup(texts, classes, full, equivalent, cosines, group.member, rule)
+    classes = np.zeros(len(group.member), dtype=np.int64)
+    if len(group.texts) > 1:
+        full = group.matrix[np.ix_(group.member, group.member)]
+        classes = partition(full, rule.threshold, rule.linkage, content=group.member)
+    return ClassifiedGroup(texts, classes, group.member, group.matrix, cosines, rule)
 
 
 def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:

@@ -16,6 +16,10 @@ from darling_service.scoring.advantages import advantages_of
 from darling_service.scoring.partitioning import ClassifiedGroup
 from darling_service.scoring.reading import GroupInputs
 
+MATRICES = frozenset({"equivalent", "probabilities", "cosines"})
+"""Columns of shape (n, n). They need an answer for every pair, also where it cannot change the
+partition, and are made only where a request's options need them."""
+
 
 def reward_group(
     group: GroupInputs,
@@ -69,9 +73,7 @@ def _columns(
         "prompt": classified.texts.prompt_name,
         "texts": texts,
         "partition": partition,
-        "equivalent": classified.equivalent,
-        "probabilities": classified.probabilities,
-        "cosines": classified.cosines,
+        **{name: getattr(classified, name) for name in MATRICES & options.needs},
         "outcomes": _class_names(partition, texts),
         **group.columns,
     }

@@ -17,14 +17,15 @@ from pydantic import BaseModel, Discriminator, Field, Tag
 
 from darling_models.schema_types import OBJECT, TEXT, text_or
 from darling_service.errors import FieldError, Invalid
-from darling_service.http.body import read_body
+from darling_service.http.body import body_of
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.requests import EquivalenceRequest, Pair
 from darling_service.schemas.responses import EquivalenceResponse
-from darling_service.scoring.inputs import over
+from darling_service.scoring.limits import over
 from darling_service.settings import Settings
 
 MARKS = (
@@ -75,18 +76,18 @@ ANSWER: dict[str, Any] = {
 async def classify(request: Request) -> Response:
     """Returns the probability that the two texts of each input are equivalent, as the last of the
     two class probabilities of vLLM's format."""
-    service = service_of(request)
-    body = await read_body(request, ClassifyRequest, service.settings.max_body_bytes)
-    inputs = [body.input] if isinstance(body.input, str) else body.input
-    if not inputs:
-        raise Invalid([FieldError(("input",), "must not be empty")])
-    known = body.model in {info.id for info in service.pipeline.models()}
-    model = body.model if known else None
-    equivalence = await in_thread_if_long(
-        lambda: EquivalenceRequest(pairs=_pairs(inputs, service.settings), model=model), inputs
-    )
-    answer = await while_connected(request, service.pipeline.equivalence(equivalence))
-    return await in_thread_if_long(lambda: json_response(_content(answer, body.model)), inputs)
+    service, due = service_of(request), due_of(request)
+    async with body_of(request, ClassifyRequest) as body:
+        inputs = [body.input] if isinstance(body.input, str) else body.input
+        if not inputs:
+            raise Invalid([FieldError(("input",), "must not be empty")])
+        known = body.model in {info.id for info in service.pipeline.models()}
+        model = body.model if known else None
+        equivalence = await in_thread_if_long(
+            lambda: EquivalenceRequest(pairs=_pairs(inputs, service.settings), model=model), inputs
+        )
+        answer = await while_connected(request, service.pipeline.equivalence(equivalence, due), due)
+        return await in_thread_if_long(lambda: json_response(_content(answer, body.model)), inputs)
 
 
 def _content(answer: EquivalenceResponse, model: str | None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from darling_models.texts.messages import Conversation, Prompt
-from darling_service.http.body import parse_body, read_body, read_content
+from darling_service.http.body import body_of, content_of, parse_body
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
@@ -110,15 +111,15 @@ EXAMPLE: dict[str, Any] = {
 async def verify(request: Request) -> Response:
     """Returns the request with its rollout's reward added. The group's other rollouts arrive in
     requests of their own."""
-    service = service_of(request)
+    service, due = service_of(request), due_of(request)
     query = read_query(request, Query)
-    raw = await read_content(request, service.settings.max_body_bytes)
-    body = await parse_body(raw, NemoGymRequest)
-    rollout = await in_thread_if_long(
-        lambda: _rollout(body, query.n, service.settings),
-        [body.responses_create_params.input, body.response.output, *_label(body)],
-    )
-    answer = await while_connected(request, reward(service, rollout, query))
+    async with content_of(request) as raw:
+        body = await parse_body(raw, NemoGymRequest)
+        rollout = await in_thread_if_long(
+            lambda: _rollout(body, query.n, service.settings, raw),
+            [body.responses_create_params.input, body.response.output, *_label(body)],
+        )
+    answer = await while_connected(request, reward(service, rollout, query), due)
     size = query.n or service.settings.cohort_size
     return Response(
         _with_fields(raw, {"reward": answer["reward"], **_failure(answer, body, size)}),
@@ -138,9 +139,8 @@ async def seed_session() -> Response:
 @router.post("/aggregate_metrics", include_in_schema=False)
 async def aggregate_metrics(request: Request) -> Response:
     """Answers the request with which NeMo-Gym ends a collection of rollouts."""
-    limit = service_of(request).settings.max_body_bytes
-    body = await read_body(request, VerifyResponses, limit)
-    figures = await asyncio.to_thread(figures_of, body.verify_responses)
+    async with body_of(request, VerifyResponses) as body:
+        figures = await asyncio.to_thread(figures_of, body.verify_responses)
     return Response(figures, media_type="application/json")
 
 
@@ -151,7 +151,9 @@ async def reverify_mode() -> Response:
     return json_response("unsupported")
 
 
-def _rollout(body: NemoGymRequest, size: int | None, settings: Settings) -> TrainerRollout:
+def _rollout(
+    body: NemoGymRequest, size: int | None, settings: Settings, raw: bytes
+) -> TrainerRollout:
     """Raises `Invalid` if a text is over its limit."""
     prompt, output = body.responses_create_params.input, body.response.output
     field, label = _label(body)
@@ -162,9 +164,10 @@ def _rollout(body: NemoGymRequest, size: int | None, settings: Settings) -> Trai
         group = group_of("group", str(body.group), messages)
         # As text, since NeMo-Gym may number them beyond the 64 bits of our own ids.
         member = None if body.rollout is None else str(body.rollout)
-        return TrainerRollout(prompt, output, sample, group, size, body.attempt or 0, member)
+        return TrainerRollout(prompt, output, sample, group, size, body.attempt or 0, member, raw)
     task = None if body.task is None else str(body.task)
-    return TrainerRollout(prompt, output, sample, group_of("task", task, messages), size)
+    group = group_of("task", task, messages)
+    return TrainerRollout(prompt, output, sample, group, size, raw=raw)
 
 
 def _label(body: NemoGymRequest) -> tuple[str, Any]:

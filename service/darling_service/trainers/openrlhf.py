@@ -15,13 +15,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from darling_service.errors import FieldError, Invalid
-from darling_service.http.body import read_body
+from darling_service.http.body import body_of
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
 from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.responses import RolloutResponse
-from darling_service.scoring.inputs import too_long, too_many_rollouts
+from darling_service.scoring.limits import too_long, too_many_rollouts
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.trainers.query import Query, read_query
@@ -91,16 +92,16 @@ ANSWER = {
 async def get_reward(request: Request) -> Response:
     """Returns the rewards of one or more rollouts. The other rollouts of their groups arrive in
     requests of their own; `?n=` is the group's size."""
-    service = service_of(request)
+    service, due = service_of(request), due_of(request)
     query = read_query(request, Query)
-    body = await read_body(request, OpenRLHFRequest, service.settings.max_body_bytes)
-    rollouts = await in_thread_if_long(
-        lambda: _rollouts(body, query.n, service.settings, service.telemetry),
-        [body.query, body.prompts, body.labels],
-    )
+    async with body_of(request, OpenRLHFRequest) as body:
+        rollouts = await in_thread_if_long(
+            lambda: _rollouts(body, query.n, service.settings, service.telemetry),
+            [body.query, body.prompts, body.labels],
+        )
     if not rollouts:
         return json_response({"rewards": [], "scores": [], "extra_logs": {}})
-    scored = await while_connected(request, rewards(service, rollouts, query, TIME_BUDGET))
+    scored = await while_connected(request, rewards(service, rollouts, query, TIME_BUDGET), due)
     return json_response(_content(scored), flags(*scored))
 
 

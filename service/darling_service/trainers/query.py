@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from darling_service.errors import FieldError, Invalid
-from darling_service.schemas.fields import Wait
+from darling_service.schemas.fields import Name, Wait
 from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import PartitionOptions
 from darling_service.schemas.reward_options import RewardOptions
@@ -23,7 +23,7 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     n: int | None = Field(None, ge=1, description="Number of rollouts in a group.")
-    run: str | None = Field(
+    run: Name | None = Field(
         None, description="Name of the training run; it keeps groups of several runs apart."
     )
     deadline_s: Wait | None = Field(
@@ -32,8 +32,8 @@ class Query(BaseModel):
     idle_timeout_s: Wait | None = Field(
         None, description="Seconds without a new sibling after which those present are the group."
     )
-    quality: str | None = Field(None, description="Name of the quality source.")
-    model: str | None = Field(None, description="A name from /v1/models; default: the first.")
+    quality: Name | None = Field(None, description="Name of the quality source.")
+    model: Name | None = Field(None, description="A name from /v1/models; default: the first.")
     token: str | None = Field(None, description="The API key.")
     reward: RewardOptions = RewardOptions()
     partition: PartitionOptions = PartitionOptions()

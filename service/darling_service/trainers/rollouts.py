@@ -16,7 +16,7 @@ from darling_service.quality.sample import Sample
 from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RolloutResponse
-from darling_service.scoring.inputs import too_long
+from darling_service.scoring.limits import too_long
 from darling_service.settings import Settings
 from darling_service.trainers.query import Query
 
@@ -54,6 +54,8 @@ class TrainerRollout:
     group_size: int | None
     attempt: int = 0
     member_id: str | int | None = None
+    raw: bytes = b""
+    """The body, where it is kept until the answer."""
 
 
 async def reward(
@@ -70,7 +72,8 @@ async def reward(
         async with asyncio.timeout(budget.answer_s):
             quality = await service.qualities.of(rollout.sample, query.quality)
             deadline_s = max(wait_s - (loop.time() - started), MIN_WAIT_S)
-            return await service.cohorts.reward(_request(rollout, query, quality, deadline_s))
+            request = _request(rollout, query, quality, deadline_s)
+            return await service.cohorts.reward(request, (rollout.sample.label, rollout.raw))
     except TimeoutError:
         late = "the group is still being scored; send the same rollout again"
         raise Unavailable(late, retry_after_s=RETRY_AFTER_LATE_S) from None

@@ -15,7 +15,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from darling_models.texts.messages import Prompt
-from darling_service.http.body import read_body
+from darling_service.http.body import body_of
+from darling_service.http.deadline import due_of
 from darling_service.http.openapi import accepts, ok_response
 from darling_service.http.responses import json_response, while_connected
 from darling_service.http.state import service_of
@@ -68,13 +69,14 @@ EXAMPLE = {
 async def rm(request: Request) -> Response:
     """Returns the reward of one rollout. The group's other rollouts arrive in requests of their
     own; `?n=` is the group's size."""
-    service = service_of(request)
+    service, due = service_of(request), due_of(request)
     query = read_query(request, SlimeQuery)
-    body = await read_body(request, SlimeRequest, service.settings.max_body_bytes)
-    rollout = await in_thread_if_long(
-        lambda: _rollout(body, query.n, service.settings), [body.prompt, body.response, body.label]
-    )
-    answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET))
+    async with body_of(request, SlimeRequest) as body:
+        rollout = await in_thread_if_long(
+            lambda: _rollout(body, query.n, service.settings),
+            [body.prompt, body.response, body.label],
+        )
+    answer = await while_connected(request, reward(service, rollout, query, TIME_BUDGET), due)
     content = answer["reward"] if query.answer == "number" else _object(answer)
     return json_response(content, flags(answer))
 

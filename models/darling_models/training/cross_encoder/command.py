@@ -20,7 +20,7 @@ from transformers import (
     Trainer,
 )
 
-from darling_models.checkpoints import locate
+from darling_models.checkpoints import let_others_read, locate
 from darling_models.cross_encoder.classifier import CrossEncoder, load_tokenizer, reads_segments
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.embedded.encoder import wheel_weights
@@ -132,6 +132,7 @@ def train_cross_encoder(
     model.config.equivalence_template = recipe.template
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    let_others_read(out)
     _choose_threshold(model, out, kept)
 
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from safetensors.torch import save_file
 
+from darling_models.checkpoints import let_others_read
 from darling_models.embedded.classifier import ARTEFACT
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.embedded.head import TUNED, PairHead, load_tuned, sigmoid
@@ -116,6 +117,7 @@ def train(
     (out / TUNED).unlink(missing_ok=True)
     if corpus.tuned.layers:
         save_file(corpus.tuned.layers, out / TUNED)
+    let_others_read(out)
     draw_reliability(
         out / "reliability.png",
         "held-out pairs",

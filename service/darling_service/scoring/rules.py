@@ -1,0 +1,56 @@
+"""How a request's groups are partitioned: by its own choices, else by the model's."""
+
+from darling_models.faults import Loc
+from darling_models.protocol import Embedder, Threshold
+from darling_service.engine.engine import Engine
+from darling_service.errors import FieldError, Invalid
+from darling_service.schemas.requests import GroupsRequest
+from darling_service.schemas.reward_options import RewardOptions
+from darling_service.scoring.partitioning import PartitionRule
+from darling_service.scoring.rewards import MATRICES
+
+
+def rule_of(
+    engine: Engine, request: GroupsRequest, options: RewardOptions | None = None
+) -> PartitionRule:
+    """How to partition: the request's choices, else the model's own.
+
+    `options`: what the partition is for, beside itself. Raises `Invalid` if the model has not what
+    they need.
+    """
+    info, partition = engine.classifier.info, request.partition
+    needs = frozenset[str]() if options is None else options.needs
+    with_cosines = "cosines" in needs
+    read = request.return_probabilities or not needs.isdisjoint(MATRICES)
+    threshold = partition.threshold
+    if threshold is None and options is not None and options.parity is not None:
+        threshold = info.published_threshold
+    rule = PartitionRule(
+        threshold=threshold_of(engine, threshold, ("partition", "threshold")),
+        linkage=partition.linkage or info.linkage,
+        short_answers=partition.short_answer_rule,
+        partition_only=not read,
+        with_cosines=with_cosines,
+    )
+    if options is not None and with_cosines and not isinstance(engine.classifier, Embedder):
+        choice = options.choice_that_needs("cosines")
+        message = (
+            f"{getattr(options, choice)} compares embeddings of texts, and {info.id} has none; "
+            "choose another, or serve embedded or embeddings:PATH_OR_ID"
+        )
+        raise Invalid([FieldError(("reward", choice), message)])
+    if with_cosines and rule.short_answers:
+        message = (
+            "skips pairs whose embeddings this reward needs; remove it, or choose another "
+            "objective and diversity"
+        )
+        raise Invalid([FieldError(("partition", "short_answer_rule"), message)])
+    return rule
+
+
+def threshold_of(engine: Engine, wanted: Threshold | None, loc: Loc) -> float:
+    """Raises `Invalid` if the model has no such operating point."""
+    try:
+        return engine.classifier.info.threshold_at(wanted)
+    except ValueError as error:
+        raise Invalid([FieldError(loc, str(error))]) from None
