@@ -15,7 +15,7 @@ from darling_models.embedded.approach import (
     working_words,
 )
 from darling_models.embedded.set_overlap import codes_of
-from darling_models.embedded.strings.facts import stem
+from darling_models.embedded.strings.words import stem
 from darling_models.errors import ModelError
 from darling_models.evaluation.predict import of_groups
 from darling_models.figures.labelled_pairs import labelled_pairs

@@ -7,17 +7,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from darling_models.embedded.strings.chat_words import carrying
 from darling_models.embedded.strings.compare import STRING_FEATURES, string_features
 from darling_models.embedded.strings.facts import facts
 from darling_models.embedded.strings.polarity import ENDS, pointing
 from darling_models.embedded.strings.quantities import quantities
+from darling_models.embedded.strings.words import stem, words
 from darling_models.embedded.strings.wrapping import core, lead, refuses
 from darling_models.final_answers.plain_form import folded
 
 SAME_MEASURE = [
     ("1.5 km", "1500 m", "1,500 metres", "1500 meters"),
     ("1 hour 20 minutes", "80 min", "80 minutes", "1 hour and 20 minutes"),
-    ("1:45 PM", "13:45", "1.45pm", "13h45"),
+    ("1:45 PM", "13:45", "1.45pm", "13h45", "1:45 in the afternoon"),
+    ("7:30 AM", "07:30", "7:30 in the morning"),
+    ("3 o'clock in the afternoon", "15:00", "3 pm"),
     ("twenty-one", "21", "21.0", "+21"),
     ("one thousand", "1,000", "1000", "1 thousand"),
     ("3/4", r"\frac{3}{4}", "0.75", "¾"),
@@ -25,7 +29,21 @@ SAME_MEASURE = [
     ("-5", "−5", "x = -5"),
     ("2.5 million", "2,500,000"),
     ("1 1/2", "1.5"),
-    ("$5", "5 dollars", "five dollars"),
+    ("$5", "5 dollars", "five dollars", "500 cents"),
+    ("the 1990s", "1990's", "the '90s", "the nineties", "nineteen-nineties"),
+    ("half an hour", "30 minutes", "0.5 h", "1,800 seconds"),
+    ("an hour and a half", "1.5 hours", "90 min"),
+    ("two and a half litres", "2.5 l", "2500 ml"),
+    ("three quarters of an hour", "45 minutes"),
+    ("0.5 hectares", "5000 m²", "5,000 square metres", "0.005 km2"),
+    ("100 °C", "100 degrees Celsius", "212 °F", "212 degrees Fahrenheit", "373.15 kelvin"),
+    ("72 km/h", "20 m/s"),
+    ("1 kg", "1000 g", "1,000 grams"),
+    ("2 years", "24 months"),
+    ("3 GB", "3000 MB", "3,000 megabytes"),
+    ("noon", "12:00", "12 pm", "12 o'clock"),
+    ("midnight", "0:00", "12 am"),
+    ("$5k", "5000 dollars", "$5,000"),
 ]
 OTHER_MEASURE = [
     ("5", "-5"),
@@ -45,6 +63,19 @@ OTHER_MEASURE = [
     ("3 gâteaux", "3 g"),
     ("10 hôtels", "10 h"),
     ("5 länder", "5 l"),
+    ("the 1990s", "1990 s"),
+    ("the 1990s", "1990"),
+    ("the 1990s", "the 1980s"),
+    ("the '90s", "90 s"),
+    ("1.5 km", "150 m"),
+    ("1.5 km", "1500 km"),
+    ("100 °C", "100 °F"),
+    ("5 m", "5 m²"),
+    ("half an hour", "half a day"),
+    ("noon", "midnight"),
+    ("[1,200,300]", "1,200,300"),
+    ("(3,100)", "3,100"),
+    ("range(1,100)", "range(1100)"),
 ]
 ODD = [
     "ı",
@@ -105,6 +136,23 @@ def test_other_quantities_are_other_measures(a: str, b: str) -> None:
         ("2021-03-05", ["2021", "m3", "5"]),
         ("$x$ costs $7$", ["7"]),
         ("9" * 40, ["9" * 40]),
+        ("[1,200,300]", ["1", "200", "300"]),
+        ("(1,200,300]", ["1", "200", "300"]),
+        ("{1,200}", ["1", "200"]),
+        (r"\{1,200\}", ["1", "200"]),
+        ("[[1,200],[3,400]]", ["1", "200", "3", "400"]),
+        ("f(0,100)", ["0", "100"]),
+        ("1,200,300", ["1200300"]),
+        (r"\boxed{1,200}", ["1200"]),
+        ("one thousand two hundred (1,200)", ["1200", "1200"]),
+        ("1,2000", ["1", "2000"]),
+        ("1,200,30", ["1", "200", "30"]),
+        ("[1,200 people]", ["1200"]),
+        ("1. Blue 7", ["7"]),
+        ("1. Red\n2. Blue 7", ["1", "2", "7"]),
+        ("19. It is prime.", ["19"]),
+        ("1. July 1990", ["1", "m7", "1990"]),
+        ("10s", ["10"]),
         ("1/0", []),
     ],
 )
@@ -121,6 +169,28 @@ def test_values_are_read_in_order(text: str, values: list[str]) -> None:
         ("**Answer:** Kyoto", "Kyoto"),
         ("How about Lisbon?", "Lisbon"),
         ("Lisbon", "Lisbon"),
+        ("It was J. R. R. Tolkien, who taught.", "J. R. R. Tolkien, who taught"),
+        ("J. R. R. Tolkien", "J. R. R. Tolkien"),
+        ("I'd pick St. Louis. It is nice.", "St. Louis"),
+        ("Dr. Strange. He flies.", "Dr. Strange"),
+        ("Mrs. Dalloway", "Mrs. Dalloway"),
+        ("John F. Kennedy. The president.", "John F. Kennedy"),
+        ("The U.S. Army. It is big.", "The U.S. Army"),
+        ("The answer is A. It is right.", "A"),
+        ("At 9 a.m. sharp. Then go.", "At 9 a.m. sharp"),
+        ("Well-being", "Well-being"),
+        ("Good-natured people", "Good-natured people"),
+        ("Great Britain", "Great Britain"),
+        ("Hey Jude", "Hey Jude"),
+        ("Well, I'd say Paris.", "Paris"),
+        ("1. Paris", "Paris"),
+        ("19. It is prime.", "19"),
+        ("The answer is -5.", "-5"),
+        ("| Answer |\n|---|\n| Paris |", "Paris"),
+        ("¡Claro! Yo diría que Mérida. ¡Espero que te ayude!", "Mérida"),
+        ("Gerne! Meine Antwort ist Ulm. Viele Grüße!", "Ulm"),
+        ("Bien sûr ! Je dirais Brest. N'hésitez pas !", "Brest"),
+        ("当然！我会选择西安。希望对你有帮助！", "西安"),
         ("Sure!", "Sure"),
         ("", ""),
     ],
@@ -146,6 +216,46 @@ def test_politeness_and_framing_are_taken_off(text: str, said: str) -> None:
 def test_negations_turn_what_a_text_points_to(text: str, axis: str, side: int) -> None:
     (number,) = [k for k, (ahead, _) in enumerate(ENDS) if ahead.split()[0] == axis]
     assert pointing(text)[0][number] == side
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The answer is A.", ["A"]),
+        ("(a)", ["A"]),
+        ("answer b is right", ["B"]),
+        ("A, because it fits", ["A", "fits"]),
+        ("a dog", ["dog"]),
+        ("A dog", ["dog"]),
+        ("I'd take vitamin D", ["vitamin", "D"]),
+        ("C++", ["C++"]),
+        ("It's C#.", ["C#"]),
+        ("a B+", ["B+"]),
+        ("**S**", ["S"]),
+        ("I choose T", ["T"]),
+        ("World War I", ["world", "war", "I"]),
+        ("J. R. R. Tolkien", ["jrr", "tolkien"]),
+        ("J.R.R. Tolkien", ["jrr", "tolkien"]),
+        ("the U.S.", ["US"]),
+        ("It isn't Rome", ["rome"]),
+        ("La respuesta es Rome, creo.", ["rome"]),
+        ("Die Antwort ist Rome.", ["rome"]),
+        ("Je pense que c'est Rome.", ["rome"]),
+        ("我的答案是罗马。", ["罗马"]),
+        ("Die Hard", ["die", "hard"]),
+        ("La La Land", ["la", "la", "land"]),
+        ("gracias", ["gracias"]),
+    ],
+)
+def test_what_is_left_without_grammar_and_politeness(text: str, said: list[str]) -> None:
+    assert carrying(words(text)) == said
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("Málaga", "malaga"), ("kangaroos", "Kangaroo"), ("the city’s", "the city's")]
+)
+def test_accents_and_endings_make_no_other_word(a: str, b: str) -> None:
+    assert [stem(word) for word in words(a)] == [stem(word) for word in words(b)]
 
 
 def test_refusals_are_seen() -> None:
@@ -187,6 +297,27 @@ def test_agreement_is_told_from_conflict(
     agreeing, conflicting = compared(prompt, a, same), compared(prompt, a, other)
     name = f"string_{feature}_containment"
     assert agreeing[name] > conflicting[name]
+
+
+@pytest.mark.parametrize(
+    ("feature", "a", "b", "conflict"),
+    [
+        ("namesake_not_initialled", "Mary Shelley", "Percy Shelley", True),
+        ("namesake_not_initialled", "It was M. Shelley.", "Percy Shelley", True),
+        ("namesake_not_initialled", "Mary Shelley", "Mary W. Shelley", False),
+        ("namesake_not_initialled", "Mary Shelley", "Shelley", False),
+        ("namesake_not_initialled", "Perhaps Mary Shelley", "Mary Shelley", False),
+        ("namesake_not_initialled", "Dr. Martin King", "Martin King Jr.", False),
+        ("initialled_not_named", "Percy Shelley", "Peter Shelley", True),
+        ("initialled_not_named", "P. Shelley", "Peter Shelley", False),
+        ("converted_not_value", "1.5 km", "1500 m", True),
+        ("converted_not_value", "1.5 km", "1.5 km", False),
+        ("value_not_converted", "5 km", "5 m", True),
+        ("value_not_converted", "5 km", "5 kilometres", False),
+    ],
+)
+def test_what_agrees_by_half_is_told(feature: str, a: str, b: str, conflict: bool) -> None:
+    assert (compared("Which?", a, b)[f"string_{feature}"] > 0) == conflict
 
 
 def test_every_feature_is_finite_and_symmetric_bit_for_bit() -> None:

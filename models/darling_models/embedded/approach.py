@@ -20,7 +20,8 @@ from scipy.sparse import csr_matrix
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, Vectors, wheel_weights
 from darling_models.embedded.set_overlap import codes_of
 from darling_models.embedded.strings.chat_words import STOPWORDS
-from darling_models.embedded.strings.facts import SENTENCE, WORD, stem
+from darling_models.embedded.strings.facts import SENTENCE
+from darling_models.embedded.strings.words import WORD, stem
 from darling_models.final_answers.extraction import BOX, PHRASE
 from darling_models.final_answers.plain_form import folded
 from darling_models.keys import content_key

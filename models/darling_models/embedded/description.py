@@ -13,13 +13,15 @@ from darling_models.embedded.approach import Working
 from darling_models.embedded.encoder import TokenizedText, Vectors
 from darling_models.embedded.late_interaction import Keys, Lexicon, keys_of, unit
 from darling_models.embedded.set_overlap import code_of, codes_of, distinct
-from darling_models.embedded.strings.facts import WORD, Facts, facts
+from darling_models.embedded.strings.facts import Facts, facts
+from darling_models.embedded.strings.sentences import ENDED
+from darling_models.embedded.strings.words import WORD
 from darling_models.protocol import IntArray, number_fault
 
 MAX_SENTENCES = 1024
 """Sentences told apart in a text; those of a longer one are merged with their neighbours."""
 
-SENTENCE = re.compile(r"\n+|(?<=[.!?])[\"'”*)]*\s+|(?<=[。！？])")
+SENTENCE = re.compile(rf"\n+|(?<=[.!?]){ENDED}[\"'”*)]*\s+|(?<=[。！？])")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 STARS = re.compile(r"\*\*")
 QUOTE = re.compile(r"[\"“]")

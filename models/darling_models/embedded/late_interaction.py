@@ -2,9 +2,9 @@
 
 Each text is encoded once. A token of one text is matched by the nearest of the other (ColBERT's
 MaxSim, arXiv 2004.12832), both ways, tokens weighted by learned salience; beside that stands the
-cosine of the salience-weighted sums. Every pair is compared by products whose shapes are its own,
-so that its numbers are the same bits whatever the company. Sentences that both texts hold are left
-out: rollouts of one policy share preambles, which would bury what differs.
+cosine of the salience-weighted sums. Every pair is compared by products whose shapes depend on it
+alone, so that its numbers are the same bits whatever the company. Sentences that both texts hold
+are left out: rollouts of one policy share preambles, which would bury what differs.
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,17 @@ SALIENCE_CLIP = 6.0
 """Bound of the salience before softplus."""
 EVEN_SALIENCE = 0.54
 """Salience whose softplus is 1, so that every token counts by its idf alone."""
+STEP = 16
+"""The keys of a text are padded to a multiple of so many: pairs of equal shapes are multiplied
+together, each as if it were alone."""
+BLOCK = 64
+"""Pairs that are multiplied together, so that their products stay in the processor's cache."""
+CHUNK = 8192
+"""Pairs whose sums are held at a time: those of a group of 512 would take 400 MB."""
+ABSENT = np.float32(-4)
+"""Added to the match of a key that does not count; matches are at least -1."""
+MIN_WEIGHT = np.float32(1e-4)
+"""Lower bound of a sum of weights that is divided by."""
 LATE_FEATURES = ("late_low", "late_high", "late_cosine", "late_product")
 
 Mask = NDArray[np.bool_]
@@ -116,53 +127,135 @@ def late_features(
     texts: Sequence[Described], prompt_ids: IntArray, rows: IntArray, columns: IntArray
 ) -> dict[str, Vectors]:
     """Each of `LATE_FEATURES` for the pairs (rows, columns) of texts, shape (m,)."""
-    keys = [text.keys for text in texts]
-    weights = [
-        own.weights * np.where(np.isin(own.ids, prompt_ids), IN_PROMPT, np.float32(1))
-        for own in keys
-    ]
-    pooled = [
-        unit(own.rest + w @ own.whole.astype(np.float32))
-        for own, w in zip(keys, weights, strict=True)
-    ]
-    sharing = _sharing([own.codes for own in keys])[rows, columns]
-    compared = np.empty((len(rows), 3))
-    for k, (i, j, shared) in enumerate(zip(rows.tolist(), columns.tolist(), sharing, strict=True)):
-        a, b = keys[i], keys[j]
-        if shared:
-            left, right = _own(a, b.codes), _own(b, a.codes)
-            if left.any() and right.any():
-                compared[k] = _compare(
-                    *(a.vectors[left], b.vectors[right], weights[i][left], weights[j][right]),
-                    *(_pooled(a, weights[i], left), _pooled(b, weights[j], right)),
-                )
-                continue
-        compared[k] = _compare(a.vectors, b.vectors, weights[i], weights[j], pooled[i], pooled[j])
+    group = _Group.of([text.keys for text in texts], prompt_ids)
+    compared = np.empty((len(rows), 3), dtype=np.float32)
+    for start in range(0, len(rows), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        compared[chunk] = _compare(group, rows[chunk], columns[chunk])
     low, high, cosine = compared.T
-    columns_of = (low, high, cosine, low * cosine)
-    return {
-        name: values.astype(np.float32)
-        for name, values in zip(LATE_FEATURES, columns_of, strict=True)
-    }
+    return dict(zip(LATE_FEATURES, (low, high, cosine, low * cosine), strict=True))
 
 
-def _compare(
-    a: Vectors, b: Vectors, a_weights: Vectors, b_weights: Vectors, a_sum: Vectors, b_sum: Vectors
-) -> tuple[float, float, float]:
-    similar = a @ b.T
-    one = float(similar.max(axis=1) @ a_weights / max(float(a_weights.sum()), 1e-4))
-    other = float(similar.max(axis=0) @ b_weights / max(float(b_weights.sum()), 1e-4))
-    return min(one, other), max(one, other), float(a_sum @ b_sum)
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The keys of n texts, padded to one length."""
+
+    keys: Sequence[Keys]
+    vectors: Vectors
+    """Shape (n, k, width)."""
+    weights: Vectors
+    """Those of tokens that the prompt holds lowered, 0 where no key is, shape (n, k)."""
+    real: Mask
+    """Where a key is, shape (n, k)."""
+    pooled: Vectors
+    """Unit weighted sums of all token vectors, shape (n, hidden)."""
+    stands: IntArray
+    """The sentence of each key, as a column of `holds`, shape (n, k)."""
+    holds: Mask
+    """Which sentences each text holds, of all in which keys stand, shape (n, sentences)."""
+    sharing: Mask
+    """Which two texts hold a sentence in common, shape (n, n)."""
+
+    @classmethod
+    def of(cls, keys: Sequence[Keys], prompt_ids: IntArray) -> "_Group":
+        n, longest = len(keys), max(len(own.ids) for own in keys)
+        known = distinct(np.concatenate([own.codes[own.sentence] for own in keys]))
+        vectors = np.zeros((n, _padded(longest), keys[0].vectors.shape[1]), dtype=np.float32)
+        weights = np.zeros(vectors.shape[:2], dtype=np.float32)
+        stands = np.zeros(weights.shape, dtype=np.int64)
+        holds = np.zeros((n, len(known)), dtype=np.bool_)
+        for i, own in enumerate(keys):
+            count = len(own.ids)
+            asked = np.isin(own.ids, prompt_ids)
+            vectors[i, :count] = own.vectors
+            weights[i, :count] = own.weights * np.where(asked, IN_PROMPT, np.float32(1))
+            stands[i, :count] = np.searchsorted(known, own.codes[own.sentence])
+            place = np.searchsorted(known, own.codes).clip(max=len(known) - 1)
+            holds[i, place[known[place] == own.codes]] = True
+        sums = [
+            own.rest + w[: len(own.ids)] @ own.whole.astype(np.float32)
+            for own, w in zip(keys, weights, strict=True)
+        ]
+        real = np.arange(weights.shape[1]) < np.asarray([len(own.ids) for own in keys])[:, None]
+        sharing = _sharing([own.codes for own in keys])
+        return cls(keys, vectors, weights, real, unit(np.stack(sums)), stands, holds, sharing)
+
+    def own(self, texts: IntArray, others: IntArray) -> Mask:
+        """Which keys of the texts stand in no sentence that the other text holds, shape (m, k)."""
+        kept: Mask = self.real[texts] & ~self.holds[others[:, None], self.stands[texts]]
+        return kept
+
+    def sums(self, texts: IntArray, kept: Mask) -> Vectors:
+        """Unit weighted sums of the kept keys' token vectors, shape (m, hidden).
+
+        Each is a product of one row: in a product of several, a row rounds by its place.
+        """
+        summed = np.empty((len(texts), self.pooled.shape[1]), dtype=np.float32)
+        order = np.argsort(texts, kind="stable")
+        for at in np.split(order, np.flatnonzero(np.diff(texts[order])) + 1):
+            i = texts[at[0]]
+            whole = self.keys[i].whole.astype(np.float32)
+            rows = (self.weights[i] * kept[at])[:, None, : len(whole)]
+            summed[at] = (rows @ whole)[:, 0]
+        return unit(summed)
 
 
-def _own(keys: Keys, others: IntArray) -> Mask:
-    """Which keys stand in sentences that the other text does not hold."""
-    own: Mask = ~np.isin(keys.codes, others)[keys.sentence]
-    return own
+def _compare(group: _Group, rows: IntArray, columns: IntArray) -> Vectors:
+    """How the keys of each pair match from the side that they match less and more, and the cosine
+    of the texts, shape (m, 3)."""
+    kept, others = group.real[rows], group.real[columns]
+    left, right = group.pooled[rows], group.pooled[columns]
+    shared = np.flatnonzero(group.sharing[rows, columns])
+    own, foreign = (
+        group.own(texts[shared], beside[shared])
+        for texts, beside in ((rows, columns), (columns, rows))
+    )
+    some = own.any(axis=1) & foreign.any(axis=1)  # else a text lies within the other
+    if some.any():
+        part = shared[some]
+        kept[part], others[part] = own[some], foreign[some]
+        left[part] = group.sums(rows[part], own[some])
+        right[part] = group.sums(columns[part], foreign[some])
+    compared = np.empty((len(rows), 3), dtype=np.float32)
+    compared[:, 2] = (left * right).sum(axis=1)
+    sizes = np.asarray([_padded(len(keys.ids)) for keys in group.keys])
+    shapes = sizes[rows] * (MAX_KEYS + 1) + sizes[columns]
+    for shape in np.unique(shapes).tolist():
+        a, b = divmod(shape, MAX_KEYS + 1)
+        members = np.flatnonzero(shapes == shape)
+        for start in range(0, len(members), BLOCK):
+            at = members[start : start + BLOCK]
+            i, j = rows[at], columns[at]
+            matched = _matched(
+                *(group.vectors[i, :a], group.vectors[j, :b], kept[at, :a], others[at, :b]),
+                *(group.weights[i, :a], group.weights[j, :b]),
+            )
+            compared[at, 0], compared[at, 1] = np.minimum(*matched), np.maximum(*matched)
+    return compared
 
 
-def _pooled(keys: Keys, weights: Vectors, kept: Mask) -> Vectors:
-    return unit(weights[kept] @ keys.whole[kept].astype(np.float32))
+def _matched(
+    a: Vectors, b: Vectors, kept: Mask, others: Mask, weights: Vectors, other_weights: Vectors
+) -> tuple[Vectors, Vectors]:
+    """The weighted means, over the kept keys of either side, of the best match that each has among
+    those of the other, shape (m,) each."""
+    similar = np.ascontiguousarray(a) @ np.ascontiguousarray(b).transpose(0, 2, 1)
+    similar += np.where(others, np.float32(0), ABSENT)[:, None, :]
+    one = _mean(similar.max(axis=2), weights * kept)
+    similar += np.where(kept, np.float32(0), ABSENT)[:, :, None]
+    return one, _mean(similar.max(axis=1), other_weights * others)
+
+
+def _mean(values: Vectors, weights: Vectors) -> Vectors:
+    weights = np.ascontiguousarray(weights)  # else the order of a sum depends on the other pairs
+    total = np.multiply(values, weights, order="C").sum(axis=1)
+    mean: Vectors = total / np.maximum(weights.sum(axis=1), MIN_WEIGHT)
+    return mean
+
+
+def _padded(count: int) -> int:
+    """The number of keys that `count` are padded to; it depends on the text alone."""
+    return -(-count // STEP) * STEP
 
 
 def _sharing(codes: Sequence[IntArray]) -> Mask:

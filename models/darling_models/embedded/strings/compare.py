@@ -31,6 +31,13 @@ HELD = (
     *(("result", "measure"), ("stress", "kernel"), ("lead", "kernel")),
 )
 """(kind, other kind): how much of one text's set is in the other text's set of another kind."""
+CONFLICTS = (
+    *(("namesake", "initialled"), ("initialled", "named")),
+    *(("converted", "value"), ("value", "converted")),
+)
+"""(kind, other kind): how much more the texts agree in one than in the other, where both texts have
+the other: a surname with another initial, an initial with another first name, a quantity in other
+units, a number with another unit."""
 OVERLAP = ("jaccard", "containment", "none", "one_sided")
 
 STRING_FEATURES: tuple[str, ...] = (
@@ -43,6 +50,7 @@ STRING_FEATURES: tuple[str, ...] = (
     *(f"string_{flag}_{part}" for flag in FLAGS for part in ("both", "one")),
     *("string_only_low", "string_only_high"),
     *("string_kernel_size_low", "string_kernel_size_high", "string_brief_kernel"),
+    *(f"string_{one}_not_{other}" for one, other in CONFLICTS),
 )
 
 
@@ -84,6 +92,11 @@ def string_features(
     values["string_kernel_size_high"] = np.log1p(np.maximum(sizes[rows], sizes[columns]))
     brief = np.exp(-values["string_kernel_size_high"] / 2)
     values["string_brief_kernel"] = brief * (2 * values["string_kernel_jaccard"] - 1)
+    for one, other in CONFLICTS:
+        prefix = f"string_{other}_"
+        told = ~(values[f"{prefix}none"] | values[f"{prefix}one_sided"])
+        more = values[f"string_{one}_containment"] - values[f"{prefix}containment"]
+        values[f"string_{one}_not_{other}"] = told * np.maximum(more, 0)
     return {name: np.asarray(values[name], dtype=np.float32) for name in STRING_FEATURES}
 
 

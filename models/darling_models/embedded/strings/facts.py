@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darling_models.embedded.set_overlap import codes_of
-from darling_models.embedded.strings.chat_words import STOPWORDS, carrying
+from darling_models.embedded.strings.chat_words import CHAT, STOPWORDS, carrying
 from darling_models.embedded.strings.code_tokens import code, operations, shape
 from darling_models.embedded.strings.polarity import pointing
 from darling_models.embedded.strings.quantities import Quantity, quantities
+from darling_models.embedded.strings.sentences import ENDED
+from darling_models.embedded.strings.words import WORD, stem, words
 from darling_models.embedded.strings.wrapping import core, lead, refuses
 from darling_models.final_answers.extraction import final_answer
 from darling_models.final_answers.plain_form import folded, plain_form
@@ -29,17 +31,19 @@ KINDS = (
     *("value", "measure", "edge_value", "answer_value", "lead_value", "reading", "answer", "lead"),
     *("stress", "content", "affirmed", "denied", "surname", "operation", "code", "code_shape"),
     *("rare", "stem", "kernel", "order", "result", "assigned", "initialled", "sentence"),
+    *("namesake", "named", "converted"),
 )
 """The kinds of sets, in order."""
 FLAGS = ("blank", "refuses", "stated", "unfinished", "code", "foreign", "repeats", "question")
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 STRESSED = re.compile(
     r"\*\*([^*\n]{1,120})\*\*|[\"“]([^\"”\n]{1,120})[\"”]|(?<!\*)\*([^*\n]{1,80})\*(?!\*)"
 )
 NAME = re.compile(r"(?:[A-Z]\.[ ]?){1,3}|[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)*")
-SENTENCE = re.compile(r"\n|(?<=[.!?])\s|[。！？]")
+SENTENCE = re.compile(rf"\n|(?<=[.!?]){ENDED}\s|[。！？]")
 ASSIGNED = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?=\s?(-?\d+(?:[./]\d+)?)(?![\w^])")
+TITLES = frozenset(("mr", "mrs", "ms", "dr", "prof", "sir", "jr", "sr"))
+"""Words beside a name that are no part of it."""
 RIGHT = re.compile(r"[=≈≡]|\\approx|\\equiv")
 
 
@@ -68,14 +72,13 @@ def facts(text: str) -> Facts:
     stated = final is not None and final.stated and len(answer) <= MAX_READING_CHARS
     if not stated:
         answer = ""
-    lower = kernel.lower()
-    words = WORD.findall(lower)
-    stems = [stem(word) for word in words]
-    content = [own for own, word in zip(stems, words, strict=True) if word not in STOPWORDS]
+    kept = words(kernel)
+    stems = [stem(word) for word in kept]
+    content = [own for own, word in zip(stems, kept, strict=True) if word not in STOPWORDS]
     numbers = quantities(said)
-    said_words = WORD.findall(said.lower())
-    carried = [stem(word) for word in carrying(said_words)]
+    carried = [stem(word) for word in carrying(words(said))]
     names = _names(kernel)
+    whole_names = _whole_names(names)
     whole_axes, denied = pointing(said.lower())
     lead_axes, _ = pointing(f"{_opening(said)} {first}".lower())
     tokens = code(body)
@@ -93,7 +96,7 @@ def facts(text: str) -> Facts:
         "reading": [plain_form(r) for r in readings if len(r) <= MAX_READING_CHARS],
         "answer": _content(answer),
         "lead": _content(first),
-        "stress": [stem(w) for s in stressed[:1] for w in WORD.findall(s.lower())[:LEAD_WORDS]],
+        "stress": [stem(w) for s in stressed[:1] for w in words(s)[:LEAD_WORDS]],
         "content": content,
         "affirmed": [own for own in content if own not in denied_stems],
         "denied": denied_stems,
@@ -107,8 +110,11 @@ def facts(text: str) -> Facts:
         "order": map(" ".join, pairwise(carried)),
         "result": _result(answer, stressed, numbers),
         "assigned": map("=".join, ASSIGNED.findall(said)),
-        "sentence": _sentences(lower),
-        "initialled": [f"{name[0][0]} {name[-1]}" for name in names if len(name) > 1],
+        "sentence": _sentences(kernel),
+        "initialled": [f"{name[0][0]} {name[-1]}" for name in whole_names],
+        "namesake": [name[-1] for name in whole_names],
+        "named": [f"{name[0]} {name[-1]}" for name in whole_names if name[0][1:].isalpha()],
+        "converted": [q.measure for q in numbers if q.measure != q.value],
     }
     flags = (
         not body.strip(),
@@ -117,7 +123,7 @@ def facts(text: str) -> Facts:
         not parted.finished,
         bool(tokens),
         _foreign(body),
-        len(words) > 12 and len(set(words)) * 3 < len(words),
+        len(kept) > 12 and len(set(kept)) * 3 < len(kept),
         kernel.endswith("?"),
     )
     return Facts(
@@ -125,23 +131,6 @@ def facts(text: str) -> Facts:
         np.asarray([*whole_axes, *lead_axes], dtype=np.int8),
         np.asarray(flags, dtype=np.float32),
     )
-
-
-def stem(word: str) -> str:
-    """A word without its commonest endings, so that "kangaroos" is "kangaroo"."""
-    word = word.replace("’", "'").removesuffix("'s")
-    for ending, least in (
-        ("ies", 5),
-        ("ing", 6),
-        ("ed", 5),
-        ("es", 5),
-        ("s", 4),
-        ("e", 4),
-        ("y", 5),
-    ):
-        if len(word) >= least and word.endswith(ending) and not word.endswith("ss"):
-            return word[: -len(ending)]
-    return word
 
 
 def _straight(text: str) -> str:
@@ -161,8 +150,7 @@ def _measures(text: str) -> list[str]:
 
 
 def _content(text: str) -> list[str]:
-    words = WORD.findall(_straight(text).lower())[:LEAD_WORDS]
-    return [stem(word) for word in carrying(words)]
+    return [stem(word) for word in carrying(words(_straight(text))[:LEAD_WORDS])]
 
 
 def _names(text: str) -> list[list[str]]:
@@ -171,7 +159,7 @@ def _names(text: str) -> list[list[str]]:
     end = -9
     for match in NAME.finditer(text):
         word = match[0].strip().lower()
-        if word in STOPWORDS:
+        if word in STOPWORDS or word in TITLES:
             continue
         if match.start() <= end + 1 and runs:
             runs[-1].append(word)
@@ -179,6 +167,12 @@ def _names(text: str) -> list[list[str]]:
             runs.append([word])
         end = match.end()
     return runs
+
+
+def _whole_names(names: list[list[str]]) -> list[list[str]]:
+    """Names of several words, without polite ones before them, as in "Perhaps Mary Shelley"."""
+    polite = [next((k for k, word in enumerate(name) if word not in CHAT), 0) for name in names]
+    return [name[k:] for name, k in zip(names, polite, strict=True) if len(name) - k > 1]
 
 
 def _result(answer: str, stressed: list[str], numbers: list[Quantity]) -> list[str]:
@@ -193,7 +187,7 @@ def _result(answer: str, stressed: list[str], numbers: list[Quantity]) -> list[s
 
 def _sentences(text: str) -> list[str]:
     """The words in order of each sentence or line."""
-    return [" ".join(WORD.findall(part)) for part in SENTENCE.split(text)]
+    return [" ".join(WORD.findall(part.lower())) for part in SENTENCE.split(text)]
 
 
 def _foreign(text: str) -> bool:

@@ -6,7 +6,10 @@ Each axis has words for its two ends. A negation shortly before a word turns it 
 import re
 
 ENDS = (
-    ("yes yep yeah absolutely definitely certainly affirmative 👍 ✅ ✔", "no nope nah 👎 ❌ 🚫"),
+    (
+        "yes yep yeah absolutely definitely certainly affirmative sí sì oui ja sim 👍 ✅ ✔",
+        "no nope nah nein não 👎 ❌ 🚫",
+    ),
     ("true correct right valid", "false incorrect wrong invalid untrue myth"),
     (
         "increase increases increased increasing rise rises rose rising grow grows grew growing "

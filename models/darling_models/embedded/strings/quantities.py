@@ -1,13 +1,15 @@
 """The numbers of a text as values: with sign, in words, as fractions, with units, times and dates.
 
 `1,000`, `1000.0` and "one thousand" are one value; `1.5 km` and `1500 m` one quantity; `1:45 PM`
-and `13:45` one time of day. Everything takes time linear in the text.
+and `13:45` one time of day; "the 1990s" no seconds. Everything takes time linear in the text.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite, nan
+
+from darling_models.embedded.strings.units import UNITS, ZEROS
 
 MAX_DIGITS = 15
 """Characters of the longest number that is read as a value, exact in float64; a longer one is kept
@@ -23,7 +25,14 @@ UNDER_TWENTY = (
 SMALL = UNDER_TWENTY.split()
 FULL_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 TENS = FULL_TENS.split()
-SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+SCALES = {
+    "hundred": 1e2,
+    "thousand": 1e3,
+    "million": 1e6,
+    "billion": 1e9,
+    "trillion": 1e12,
+    "bn": 1e9,
+}
 WORDS: dict[str, float] = {
     **{word: float(value) for value, word in enumerate(SMALL)},
     **{word: float(value) for value, word in zip(range(20, 100, 10), TENS, strict=True)},
@@ -31,6 +40,8 @@ WORDS: dict[str, float] = {
     "once": 1.0,
     "twice": 2.0,
 }
+LETTERS = {"k": 1e3, "m": 1e6}
+"""What a letter right behind a number multiplies it by."""
 MONTHS = {
     name: number
     for number, names in enumerate(
@@ -43,53 +54,6 @@ MONTHS = {
     )
     for name in names.split()
 }
-UNITS: dict[str, tuple[str, float]] = {
-    name: (dimension, factor)
-    for dimension, units in {
-        "length": {
-            "km kilometre kilometres kilometer kilometers": 1e3,
-            "m metre metres meter meters": 1.0,
-            "cm centimetre centimetres centimeter centimeters": 1e-2,
-            "mm millimetre millimetres millimeter millimeters": 1e-3,
-            "mi mile miles": 1609.344,
-            "ft foot feet": 0.3048,
-            "inch inches": 0.0254,
-            "yd yard yards": 0.9144,
-        },
-        "mass": {
-            "kg kilo kilos kilogram kilograms": 1e3,
-            "g gram grams gm": 1.0,
-            "mg milligram milligrams": 1e-3,
-            "tonne tonnes": 1e6,
-            "lb lbs pound pounds": 453.59237,
-            "oz ounce ounces": 28.349523,
-        },
-        "time": {
-            "s sec secs second seconds": 1.0,
-            "min mins minute minutes": 60.0,
-            "h hr hrs hour hours": 3600.0,
-            "day days": 86400.0,
-            "week weeks": 604800.0,
-        },
-        "years": {"month months": 1.0, "year years yr yrs": 12.0},
-        "volume": {
-            "l litre litres liter liters": 1.0,
-            "ml millilitre millilitres milliliter milliliters": 1e-3,
-            "cl": 1e-2,
-        },
-        "share": {"% percent percentage pct": 1e-2},
-        "dollar": {"$ dollar dollars usd": 1.0, "cent cents": 1e-2},
-        "euro": {"€ euro euros eur": 1.0},
-        "sterling": {"£ gbp": 1.0},
-        "warmth": {"°c celsius": 1.0},
-        "fahrenheit": {"°f fahrenheit": 1.0},
-        "data": {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "byte bytes": 1.0},
-        "speed": {"km/h kph": 1.0, "mph": 1.609344, "m/s": 3.6},
-    }.items()
-    for names, factor in units.items()
-    for name in names.split()
-}
-"""The dimension of a unit and how many base units it is."""
 
 
 def _any_of(words: Iterable[str]) -> str:
@@ -104,16 +68,24 @@ SCALE = _any_of(SCALES)
 MONTH = _any_of(MONTHS)
 BEFORE, AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
 """No letter stands there, of any alphabet: `3 gâteaux` are no grams."""
-DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+DIGITS = r"(?<!\d,)[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+DECADES = "twenties thirties forties fifties sixties seventies eighties nineties"
+TIES = {name: 20 + 10 * k for k, name in enumerate(DECADES.split())}
 QUANTITY = re.compile(
     rf"""
     (?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})(?!\d)
-  | (?<![\d.,:])(?P<hour>\d{{1,2}})(?:[:h](?P<minute>\d{{2}})(?![\d:])|(?=[ ]?[ap]\.?m\b)
-      |\.(?P<after>\d{{2}})(?=[ ]?[ap]\.?m\b))(?:[ ]?(?P<half>[ap])\.?m\b)?
+  | (?<![\d.,:$€£])(?P<decade>(?:1\d|20)\d0)['’]?s{AFTER}
+  | (?:(?<=\bthe[ ])['’]?|(?<!\w)['’])(?P<ties>[1-9]0)['’]?s{AFTER}
+  | {BEFORE}(?:nineteen[ -])?(?P<tens>{_any_of(TIES)}){AFTER}
+  | {BEFORE}(?P<noon>noon|midday|midnight){AFTER}
+  | (?<![\d.,:])(?P<hour>\d{{1,2}})(?:[:h](?P<minute>\d{{2}})(?![\d:])
+      |(?=[ ]?[ap]\.?m\b|[ ]o'?clock\b)|\.(?P<after>\d{{2}})(?=[ ]?[ap]\.?m\b))
+      (?:[ ]?(?P<half>[ap])\.?m\b)?
+      (?:(?:[ ]o'?clock)?[ ]in[ ]the[ ](?P<part>morning|afternoon|evening)\b)?
   | (?:(?<![\w.)\]}}])(?P<sign>[-+]))?(?P<money>[$€£][ ]?)?
     (?<!\d)(?<!\d\.)(?P<number>{DIGITS})(?:[ ]?/[ ]?(?P<below>\d{{1,9}})(?![\d.]))?
     (?:(?P<suffix>st|nd|rd|th)\b)?
-    (?:[ -]?(?P<scale>{SCALE})\b)?
+    (?:[ -]?(?P<scale>{SCALE})\b|(?P<letter>k|(?-i:M))\b)?
     (?:[ -]?(?P<unit>{UNIT}){AFTER})?
   | {BEFORE}(?P<words>{WORD}(?:(?:[ -]|[ ](?a:and)[ ]){WORD})*){AFTER}
     (?:[ -](?P<of>{UNIT}){AFTER})?
@@ -121,9 +93,29 @@ QUANTITY = re.compile(
   """,
     re.IGNORECASE | re.VERBOSE,
 )
+MONTH_NAME = re.compile(
+    rf"(?:{MONTH}|januar|februar|märz|mai|juni|juli|oktober|dezember){AFTER}", re.IGNORECASE
+)
 LATEX_FRACTION = re.compile(r"\\[dt]?frac ?\{ ?(-?\d+) ?\}\{ ?(\d+) ?\}")
 DOLLARS = re.compile(r"\$([^$\n]{1,300})\$(?!\d)")
 """A formula between dollar signs, which are no money."""
+LISTED = re.compile(
+    r"(?:\[|(?<![\w^}])\\?\{|(?<!hundred )(?<!thousand )(?<!million )\()[\d\s,.+\-−'\"]*\\?[\]})]"
+)
+"""Numbers alone in brackets are a list: its commas part them and no thousands. Braces of a LaTeX
+command hold one number, and so do parentheses after a number in words."""
+DEGREES = re.compile(
+    r"(?:[ ]?degrees?[ ]|[ ]?deg\.?[ ]|[ ]?°[ ]?)(c|f|k)(?:elsius|ahrenheit|elvin)?\b", re.I
+)
+ENUMERATOR = re.compile(r"^[ \t]{0,8}(\d{1,2})[.)][ ](?=[ ]?[^\s.])", re.M)
+HALVES = re.compile(
+    rf"{BEFORE}(?:(?P<half>half|(?:a |one )?quarter of|three quarters of)(?:[ -]an?)?"
+    rf"[ -](?P<of>{UNIT})"
+    rf"|(?P<whole>an?|\d{{1,4}}|{_any_of(SMALL[1:13])})(?:[ ](?P<unit>{UNIT}))? and (?:a|one) half"
+    rf"(?:[ ](?P<after>{UNIT}))?){AFTER}",
+    re.IGNORECASE,
+)
+"""Half an hour, three quarters of a mile, two and a half litres, an hour and a half."""
 MIXED = re.compile(r"(?<![\d./])(\d{1,6}) (\d{1,3})/(\d{1,3})(?![\d./])")
 JOINED = re.compile(r"[\s,]{0,2}(?:and )?\s?")
 """What may stand between the parts of one quantity, as in "1 hour and 20 minutes"."""
@@ -142,6 +134,8 @@ def quantities(text: str) -> list[Quantity]:
     """The numbers of a text (as `plain_form.folded` writes it), in order."""
     text = LATEX_FRACTION.sub(r"\1/\2", text)
     text = MIXED.sub(_mixed, DOLLARS.sub(r"\1", text))
+    text = LISTED.sub(lambda match: match[0].replace(",", ", "), text)
+    text = HALVES.sub(_halved, DEGREES.sub(r" °\1", _unnumbered(text)))
     read: list[Quantity] = []
     open_time: tuple[float, float, int] | None = None
     for match in QUANTITY.finditer(text):
@@ -166,7 +160,10 @@ def _quantity(match: re.Match[str]) -> tuple[list[Quantity], tuple[float, float]
     if match["year"]:
         parts = (match["year"], f"m{int(match['month'])}", str(int(match["day"])))
         return [Quantity(part, part) for part in parts], None
-    if match["hour"]:
+    if match["decade"] or match["ties"] or match["tens"]:
+        decade = int(match["decade"] or 1900 + int(match["ties"] or TIES[match["tens"].lower()]))
+        return [Quantity(f"{decade}s", f"{decade}s")], None
+    if match["hour"] or match["noon"]:
         return _clock(match), None
     if match["name"]:
         if match["name"] in ("may", "mar", "march"):
@@ -182,6 +179,7 @@ def _quantity(match: re.Match[str]) -> tuple[list[Quantity], tuple[float, float]
         if len(written) > MAX_DIGITS:
             return [Quantity(written, written)], None
         value = float(written) * SCALES.get((match["scale"] or "").lower(), 1.0)
+        value *= LETTERS.get((match["letter"] or "").lower(), 1.0)
         if match["below"]:
             value /= float(match["below"]) or nan
         if match["sign"] == "-":
@@ -193,14 +191,19 @@ def _quantity(match: re.Match[str]) -> tuple[list[Quantity], tuple[float, float]
     if not unit:
         return [Quantity(plain, plain)], None
     dimension, factor = UNITS[unit.lower()]
-    base = value * factor
+    base = (value - ZEROS.get(unit.lower(), 0.0)) * factor
     time = (base, factor) if dimension == "time" else None
     return [Quantity(plain, f"{dimension}{base:.12g}")], time
 
 
 def _clock(match: re.Match[str]) -> list[Quantity]:
+    if match["noon"]:
+        clock = "t0" if match["noon"].lower() == "midnight" else "t720"
+        return [Quantity(clock, clock)]
     hour, minute = int(match["hour"]), int(match["minute"] or match["after"] or 0)
     half = (match["half"] or "").lower()
+    if match["part"]:
+        half = "a" if match["part"].lower() == "morning" else "p"
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
     clock = f"t{hour * 60 + minute}"
@@ -221,6 +224,27 @@ def _spelled(words: str) -> float | None:
         else:
             part += WORDS[word]
     return total + part
+
+
+def _unnumbered(text: str) -> str:
+    """The text without the number of its only list item, in which form answers are given. Numbers
+    of several items stay: how many a text has tells something of it."""
+    items = list(ENUMERATOR.finditer(text))
+    if len(items) != 1 or items[0][1] != "1" or MONTH_NAME.match(text, items[0].end()):
+        return text
+    return text[: items[0].start()] + text[items[0].end() :]
+
+
+def _halved(match: re.Match[str]) -> str:
+    """`0.5 hour` and the like; "a half" of no unit stays as it is written."""
+    if match["half"]:
+        parts = {"half": 0.5, "three quarters of": 0.75}.get(match["half"].lower(), 0.25)
+        return f"{parts} {match['of']}"
+    unit, whole = match["unit"] or match["after"], match["whole"].lower()
+    if whole in ("a", "an"):
+        return f"1.5 {unit}" if match["unit"] else match[0]
+    value = int(whole) if whole.isdigit() else int(WORDS[whole])
+    return f"{value}.5 {unit or ''}"
 
 
 def _mixed(match: re.Match[str]) -> str:
