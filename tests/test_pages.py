@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from darling_models.training.sources import read_recipe
 from darling_service.http.examples import GROUP
 from darling_service.schemas.requests import RewardRequest
 from darling_service.trainers.query import Query, read_query
@@ -30,7 +31,7 @@ from tests.pages.reader import Reader
 from tests.pages.untried import PROGRAM, flags_exist, module_exists, target_exists, untried
 from tests.pages.world import NAMES
 
-CHECKED = (*PRINTS, "json", "options", "diagram")
+CHECKED = (*PRINTS, "json", "options", "recipe", "diagram")
 """Languages of snippets that a test here runs or checks; in a diagram there is nothing to run."""
 TRAINING = ROOT / "docs/classifier.md"
 WITH_SNIPPETS = [page for page in PAGES if snippets(page)]
@@ -78,7 +79,7 @@ def test_the_commands_that_train_a_classifier_run(service: Service, tmp_path: Pa
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name_of)
 def test_every_snippet_is_of_a_kind_that_is_checked(page: Path) -> None:
     unchecked = [s.place for s in snippets(page) if s.language not in CHECKED]
-    assert not unchecked, "mark them sh, python, json or options; their output is text"
+    assert not unchecked, "mark them sh, python, json, options or recipe; their output is text"
 
 
 def test_output_stands_behind_the_snippet_that_prints_it() -> None:
@@ -115,6 +116,14 @@ def test_a_request_of_the_cohort_page_is_answered_as_shown(service: Service) -> 
 
 def options() -> list[Snippet]:
     return [s for page in PAGES for s in snippets(page) if s.language == "options"]
+
+
+def test_recipes_can_be_read(tmp_path: Path) -> None:
+    recipes = [s for page in PAGES for s in snippets(page) if s.language == "recipe"]
+    assert recipes
+    for snippet in recipes:
+        (file := tmp_path / "recipe.toml").write_text(snippet.code)
+        assert read_recipe(file), snippet.place
 
 
 def test_options_of_trainers_name_what_exists() -> None:

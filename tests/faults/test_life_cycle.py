@@ -23,7 +23,11 @@ from tests.servers.silent import silent
 GROUP = {"prompt": "Name a colour.", "rollouts": ["Blue.", "Red.", "Blue."], "quality": [1, 2, 3]}
 REWARDS = [0.5, 2.0, 1.5]
 """Of that group by the model `exact`: two of the three are alike."""
-TIMES = [name for name, field in Settings.model_fields.items() if field.annotation is float]
+TIMES = [
+    name
+    for name, field in Settings.model_fields.items()
+    if field.annotation is float and name != "audit_share"
+]
 
 
 def refused_start(*arguments: str | Path) -> str:

@@ -19,7 +19,8 @@ PROMPT = "What should a small town do with its old railway station?"
 def texts() -> list[str]:
     """Some nearly equal, some far apart, some between."""
     essays = [essay(k, words) for k, words in ((0, 30), (0, 34), (1, 30), (2, 60), (2, 45))]
-    return [*essays, essays[0] + " Indeed.", "A museum.", "Turn it into a museum of trains."]
+    museums = ["A museum.", "A museum, with a cafe.", "Turn it into a museum of trains."]
+    return [*essays, essays[0] + " Indeed.", *museums]
 
 
 def test_each_pair_is_answered_by_the_stage_it_belongs_to(tmp_path: Path) -> None:

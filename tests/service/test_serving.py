@@ -128,9 +128,11 @@ def test_interrupt_answers_requests_in_flight_and_ends_within_five_seconds(tmp_p
                 answers.append(http.post("/v1/rewards", json=heavy(groups, seed=seed)))
 
         askers = [threading.Thread(target=ask, args=(n, n)) for n in (1, 40)]
-        for asker in askers:
-            asker.start()
-        until(lambda: metric(service, "darling_queue_tokens") > 100_000)  # the long one is there
+        short, long = askers
+        short.start()
+        until(lambda: metric(service, "darling_queue_tokens") > 0)
+        long.start()
+        until(lambda: metric(service, "darling_queue_tokens") > 100_000)
         started = time.monotonic()
         service.process.send_signal(signal.SIGINT)
         for asker in askers:

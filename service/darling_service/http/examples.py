@@ -153,7 +153,7 @@ PARTITION_RESPONSE: dict[str, Any] = {
             "partition": [0, 0, 1],
             "num_classes": 2,
             "diversity": [0.5, 0.5, 1.0],
-            "probabilities": [[1.0, 0.99, 0.04], [0.99, 1.0, 0.07], [0.04, 0.07, 1.0]],
+            "probabilities": [[1.0, 0.99, 0.02], [0.99, 1.0, 0.05], [0.02, 0.05, 1.0]],
             **NO_REASONING,
         }
     ],
