@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from darling_service.server import END_S
 from tests.conftest import Service, metric, running, until
 from tests.texts import essay
 
@@ -119,8 +120,9 @@ def test_the_api_key_guards_v1_and_leaves_health_open(tmp_path: Path) -> None:
         assert http.get("/health/ready").status_code == 200
 
 
-def test_interrupt_answers_requests_in_flight_and_ends_within_five_seconds(tmp_path: Path) -> None:
-    with running(tmp_path / "log") as service:
+def test_interrupt_answers_requests_in_flight_and_ends_in_time(tmp_path: Path) -> None:
+    grace_s = 8  # the short one takes one or two, some more on a busy machine
+    with running(tmp_path / "log", "--shutdown-grace-s", str(grace_s)) as service:
         answers: list[httpx.Response] = []
 
         def ask(groups: int, seed: int) -> None:
@@ -139,7 +141,7 @@ def test_interrupt_answers_requests_in_flight_and_ends_within_five_seconds(tmp_p
             asker.join()
         assert service.process.wait(timeout=20) == 0
         took = time.monotonic() - started
-    assert took < 5
+    assert took < grace_s + END_S
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200, 503], "the short one finished, the long one was told to come back"
     assert "Traceback" not in service.log.read_text()
