@@ -226,7 +226,7 @@ def test_reading_takes_time_linear_in_the_text(shape: str) -> None:
     def text(characters: int) -> str:
         return (SHAPES[shape] * (characters // len(SHAPES[shape]) + 1))[:characters]
 
-    assert not too_dear(read_all, text(20_000), text(200_000))
+    assert not too_dear(read_all, text(20_000), text(200_000), noise_s=0.02)
 
 
 @pytest.mark.parametrize(("last", "compared"), [("no end", ""), ("Cairo?</think>Kyoto.", "Kyoto.")])
