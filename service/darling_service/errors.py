@@ -22,7 +22,7 @@ the web framework.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from darling_models.faults import Loc, path
 
@@ -32,6 +32,11 @@ MAX_NAME_CHARS = 80
 """Characters of a field's name that an answer repeats; the names of our fields have 20 at most."""
 MAX_MESSAGE_CHARS = 1000
 """Characters of a message, which may repeat a name that the caller sent; ours have 300 at most."""
+
+Refusal = Literal["queue", "time", "bodies", "cohorts", "key", "server"]
+"""What a request with 429 was over: `max_queue_tokens`, or what the reward model takes; the time
+that its caller waits; `body_bytes`; `cohort_bytes`; a limit of its key; or what a model server
+takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,10 @@ class FailedDependency(Problem):
 
 class Overloaded(Problem):
     status, title = 429, "Too many requests"
+
+    def __init__(self, reason: Refusal, detail: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s)
+        self.reason = reason
 
 
 class HeadersTooLarge(Problem):

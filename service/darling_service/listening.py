@@ -20,7 +20,7 @@ def listen(host: str, port: int, backlog: int) -> list[socket.socket]:
     Raises `OSError` that says why there is none, and what to do.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise OSError(
             f"there is no address of the host {host!r} ({error}); choose another with --host "
@@ -28,9 +28,12 @@ def listen(host: str, port: int, backlog: int) -> list[socket.socket]:
         ) from None
     sockets: list[socket.socket] = []
     reason: OSError | None = None
-    for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+    for family, address in dict.fromkeys((family, address) for family, *_, address in infos):
+        # A free port that was picked for one address is taken for the others too.
+        number = sockets[0].getsockname()[1] if sockets else port
+        full = (address[0], number, *address[2:])  # the rest is the interface of a local address
         try:
-            sockets.append(socket.create_server(address[:2], family=family, backlog=backlog))
+            sockets.append(socket.create_server(full, family=family, backlog=backlog))
         except OSError as error:
             if error.errno not in OTHER_ADDRESS:
                 reason = error

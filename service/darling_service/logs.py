@@ -1,8 +1,10 @@
 """What the service writes to standard error: plain lines, or one JSON object a line.
 
-A line names the request that it belongs to. No line holds a prompt or a rollout.
+A line names the request that it belongs to. No line holds a prompt or a rollout: a traceback names
+types and places, and no messages, unless `log_texts` is set.
 """
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -10,9 +12,12 @@ from typing import Any, Literal
 import orjson
 
 from darling_service.request_id import current
+from darling_service.tracebacks import types_and_places
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["plain", "json"]
+
+log = logging.getLogger(__name__)
 
 OWN = ("darling_service", "darling_models")
 """Loggers that `log_level` sets. Those of libraries write from warnings on: below, httpx logs each
@@ -24,22 +29,40 @@ CONTROLS = {
 """How control characters and line ends of a message are written, so that it stays one line."""
 
 
-def configure(level: LogLevel, form: LogFormat) -> None:
-    """Sends what this process logs to standard error. Warnings of Python are logged too."""
+def configure(level: LogLevel, form: LogFormat, with_texts: bool = False) -> None:
+    """Sends what this process logs to standard error. Warnings of Python are logged too.
+
+    `with_texts`: whether tracebacks end with their messages, which may quote a prompt or a rollout.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if form == "json" else PlainLines())
+    handler.setFormatter(JsonLines(with_texts) if form == "json" else PlainLines(with_texts))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in OWN:
         logging.getLogger(name).setLevel(level.upper())
     logging.captureWarnings(True)
 
 
-class PlainLines(logging.Formatter):
+def log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs what nobody has caught on the event loop, without the arguments that asyncio quotes."""
+    what = context["message"]
+    what = what.partition("(")[0] if what.startswith("Exception in ") else what
+    log.error("on the event loop: %s", what, exc_info=context.get("exception"))
+
+
+class Lines(logging.Formatter):
+    """Lines whose tracebacks have messages only if they may hold texts."""
+
+    def __init__(self, with_texts: bool = False) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self._with_texts = with_texts
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        return super().formatException(ei) if self._with_texts else types_and_places(ei[1])
+
+
+class PlainLines(Lines):
     """`2026-11-27 20:00:00,123 INFO message [request ID]`; a traceback follows on lines of its
     own."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         line = super().formatMessage(record).translate(CONTROLS)
@@ -47,7 +70,7 @@ class PlainLines(logging.Formatter):
         return line if request is None else f"{line} [request {request.id}]"
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(Lines):
     """`{"time": ..., "level": ..., "logger": ..., "message": ...}` with `request_id` in a request,
     the fields of an access line, and `traceback` where there is one."""
 

@@ -50,7 +50,7 @@ from darling_service.scoring.reading import GroupInputs, read_group
 from darling_service.scoring.rewards import prefer, reward_group
 from darling_service.scoring.rules import info_by, rule_of, threshold_of
 from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words_of, words_of_pairs
-from darling_service.scoring.visits import Visit, Visits
+from darling_service.scoring.visits import Recalled, Visit, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.tracing import span
@@ -71,14 +71,19 @@ class Pipeline:
         self.settings = settings
         self.telemetry = Telemetry()
         self._engines = Engines(settings, self.telemetry)
-        self._visits: Visits | None = None
+        self._visits: Visits | Recalled | None = None
         self._audit = Audit(settings.audit_share, self.telemetry)
         self._by_itself: Pipeline | None = None
         self._being_answered = 0
 
-    async def start(self) -> None:
-        """Loads the models. Raises `ModelError`."""
+    def open(self) -> None:
+        """Opens the visits file, which is quickly done. Raises `ModelError`."""
         self._visits = Visits(self.settings.visits_file, self.settings.max_visits)
+
+    async def start(self) -> None:
+        """Loads the models, and opens the visits file if it is not. Raises `ModelError`."""
+        if self._visits is None:
+            self.open()
         await self._engines.start()
 
     async def ready(self) -> bool:
@@ -95,9 +100,9 @@ class Pipeline:
         if self._by_itself is not None:
             await self._by_itself._engines.stop()
         await self._engines.stop()
-        if self._visits is not None:
+        if isinstance(self._visits, Visits):
             self._visits.close()
-            self._visits = None
+        self._visits = None
 
     async def check(self, request: RewardRequest) -> None:
         """Raises what `rewards` would raise before any model runs; the groups may be incomplete."""
@@ -128,7 +133,7 @@ class Pipeline:
         response = RewardResponse(
             rewarded, answering.model(rule, self._text(request)), answering.account(usage)
         )
-        self._audit.consider(response, lambda: self._again(Pipeline.rewards, request))
+        self._audit.consider(response, lambda: self._again(Pipeline.rewards, request, visits))
         return response
 
     async def partitions(
@@ -209,15 +214,19 @@ class Pipeline:
         self,
         answer: Callable[["Pipeline", AnyRequest], Awaitable[AnyResponse]],
         request: AnyRequest,
+        visits: Sequence[IntArray | None] = (),
     ) -> AnyResponse:
-        """The request's answer for the audit, which waits until no request is being answered."""
+        """The request's answer for the audit, which waits until no request is being answered.
+
+        `visits`: the earlier visits that the first answer was made of.
+        """
         while self._being_answered:  # noqa: ASYNC110 (an event would cost every request)
             await asyncio.sleep(PAUSE_S)
         if self._by_itself is None:
             settings = self.settings.unbounded().model_copy(update={"audit_share": 0.0})
             self._by_itself = Pipeline(settings)
             self._by_itself._engines = await self._engines.alone(lambda: self._being_answered > 0)
-            self._by_itself._visits = self._visits
+        self._by_itself._visits = Recalled(visits)
         return await answer(self._by_itself, request)
 
     def _text(self, request: Grouped) -> TextRule:

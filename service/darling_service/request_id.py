@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import uuid4
 
+from darling_service.errors import Overloaded
+
 HEADER = "X-Request-ID"
 MAX_ID_CHARS = 128
 """Characters of a caller's id that are kept; a UUID has 36, and a trace of W3C's 55."""
@@ -26,6 +28,8 @@ class CurrentRequest:
     """Rollouts that it sent to be scored."""
     cause: str = ""
     """Why it was not answered with what it asked for."""
+    refusal: Overloaded | None = None
+    """Why it got 429, if it did."""
 
 
 _current: ContextVar[CurrentRequest | None] = ContextVar("current_request", default=None)

@@ -25,7 +25,7 @@ from darling_service.http.connection_limits import LimitedConnection
 from darling_service.http.state import Service
 from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.listening import listen
-from darling_service.logs import configure
+from darling_service.logs import configure, log_unexpected
 from darling_service.misspelt import misspelt
 from darling_service.service_links import is_service_link
 from darling_service.settings import Settings
@@ -42,6 +42,10 @@ YOUNG_OBJECTS = 50_000
 """Allocations between two runs of the garbage collector. A waiting rollout holds some hundred
 objects: with Python's default of 700, the collector would go through those of thousands of waiting
 rollouts again and again."""
+SWITCH_S = 0.0005
+"""Seconds for which a thread may keep the interpreter's lock while the event loop waits for it. The
+loop gives it up at every read and write: with Python's default of 5 ms it would wait that long
+each time beside a thread that compares or describes texts, several times a request."""
 
 SECURITY_HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
@@ -55,7 +59,6 @@ SECURITY_HEADERS = [
 ]
 """Headers of every answer, errors among them. The page at /docs has a script of its own in it, and
 needs nothing from other hosts."""
-
 
 LINGER_S = 0.2
 """Seconds in which requests are still taken after a stop signal, such as those on their way."""
@@ -93,6 +96,7 @@ class Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves on these sockets until a stop signal. Waits for no thread: one may hang."""
         loop = (self.config.get_loop_factory() or asyncio.new_event_loop)()
+        loop.set_exception_handler(log_unexpected)
         loop.run_until_complete(self.serve(sockets))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -101,7 +105,8 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.keys.reload)
         for bound in sockets or () if not self.should_exit else ():
             host, port = bound.getsockname()[:2]
-            log.info("listening on http://%s:%d, docs at /docs", host, port)
+            shown = f"[{host}]" if bound.family == socket.AF_INET6 else host
+            log.info("listening on http://%s:%d, docs at /docs", shown, port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.failure is None:
@@ -152,12 +157,13 @@ def run(settings: Settings) -> None:
     then ends the process by `end`, since threads may still be at work.
     """
     refuse_strangers_without_key(settings.host, settings.keys(), settings.allow_no_key)
-    configure(settings.log_level, settings.log_format)
+    configure(settings.log_level, settings.log_format, settings.log_texts)
     if settings.traces_url is not None:
         tracing.start(settings.traces_url)
     _warn_of_unread_variables(settings)
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)
+    sys.setswitchinterval(SWITCH_S)
     sockets = listen(settings.host, settings.port, BACKLOG)
     server = Server(settings)
     server.run(sockets)

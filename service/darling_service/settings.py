@@ -48,7 +48,7 @@ SERVER_ONLY = frozenset(
         *("max_body_bytes", "body_bytes", "max_queue_tokens"),
         *("request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
-        *("cohort_bytes", "log_level", "log_format", "audit_share"),
+        *("cohort_bytes", "log_level", "log_format", "log_texts", "audit_share"),
         "traces_url",
     }
 )
@@ -149,9 +149,9 @@ class Settings(KeySources):
     )
     model_timeout_s: Seconds = Field(
         60,
-        description="Seconds that one batch of the model may take, or one answer of a model "
-        "server, an LLM judge or a reward server; beyond, the request gets 503. Raise it for a "
-        "judge that reasons.",
+        description="Seconds that one batch of the model or one step of comparing may take, or one "
+        "answer of a model server, an LLM judge or a reward server; beyond, the request gets 503. "
+        "Raise it for a judge that reasons.",
     )
     max_length: Positive | None = Field(
         None,
@@ -309,6 +309,11 @@ class Settings(KeySources):
         description="Form of the log: plain lines, or json (an object a line) for a collector.",
     )
 
+    log_texts: bool = Field(
+        False,
+        description="Whether the traceback of an unexpected fault ends with its message, which may "
+        "quote a prompt or a rollout; set it to true to look for the cause of one.",
+    )
     traces_url: str | None = Field(
         None,
         description="URL to which OpenTelemetry traces are sent, such as "

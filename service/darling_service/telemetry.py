@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from tempfile import TemporaryFile
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -13,6 +14,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from darling_service.errors import Refusal
 from darling_service.schemas.responses import Usage
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
@@ -83,10 +85,14 @@ class Telemetry:
         )
         self.refused = Counter(
             "darling_refused_total",
-            "Requests refused with 429 because the queue was full, or their answer would have come "
-            "too late.",
+            "Requests refused with 429, by what they were over: queue, time (the answer would "
+            "have come too late), bodies, cohorts, key (its limits) or server (a model server "
+            "asks for a pause).",
+            ["reason"],
             registry=r,
         )
+        for reason in get_args(Refusal):
+            self.refused.labels(reason)
         self.batch_tokens = Histogram(
             "darling_batch_tokens",
             "Number of tokens in each model batch.",

@@ -20,6 +20,8 @@ from darling_models.extras import require
 
 FLUSH_S = 1.0
 """Seconds that the end of the process waits for a collector."""
+NO_MESSAGES = {"record_exception": False, "set_status_on_exception": False}
+"""Options of every span: the message of an exception may quote what a caller has sent."""
 
 _provider: Any = None
 _tracer: Any = None
@@ -68,7 +70,7 @@ def request_span(headers: Mapping[str, str]) -> Iterator[Any]:
 
     # The names of headers are in lower case, as `extract` looks for them.
     with _tracer.start_as_current_span(
-        "request", context=extract(headers), kind=SpanKind.SERVER, record_exception=False
+        "request", context=extract(headers), kind=SpanKind.SERVER, **NO_MESSAGES
     ) as own:
         yield own
 
@@ -94,8 +96,7 @@ def span(name: str) -> Iterator[None]:
     if _tracer is None:
         yield
         return
-    # A message of an exception may repeat what a caller has sent.
-    with _tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False):
+    with _tracer.start_as_current_span(name, **NO_MESSAGES):
         yield
 
 

@@ -46,6 +46,7 @@ def problem_of(fault: Exception, what: str) -> Problem:
         )
     if isinstance(fault, ModelBusy):
         return Overloaded(
+            "server",
             f"the {what} server asks for a pause; send the request again later",
             retry_after_s=fault.retry_after_s,
         )

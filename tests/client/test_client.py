@@ -33,6 +33,7 @@ from darling_client import (
     GroupPreference,
     GroupRewards,
     Overloaded,
+    Refused,
     Rollout,
     RolloutReward,
     TimedOut,
@@ -48,6 +49,7 @@ from darling_client._hosts import Hosts
 from darling_client._options import ClientParams, Options
 from tests.conftest import running
 from tests.servers.processes import Server, serving
+from tests.servers.scripted import Reply, scripted
 
 COLOURS = Group("Name a colour.", ["Blue", "Blue", "Red"], quality=[1.0, 0.5, 0.25], id="colours")
 QUICK: dict[str, Any] = {"backoff_s": 0.05, "connect_timeout_s": 1.0}
@@ -209,6 +211,30 @@ def test_a_storm_without_end_is_given_up_with_the_reason(url: str, kind: Kind) -
         with pytest.raises(Overloaded, match="answered 503: told to refuse"):
             answer_of(kind(proxy.url, patience_s=1, **QUICK), [COLOURS])
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 401, 413, 422])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"detail": "no", "request_id": "step-3/a"}, "no [request step-3/a]"),
+        ({"detail": "no"}, "no"),
+        ({"detail": "no", "request_id": 3}, "no"),
+        ({"detail": "no", "request_id": "x" * 9000}, f"no [request {'x' * 128}]"),
+        ("no", "no"),
+    ],
+)
+def test_an_error_ends_with_the_id_by_which_the_log_names_the_request(
+    status: int, body: Any, said: str
+) -> None:
+    hasty = {"patience_s": 30, "backoff_s": 100, "longest_backoff_s": 100}
+    with (
+        scripted(lambda _: Reply(status, body)) as server,
+        pytest.raises((Overloaded, Refused)) as error,
+    ):
+        answer_of(Client(server.url, **hasty), [COLOURS])
+    assert f"answered {status}: {said}" in str(error.value)
+    assert len(str(error.value)) < 1000
 
 
 def test_a_retry_after_may_be_a_date(url: str) -> None:

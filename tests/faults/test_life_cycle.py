@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from darling_service.listening import listen
 from darling_service.server import END_S, LINGER_S
 from darling_service.settings import Settings
 from tests.commands import run_command
@@ -80,6 +81,29 @@ REFUSED: dict[str, tuple[str, str]] = {
 def test_what_cannot_work_ends_the_start_with_one_line(flag: str) -> None:
     value, words = REFUSED[flag]
     assert words in refused_start(flag, value)
+
+
+def test_a_visits_file_that_cannot_be_used_is_said_before_anything_is_loaded() -> None:
+    said = refused_start(
+        "--visits-file", "/no such folder/v.db", "--quality", REFUSED["--quality"][0]
+    )
+    assert "visits_file" in said
+
+
+def test_every_address_of_a_host_has_the_port_that_was_free() -> None:
+    sockets = listen("localhost", 0, 1)
+    try:
+        assert len({bound.getsockname()[1] for bound in sockets}) == 1
+    finally:
+        for bound in sockets:
+            bound.close()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_the_url_that_the_log_names_can_be_asked_with_ipv6_too(tmp_path: Path) -> None:
+    with running(tmp_path / "log", "--model", "exact", "--host", "::1") as service:
+        assert service.url.startswith("http://[::1]:")
+        assert httpx.get(f"{service.url}/health/ready").status_code == 200
 
 
 @contextmanager

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import httpx
@@ -23,6 +26,7 @@ import pytest
 from tests.commands import run_command
 from tests.conftest import Service, metric, running, until
 from tests.faults.rounds import ROUNDS
+from tests.faults.test_restarts import free_port
 from tests.servers.redis import MODES, redis
 from tests.servers.scripted import Reply, scripted
 from tests.service.test_quality_sources import worker_pids
@@ -119,13 +123,6 @@ def test_clients_that_vanish_leave_nothing_behind(tmp_path: Path, rounds: int) -
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_shared_cache_that_fails_changes_no_answer(tmp_path: Path, rounds: int) -> None:
     moments = random.Random(11)
-
-    def classified(body: Any) -> Reply:
-        """The texts "same N" are alike."""
-        probabilities = [0.75 if text.count("same") == 2 else 0.25 for text in body["input"]]
-        data = [{"index": i, "probs": [p]} for i, p in enumerate(probabilities)]
-        return Reply(body={"data": data})
-
     with scripted(classified) as model, redis() as server:
         arguments = ("--model", f"remote:{model.url}", "--cache-url", server.url)
         cached = (*arguments, "--cache-bytes", "0")  # so that Redis is asked each time
@@ -134,13 +131,77 @@ def test_a_shared_cache_that_fails_changes_no_answer(tmp_path: Path, rounds: int
                 server.mode = moments.choice(MODES)
                 if moments.random() < 0.2:
                     server.stop()
-                texts = [f"same {number}", f"same as {number}", f"other than {number}"]
-                group = {"prompt": "p", "rollouts": texts, "quality": [1.0, 1.0, 1.0]}
                 for _ in range(2):
-                    answer = scored(service, groups=[group])
-                    assert answer.status_code == 200, answer.text
-                    assert answer.json()["groups"][0]["partition"] == [0, 0, 1]
+                    pairs_in_cache(service, number)
         assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.skipif(
+    find_spec("redis") is None or which("redis-server") is None,
+    reason="the extra `redis` or the program redis-server is not installed",
+)
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_real_redis_that_is_killed_stopped_and_slow_changes_no_answer(
+    tmp_path: Path, rounds: int
+) -> None:
+    """It fails at random moments while groups are scored from two connections, and is used again
+    once it is well."""
+    moments, port, over = random.Random(13), free_port(), threading.Event()
+    command = ("redis-server", "--port", str(port), "--save", "", "--dir", str(tmp_path))
+    blows: Counter[str] = Counter()
+
+    def strike() -> None:
+        running_redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            while not over.wait(moments.uniform(0.2, 1.0)):
+                blow = moments.choice(["killed", "ended", "stopped", "slow"])
+                blows[blow] += 1
+                if blow in ("killed", "ended"):
+                    running_redis.send_signal(
+                        signal.SIGKILL if blow == "killed" else signal.SIGTERM
+                    )
+                    running_redis.wait()
+                    time.sleep(moments.uniform(0, 0.5))
+                    running_redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+                else:
+                    running_redis.send_signal(signal.SIGSTOP)
+                    time.sleep(0.05 if blow == "slow" else moments.uniform(0.2, 2.0))
+                    running_redis.send_signal(signal.SIGCONT)
+            until(lambda: pairs_in_cache(service, -1) == 3)
+        finally:
+            running_redis.kill()
+            running_redis.wait()
+
+    with scripted(classified) as model:
+        arguments = ("--model", f"remote:{model.url}", "--cache-url", f"redis://127.0.0.1:{port}/0")
+        cached = (*arguments, "--cache-bytes", "0")
+        with running(tmp_path / "log", *cached) as service, ThreadPoolExecutor(3) as pool:
+            striking_it = pool.submit(strike)
+            try:
+                hits = sum(
+                    pool.map(lambda number: pairs_in_cache(service, number // 4), range(8 * rounds))
+                )
+            finally:
+                over.set()
+            striking_it.result()
+        assert "Traceback" not in (tmp_path / "log").read_text()
+    print(f"{8 * rounds} groups, {hits} of {24 * rounds} pairs from Redis, {dict(blows)}")
+
+
+def classified(body: Any) -> Reply:
+    """A model server by which the texts "same N" are alike."""
+    probabilities = [0.75 if text.count("same") == 2 else 0.25 for text in body["input"]]
+    data = [{"index": i, "probs": [p]} for i, p in enumerate(probabilities)]
+    return Reply(body={"data": data})
+
+
+def pairs_in_cache(service: Service, number: int) -> int:
+    """How many of a group's three pairs a cache had; its answer must be right."""
+    texts = [f"same {number}", f"same as {number}", f"other than {number}"]
+    answer = scored(service, groups=[{"prompt": "p", "rollouts": texts, "quality": [1.0] * 3}])
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["groups"][0]["partition"] == [0, 0, 1]
+    return int(answer.json()["usage"]["cached"])
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)

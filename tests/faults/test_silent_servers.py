@@ -13,7 +13,7 @@ import pytest
 
 from darling_models.errors import ModelHung
 from darling_service.engine.engine import Engine
-from darling_service.engine.model import ModelThread
+from darling_service.engine.thread import ModelThread
 from darling_service.errors import Unavailable
 from tests.conftest import Service, running, until
 from tests.servers.silent import Silent, silent
@@ -132,6 +132,23 @@ def test_a_local_model_that_hangs_is_given_up_and_the_next_request_is_answered()
         model.gate.set()
         assert await behind == [1.0]
         assert await judged(engine, "aa", "bb") == [1.0]
+        assert await engine.model.ready()
+
+    play(scenario, max_batch_tokens=4, model_timeout_s=0.3)
+
+
+def test_comparing_that_hangs_is_given_up_and_the_next_request_is_answered() -> None:
+    async def scenario(engine: Engine, model: ByLength) -> None:
+        model.gate.set()
+        model.step_s = 2
+        waiting = asyncio.create_task(judged(engine, "aa", "bb"))
+        await asyncio.to_thread(until, lambda: model.steps > 0)
+        model.step_s = 0
+        behind = asyncio.create_task(judged(engine, "cc", "dd"))
+        with pytest.raises(Unavailable, match=r"the model hangs: no result in model_timeout_s"):
+            await waiting
+        assert not engine.model.healthy
+        assert await behind == [1.0]
         assert await engine.model.ready()
 
     play(scenario, max_batch_tokens=4, model_timeout_s=0.3)

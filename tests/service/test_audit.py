@@ -112,6 +112,28 @@ def test_exploration_by_visits_is_scored_again_without_being_counted_twice() -> 
     asyncio.run(ask())
 
 
+def test_an_earlier_step_that_comes_late_is_no_damage() -> None:
+    body = {
+        "groups": [{**GROUP, "rollouts": [{"text": t, "answer": t} for t in "abca"]}],
+        "reward": {"exploration": "visits", "advantage": "centered"},
+    }
+
+    def of_step(step: int) -> RewardRequest:
+        return RewardRequest.model_validate({**body, "run": {"name": "r", "step": step}})
+
+    async def ask() -> None:
+        async with pipeline() as service:
+            service._being_answered += 1  # so that the audit waits
+            await service.rewards(of_step(5))
+            drawn = service._audit._task
+            await service.rewards(of_step(4))
+            service._being_answered -= 1
+            assert service._audit._task is drawn
+            assert (await audited(service))["equal"] == 1
+
+    asyncio.run(ask())
+
+
 class Damage:
     """A model of one unit a text, whose results depend on what the test does to them."""
 

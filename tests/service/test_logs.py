@@ -1,9 +1,11 @@
 """The log: a line for each request with its id, a line for each failure, and no texts in it."""
 
+import asyncio
+import gc
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ from darling_models.protocol import IntArray, Plan, Result, Unit, text_unit
 from darling_service.app import create_app
 from darling_service.cli.main import main
 from darling_service.http.state import Service
-from darling_service.logs import JsonLines, PlainLines
+from darling_service.logs import JsonLines, PlainLines, log_unexpected
 from darling_service.misspelt import misspelt
 from darling_service.request_id import MAX_ID_CHARS, cleaned
 from darling_service.settings import Settings
+from darling_service.tracebacks import types_and_places
 from tests.conftest import running
 from tests.faults.test_fuzz import DOORS, ROUTES
 
@@ -174,13 +177,135 @@ def test_half_a_character_breaks_no_line() -> None:
     assert json.loads(JsonLines().format(record("a\ud800")))["message"] == "a\\ud800"
 
 
-def test_json_lines_have_a_traceback_field() -> None:
+CANARY = "xyzzy plugh"
+
+
+def raises(error: Exception) -> None:
+    raise error
+
+
+def raises_from(error: Exception, cause: Exception | None) -> None:
+    raise error from cause
+
+
+def raises_beside(error: Exception) -> None:
     try:
-        raise RuntimeError("boom")
-    except RuntimeError as error:
+        raise ValueError(CANARY)
+    except ValueError:
+        raise error  # noqa: B904 (the context is the point)
+
+
+def noted(error: Exception) -> Exception:
+    error.add_note(CANARY)
+    return error
+
+
+class OddError(Exception):
+    def __str__(self) -> str:
+        raise ValueError(CANARY)
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "RuntimeError": lambda: raises(RuntimeError(CANARY)),
+    "KeyError": lambda: raises(KeyError(CANARY)),
+    "UnicodeEncodeError": lambda: raises(UnicodeEncodeError("utf-8", CANARY, 0, 1, CANARY)),
+    "SyntaxError": lambda: raises(SyntaxError(CANARY, (CANARY, 1, 1, CANARY))),
+    "JSONDecodeError": lambda: json.loads(CANARY),
+    "TypeError": lambda: raises_from(TypeError(CANARY), KeyError(CANARY)),
+    "LookupError": lambda: raises_beside(LookupError(CANARY)),
+    "OSError": lambda: raises(OSError(28, CANARY, CANARY)),
+    "ArithmeticError": lambda: raises(noted(ArithmeticError(CANARY))),
+    "ExceptionGroup": lambda: raises(ExceptionGroup(CANARY, [ValueError(CANARY)])),
+    "OddError": lambda: raises(OddError(CANARY)),
+}
+
+
+@pytest.mark.parametrize("form", [PlainLines, JsonLines])
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_traceback_names_types_and_places_and_no_message(
+    kind: str, form: Callable[[], logging.Formatter]
+) -> None:
+    try:
+        FAULTS[kind]()
+    except Exception as error:
         info = (type(error), error, error.__traceback__)
-        line = json.loads(JsonLines().format(record("failed", exc_info=info)))
-    assert "RuntimeError: boom" in line["traceback"]
+        said = form().format(record("failed", exc_info=info))
+    assert CANARY not in said
+    assert f"{kind}" in said
+    assert "test_logs.py" in said
+
+
+def test_a_traceback_says_what_led_to_it() -> None:
+    try:
+        FAULTS["TypeError"]()
+    except TypeError as error:
+        said = types_and_places(error)
+    assert re.search(r"(?s)^Traceback.*KeyError\nwhich led to:\nTraceback.*TypeError$", said)
+    with pytest.raises(OSError, match="28") as full:
+        FAULTS["OSError"]()
+    assert types_and_places(full.value).endswith("OSError: [Errno 28] No space left on device")
+
+
+def test_a_chain_that_bites_its_tail_ends() -> None:
+    one, other = KeyError(), ValueError()
+    one.__cause__, other.__cause__ = other, one
+    assert types_and_places(one).count("which led to:") == 1
+
+
+@pytest.mark.parametrize("form", [PlainLines, JsonLines])
+def test_messages_are_logged_if_that_was_asked_for(
+    form: Callable[[bool], logging.Formatter],
+) -> None:
+    error = RuntimeError(CANARY)
+    said = form(True).format(record("failed", exc_info=(type(error), error, None)))
+    assert f"RuntimeError: {CANARY}" in said
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The lines as a service writes them; pytest has left tracebacks of its own in the records."""
+    for one in caplog.records:
+        one.exc_text = None
+    return [PlainLines().format(one) for one in caplog.records]
+
+
+def test_a_fault_on_the_event_loop_is_logged_without_what_it_was_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(text: str) -> None:
+        raise RuntimeError(text)
+
+    async def forgotten() -> None:
+        raise RuntimeError(CANARY)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(log_unexpected)
+        loop.call_soon(broken, CANARY)
+        asyncio.create_task(forgotten())  # noqa: RUF006 (nobody asks for its result)
+        await asyncio.sleep(0.01)
+        gc.collect()
+
+    asyncio.run(main())
+    said = logged(caplog)
+    assert len(said) == 2
+    assert not any(CANARY in line for line in said)
+    assert "on the event loop: Exception in callback" in said[0]
+    assert "on the event loop: Task exception was never retrieved" in said[1]
+    assert all(line.endswith("RuntimeError") for line in said)
+
+
+def test_a_cohort_that_fails_unexpectedly_is_told_without_its_name(
+    app: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    monkeypatch.setattr(app.app.state.service.pipeline, "rewards", broken)  # type: ignore[attr-defined]
+    body = {**DOORS["/v1/rollouts"], "group_id": CANARY, "group_size": 1}
+    assert app.post("/v1/rollouts", json=body).status_code == 500
+    said = logged(caplog)
+    assert any("scoring a cohort failed" in line for line in said)
+    assert not any(CANARY in line for line in said)
 
 
 TEXTS = frozenset(

@@ -98,6 +98,20 @@ def test_a_refusal_and_a_failure_hold_no_text(
     assert not failed.status.is_ok
 
 
+def test_an_unexpected_fault_leaves_no_message_in_its_span(
+    http: TestClient, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("xyzzy")
+
+    monkeypatch.setattr(http.app.state.service.pipeline, "rewards", broken)  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError, match="xyzzy"):
+        http.post("/v1/rewards", json={"groups": [GROUP]})
+    request = spans.get_finished_spans()[-1]
+    assert not request.status.is_ok
+    assert "xyzzy" not in request.to_json()
+
+
 def test_without_a_url_nothing_of_it_is_imported(tmp_path: Path) -> None:
     program = (
         "import sys, darling_service.server, darling_service.cli.serve; "

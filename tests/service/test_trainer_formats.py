@@ -14,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darling_models.texts.special_tokens import without_special_tokens
+from darling_service.schemas.requests import PartitionOptions
+from darling_service.schemas.reward_options import RewardOptions
+from darling_service.trainers.query import Query
 from darling_service.trainers.responses import response_of
 from tests.conftest import Service, running
 from tests.faults.test_bad_input import problem
 
+SLIME = "/trainers/slime/rm"
 TEXTS = ["Lisbon for its light and its streets", "Lisbon for its light and trams", "Kyoto", "Oslo"]
 
 
@@ -105,11 +109,37 @@ def test_options_in_the_url(shims: Service) -> None:
     path = '/get_reward?n=2&floor=0.25&objective=additive&weights={"quality":3}&linkage=single'
     answers = ok(posted(shims.url, path, openrlhf("F?", "Oslo"), openrlhf("F?", "Oslo")))
     assert [answer["rewards"] for answer in answers] == [3.25, 3.25]
-    for query, name in (("nn=4", "nn"), ("floor=2", "floor"), ("n=0", "n"), ("reward=1", "reward")):
+    for query, name in (
+        *(("nn=4", "nn"), ("floor=2", "floor"), ("n=0", "n"), ("reward=1", "reward")),
+        *(("n=2&n=2", "n"), ("floor=0.1&n=2&floor=0.2", "floor"), ("nn=1&nn=1", "nn")),
+    ):
         answer = posted(shims.url, f"/get_reward?{query}", openrlhf("G?", "x"))[0]
         loc = problem(answer, 422)["errors"][0]["loc"]
         assert loc[0] == "query"
         assert loc[-1] == name
+
+
+def test_the_document_names_every_option_of_the_url(shims: Service) -> None:
+    own = [name for name in Query.model_fields if name not in ("reward", "partition", "token")]
+    options = {*own, *RewardOptions.model_fields, *PartitionOptions.model_fields}
+    paths = httpx.get(f"{shims.url}/openapi.json").json()["paths"]
+    described = {
+        path: {one["name"]: one for one in paths[path]["post"]["parameters"]}
+        for path in ("/trainers/openrlhf/get_reward", "/trainers/nemo-gym/verify", SLIME)
+    }
+    assert {*described[SLIME]} == options | {"answer"}
+    for name, one in described.pop(SLIME).items():
+        assert one["in"] == "query", name
+        assert one["description"], name
+    for parameters in described.values():
+        assert {*parameters} == options
+        for name, one in parameters.items():
+            schema = one.get("schema") or one["content"]["application/json"]["schema"]
+            if "default" in schema:
+                value = schema["default"]
+                written = value if isinstance(value, str) else json.dumps(value)
+                query = httpx.QueryParams({"n": 1, name: written})
+                ok(posted(shims.url, f"/get_reward?{query}", openrlhf("H?", "x")))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ from __future__ import annotations
 
 from typing import Any
 
+MAX_DETAIL_CHARS = 1000
+"""Characters of a response that an error repeats; what the service says has that many at most."""
+MAX_ID_CHARS = 128
+"""Characters of a request's id, of which the service keeps that many."""
+
 
 class DarlingError(Exception):
     """The base of all errors of the client. Its text says what happened and what to do."""
@@ -75,13 +80,20 @@ class BadResponse(DarlingError):
     """The response is not what this client expects."""
 
 
+def detail_of(problem: Any) -> str:
+    """What the body of a refusal says, with the id by which the service's log names the request."""
+    if not isinstance(problem, dict):
+        return str(problem)[:MAX_DETAIL_CHARS]
+    detail = str(problem.get("detail", problem))[:MAX_DETAIL_CHARS]
+    request = problem.get("request_id")
+    return f"{detail} [request {request[:MAX_ID_CHARS]}]" if isinstance(request, str) else detail
+
+
 def refusal(status: int, problem: Any, url: str, other: str = "") -> Refused:
     """The error for a response of status 4xx. `problem`: its body, JSON or text. `other`: a clause
     where something else than the service sent it."""
-    detail, errors = str(problem)[:500], []
-    if isinstance(problem, dict):
-        detail, errors = str(problem.get("detail", detail)), list(problem.get("errors", []))
-    message = f"{url} answered {status}: {detail}{other}"
+    errors = list(problem.get("errors", [])) if isinstance(problem, dict) else []
+    message = f"{url} answered {status}: {detail_of(problem)}{other}"
     if status in (401, 403) and not other:
         return Unauthorized(
             f"{message}; give the client token=... or set DARLING_API_KEY", status, errors

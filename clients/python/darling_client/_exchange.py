@@ -23,6 +23,7 @@ from darling_client._errors import (
     Overloaded,
     Unavailable,
     Unreachable,
+    detail_of,
     refusal,
 )
 from darling_client._json import encoded
@@ -117,7 +118,8 @@ def exchange(call: Call[T], client: BaseClient, deadline: float) -> Steps[T]:
             elif status not in BUSY:
                 raise refusal(status, _problem(outcome), url, answered_by_other(outcome, url))
             problem: Unavailable = Overloaded(
-                f"{url} answered {status}: {_detail(outcome)}{answered_by_other(outcome, url)}"
+                f"{url} answered {status}: {detail_of(_problem(outcome))}"
+                f"{answered_by_other(outcome, url)}"
             )
             if faults == MAX_FAULTS:
                 raise problem
@@ -201,8 +203,3 @@ def _problem(response: httpx.Response) -> Any:
         return response.json()
     except ValueError:
         return response.text
-
-
-def _detail(response: httpx.Response) -> str:
-    problem = _problem(response)
-    return str(problem.get("detail", problem) if isinstance(problem, dict) else problem)[:500]

@@ -213,7 +213,7 @@ class Cohorts:
             scored = await self._rewards(cohort, members)
         except Exception as error:
             if not isinstance(error, Problem):
-                log.exception("scoring group %r failed", cohort.key.group_id)
+                log.exception("scoring a cohort failed")
             if whole:
                 self._fail(cohort, error)
             else:

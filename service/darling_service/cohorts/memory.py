@@ -30,6 +30,7 @@ class CohortMemory:
         if nbytes > 0 and self._held + nbytes > self._max_bytes:
             self._telemetry.cohort_events.labels("refused").inc()
             raise Overloaded(
+                "cohorts",
                 f"waiting rollouts hold {self._held} bytes and cohort_bytes is {self._max_bytes}; "
                 "send this again later, or raise DARLING_COHORT_BYTES",
                 retry_after_s=RETRY_AFTER_FULL_S,

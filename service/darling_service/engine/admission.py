@@ -73,8 +73,8 @@ class Admissions:
         over = lane.admitted + tokens - self._max_queue_tokens
         if over <= 0 or lane.admitted == 0:
             return
-        self._telemetry.refused.inc()
         raise Overloaded(
+            "queue",
             f"the queue is full: {lane.admitted:.0f} tokens of requests of this size wait for the "
             f"model and max_queue_tokens is {self._max_queue_tokens}; send the request again "
             "later, or in smaller parts",
@@ -86,15 +86,16 @@ class Admissions:
         left_s = due - asyncio.get_running_loop().time()
         if wait_s <= left_s:
             return
-        self._telemetry.refused.inc()
         alone_s = tokens / self._tokens.speed.per_second + pairs / self._pairs.speed.per_second
         if alone_s * MARGIN > left_s:
             raise Overloaded(
+                "time",
                 f"an answer would take about {alone_s:.1f} s by itself, and may take "
                 f"{max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; wait longer, "
-                "or send the request in smaller parts"
+                "or send the request in smaller parts",
             )
         raise Overloaded(
+            "time",
             f"an answer would take about {wait_s:.1f} s, after the requests that are ahead, and "
             f"may take {max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; send the "
             "request again later, or in smaller parts",

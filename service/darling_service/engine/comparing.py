@@ -7,12 +7,12 @@ Everything but the slices happens on the event loop, so there are no locks.
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from darling_models.protocol import Steps
 from darling_service.engine.queue import Admission, FairQueue
+from darling_service.engine.thread import ModelThread
 from darling_service.errors import Unavailable
 
 T = TypeVar("T")
@@ -47,11 +47,12 @@ class Comparison:
 class Comparing:
     """The thread that compares, and what waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_s: float) -> None:
+        """`timeout_s`: seconds after which a slice counts as hung."""
         self.queue: FairQueue[Comparison] = FairQueue(INITIAL_PAIRS_PER_SECOND)
         self._waiting: set[asyncio.Future[Any]] = set()
         self._wake = asyncio.Event()
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="compare")
+        self.thread = ModelThread("comparing thread", timeout_s)
         self._dispatcher: asyncio.Task[None] | None = None
         self._stopped: Unavailable | None = None
 
@@ -67,12 +68,12 @@ class Comparing:
         for done in self._waiting:
             if not done.done():
                 done.set_exception(reason)
-        self.thread.shutdown(wait=False)
+        self.thread.stop()
 
     async def result(self, steps: Steps[T], whole: int, admission: Admission[Comparison]) -> T:
         """What the steps return, which cost `whole`, in pairs.
 
-        Raises what they raise. A caller that is cancelled ends them.
+        Raises what they raise, and `ModelHung`. A caller that is cancelled ends them.
         """
         if self._stopped is not None:
             raise self._stopped
@@ -99,10 +100,9 @@ class Comparing:
 
     async def _run(self, comparison: Comparison) -> None:
         """Runs a slice; its result or its fault goes to the caller, unless that has gone."""
-        loop = asyncio.get_running_loop()
         done, started = comparison.done, time.perf_counter()
         try:
-            ended, value = await loop.run_in_executor(self.thread, _slice, comparison.steps)
+            ended, value = await self.thread.call(_slice, comparison.steps)
         except Exception as fault:
             if not done.done():
                 done.set_exception(fault)

@@ -18,11 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from darling_models.errors import (
-    ModelError,
-    ModelUnavailable,
-    ServerRefused,
-)
+from darling_models.errors import ModelFault, ModelUnavailable, ServerRefused
 from darling_models.notions import by_notion
 from darling_models.options import DEFAULT_OPTIONS
 from darling_models.pairs import PairResult, Pairwise
@@ -83,7 +79,7 @@ class Engine:
         self._max_batch_tokens = max_batch_tokens
         self._fingerprint = f"{classifier.info.id}@{classifier.info.revision}:".encode()
         self._queue: FairQueue[Work] = FairQueue(INITIAL_TOKENS_PER_SECOND)
-        self._comparing = Comparing()
+        self._comparing = Comparing(model_timeout_s)
         self._admissions = Admissions(
             self._queue, self._comparing.queue, max_queue_tokens, telemetry
         )
@@ -119,7 +115,7 @@ class Engine:
 
     def compare_now(self, work: Callable[[], T]) -> T:
         """What `work` returns in the thread that compares, past its queue. It blocks, too."""
-        return self._comparing.thread.submit(work).result()
+        return self._comparing.thread.call_now(work)
 
     def plan(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, notion: Notion | None = None
@@ -162,18 +158,19 @@ class Engine:
         fresh = await self._run_units(list(missing.values()), reservation)
         results = job.known | shared | dict(zip(missing, fresh, strict=True))
         steps = verdict_in_steps(job, results, with_cosines)
-        try:
-            with tracing.span("compare"):
-                probabilities, cosines = await self.compare(steps, job.comparing, reservation)
-        except (ModelError, MemoryError) as fault:
-            self.model.healthy = False
-            log_fault(fault, 1)
-            raise problem_of(fault, "model") from None
+        with tracing.span("compare"):
+            probabilities, cosines = await self.compare(steps, job.comparing, reservation)
         return Verdict(probabilities, cosines, fresh, len(shared))
 
     async def compare(self, steps: Steps[T], cost: int, reservation: Reservation) -> T:
-        """What the steps return; `cost` is `Job.comparing` of them. Raises what they raise."""
-        return await self._comparing.result(steps, cost, reservation.pairs)
+        """What the steps return; `cost` is `Job.comparing` of them. Raises what `problem_of` makes
+        of their fault."""
+        try:
+            return await self._comparing.result(steps, cost, reservation.pairs)
+        except (ModelFault, MemoryError) as fault:
+            self.model.healthy = False
+            log_fault(fault, 1)
+            raise problem_of(fault, "model") from None
 
     async def _run_units(self, units: Sequence[Unit], reservation: Reservation) -> list[Result]:
         """The units' results, in order, from the model. Those of other jobs run once for all."""

@@ -1,20 +1,17 @@
 """Calls of the model, each of which may hang: what hangs is given up, and the next call goes on.
 
-A model of this process runs in a thread, one call at a time. A thread cannot be ended: one that
-hangs is left to itself, and another takes its place. A distant model is asked on the event loop of
-its servers, where a call can be given up at any time.
+A model of this process runs in a thread, one call at a time. A distant model is asked on the event
+loop of its servers, where a call can be given up at any time.
 """
 
 import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from itertools import count
-from typing import ParamSpec, TypeVar
 
-from darling_models.errors import ModelBusy, ModelFault, ModelHung
+from darling_models.errors import ModelBusy, ModelFault
 from darling_models.protocol import (
     ONE_PAIR,
     Distant,
@@ -27,6 +24,7 @@ from darling_models.protocol import (
     run_batch,
 )
 from darling_models.runtime.memory import is_out_of_memory
+from darling_service.engine.thread import ModelThread
 from darling_service.upstream import PROBE_S
 
 log = logging.getLogger(__name__)
@@ -39,49 +37,6 @@ MAX_WARM_UP_TOKENS = 65_536
 than 1 s on a GPU, where batches of this size make sense."""
 PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
 """Prompt, texts and pairs of the question that tells whether the model answers."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class ModelThread:
-    """A thread that is replaced when a call in it takes too long."""
-
-    def __init__(self, name: str, timeout_s: float) -> None:
-        self._name, self._timeout_s = name, timeout_s
-        self._free = asyncio.Lock()
-        self._executor = self._new()
-
-    async def call(self, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-        """What the function returns or raises; `ModelHung` after `timeout_s` seconds."""
-        async with self._free:
-            limit = asyncio.timeout(self._timeout_s)
-            try:
-                async with limit:
-                    return await asyncio.wrap_future(
-                        self._executor.submit(function, *args, **named)
-                    )
-            except TimeoutError:
-                if not limit.expired():  # the function's own
-                    raise
-            self.stop()
-            self._executor = self._new()
-            log.error(
-                "the %s hangs for model_timeout_s = %g; another thread takes its place",
-                *(self._name, self._timeout_s),
-            )
-            raise ModelHung(f"no result in model_timeout_s = {self._timeout_s:g}")
-
-    def call_now(self, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-        """What the function returns or raises, for another thread, which waits. `TimeoutError`."""
-        return self._executor.submit(function, *args, **named).result(self._timeout_s)
-
-    def stop(self) -> None:
-        """Takes no more calls; does not wait for the one that runs."""
-        self._executor.shutdown(wait=False)
-
-    def _new(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1, thread_name_prefix=self._name)
 
 
 class Model:
@@ -128,7 +83,7 @@ class Model:
             for result in results.values():
                 if result.fault is not None:
                     raise result.fault
-            probabilities_of(self.classifier, *PROBE, results)
+            await self._thread.call(probabilities_of, self.classifier, *PROBE, results)
         except Exception as fault:
             self.healthy = isinstance(fault, ModelBusy)
             log_fault(fault, 1)

@@ -32,6 +32,7 @@ class Allowance:
         limits, now = key.limits, monotonic()
         if limits.max_in_flight is not None and self._in_flight >= limits.max_in_flight:
             raise Overloaded(
+                "key",
                 f"the key {key.name!r} has {self._in_flight} requests in flight, as many as its "
                 "max_in_flight; send this again later",
                 retry_after_s=self._mean_s / limits.max_in_flight,
@@ -51,6 +52,7 @@ class Allowance:
         free_at = max(self._free_at, now) + 1 / max_per_second
         if free_at > now + at_once_s:
             raise Overloaded(
+                "key",
                 f"the key {name!r} has sent its max_per_second = {max_per_second:g} requests; "
                 "send this again later",
                 retry_after_s=free_at - now - at_once_s,

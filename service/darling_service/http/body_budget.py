@@ -58,6 +58,7 @@ class BodyBudget:
             others = self._nbytes - before
             if after > before and others and others + after > most:
                 raise Overloaded(
+                    "bodies",
                     f"the bodies of other requests hold {others} bytes and body_bytes is "
                     f"{self._max_bytes}; send the request again later, or raise DARLING_BODY_BYTES",
                     retry_after_s=RETRY_AFTER_S,

@@ -106,6 +106,8 @@ class RequestSigns:
                 seconds = time.perf_counter() - started
                 self._telemetry.requests.labels(route, str(status)).inc()
                 self._telemetry.seconds.labels(route).observe(seconds)
+                if request.refusal is not None:
+                    self._telemetry.refused.labels(request.refusal.reason).inc()
                 describe(own, method, route, status, request.id)
                 _log(method, route, status, seconds, request)
 

@@ -3,7 +3,7 @@
 The routes read their bodies themselves, so FastAPI does not know their schemas.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -65,14 +65,19 @@ BEARER = {
 }
 
 
-def accepts(schema: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, Any]:
-    """`openapi_extra` for a route whose JSON body is `schema`."""
+def accepts(
+    schema: type[BaseModel],
+    examples: Mapping[str, Any],
+    parameters: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """`openapi_extra` for a route whose JSON body is `schema` and whose URL has parameters."""
     _bodies[schema.__name__] = schema
     content = {
         "schema": {"$ref": REFERENCE.format(model=schema.__name__)},
         "examples": {name: {"value": value} for name, value in examples.items()},
     }
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+    body = {"required": True, "content": {"application/json": content}}
+    return {"requestBody": body, "parameters": list(parameters)}
 
 
 def ok_response(example: Any) -> dict[int | str, dict[str, Any]]:

@@ -37,6 +37,7 @@ def problem_response(problem: Problem) -> Response:
     if (request := current()) is not None:
         says_why = isinstance(problem, Overloaded | Unavailable)
         request.cause = problem.detail if says_why else problem.title
+        request.refusal = problem if isinstance(problem, Overloaded) else None
     return _response(problem.status, problem.body(), problem.headers())
 
 

@@ -32,7 +32,8 @@ class Service:
         return self.pipeline.telemetry
 
     async def start(self) -> None:
-        """Loads the quality source and the models. Raises `ModelError`."""
+        """Opens the visits file, loads the quality source and the models. Raises `ModelError`."""
+        self.pipeline.open()
         await self.qualities.start()
         await self.pipeline.start()
         # What has been loaded stays: the garbage collector would hold up all threads over it.

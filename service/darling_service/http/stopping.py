@@ -14,8 +14,6 @@ RETRY_AFTER_STOP_S = 5.0
 """Seconds that a caller is told to wait for the service, which another process may take over."""
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods of health checks, metrics and documentation, which are answered to the end."""
-
-
 ANSWER_S = 0.5
 """Seconds in which the 503 of a request that is given up has to be on its way."""
 
@@ -25,7 +23,7 @@ class Requests:
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
-        """Each answers one request."""
+        """Each answers one request, of a method that is not among `READS`."""
         self.refusing = False
         """Whether new requests get 503."""
         self.given_up = False

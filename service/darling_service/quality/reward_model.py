@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from darling_models.errors import ModelHung
-from darling_service.engine.model import ModelThread
+from darling_service.engine.thread import ModelThread
 from darling_service.errors import Overloaded, Unavailable
 from darling_service.quality.sample import RETRY_AFTER_S, Sample
 from darling_service.telemetry import Telemetry
@@ -42,6 +42,7 @@ class LearnedReward:
     async def quality(self, sample: Sample) -> float:
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded(
+                "queue",
                 f"{MAX_WAITING} rollouts wait for the reward model; send this one again later",
                 retry_after_s=RETRY_AFTER_S,
             )

@@ -163,6 +163,19 @@ class Visits:
         return np.asarray([before.get(key, 0) for key in keys], dtype=np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Counts as a request was told them, for its audit: later ones, or those of an earlier step
+    that came late, would be others."""
+
+    visits: Sequence[IntArray | None]
+
+    async def count(
+        self, run: str, step: int, groups: Sequence[Visit]
+    ) -> Sequence[IntArray | None]:
+        return self.visits
+
+
 def _unavailable(reason: str) -> Unavailable:
     return Unavailable(
         f"visits_file cannot be written now: {reason}; send the request again later",

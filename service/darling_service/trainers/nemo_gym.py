@@ -29,7 +29,7 @@ from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.responses import RolloutResponse
 from darling_service.settings import Settings
 from darling_service.trainers.nemo_gym_metrics import VerifyResponses, figures_of
-from darling_service.trainers.query import Query, read_query
+from darling_service.trainers.query import Query, parameters, read_query
 from darling_service.trainers.rollouts import (
     TrainerRollout,
     check_length,
@@ -105,7 +105,7 @@ EXAMPLE: dict[str, Any] = {
     "/trainers/nemo-gym/verify",
     summary="NeMo-Gym's verify: the reward of one rollout",
     responses=ok_response({**EXAMPLE, "reward": 1.0}),
-    openapi_extra=accepts(NemoGymRequest, {"one rollout of a group": EXAMPLE}),
+    openapi_extra=accepts(NemoGymRequest, {"one rollout of a group": EXAMPLE}, parameters(Query)),
 )
 @router.post("/verify", include_in_schema=False)
 async def verify(request: Request) -> Response:

@@ -25,7 +25,7 @@ from darling_service.schemas.responses import RolloutResponse
 from darling_service.scoring.limits import too_long, too_many_rollouts
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
-from darling_service.trainers.query import Query, read_query
+from darling_service.trainers.query import Query, parameters, read_query
 from darling_service.trainers.responses import response_of
 from darling_service.trainers.rollouts import (
     TimeBudget,
@@ -86,7 +86,7 @@ ANSWER = {
     "/trainers/openrlhf/get_reward",
     summary="OpenRLHF's remote reward: rewards of one or more rollouts",
     responses=ok_response(ANSWER),
-    openapi_extra=accepts(OpenRLHFRequest, {"one rollout of a group": EXAMPLE}),
+    openapi_extra=accepts(OpenRLHFRequest, {"one rollout of a group": EXAMPLE}, parameters(Query)),
 )
 @router.post("/get_reward", include_in_schema=False)
 async def get_reward(request: Request) -> Response:

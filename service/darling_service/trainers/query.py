@@ -5,12 +5,15 @@ a value that is valid JSON is read as JSON, any other as text.
 """
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from darling_service.errors import FieldError, Invalid
+from darling_service.http.openapi import REFERENCE
 from darling_service.schemas.fields import Name, Wait
 from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import PartitionOptions
@@ -42,6 +45,10 @@ class Query(BaseModel):
 def read_query(request: Request, schema: type[QueryModel]) -> QueryModel:
     """The URL's query as `schema`. Raises `Invalid`, which names each wrong parameter."""
     params: dict[str, Any] = {}
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [name for name, times in names.items() if times > 1]:
+        message = "is in the URL more than once; send it once"
+        raise Invalid([FieldError(("query", name), message) for name in twice])
     for name, value in request.query_params.multi_items():
         if name in RewardOptions.model_fields:
             params.setdefault("reward", {})[name] = _json_or_text(value)
@@ -56,6 +63,30 @@ def read_query(request: Request, schema: type[QueryModel]) -> QueryModel:
         return validate(params, schema)
     except Invalid as problem:
         raise Invalid([FieldError(("query", *e.loc), e.msg) for e in problem.errors]) from None
+
+
+def parameters(schema: type[Query]) -> list[dict[str, Any]]:
+    """The parameters of a trainer's route as OpenAPI describes them, without the key's."""
+    fields: dict[str, dict[str, Any]] = {}
+    for model in (schema, RewardOptions, PartitionOptions):
+        fields |= model.model_json_schema(ref_template=REFERENCE)["properties"]
+    return [
+        _parameter(name, field)
+        for name, field in fields.items()
+        if name not in ("reward", "partition", "token")
+    ]
+
+
+def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {key: value for key, value in field.items() if key not in ("title", "description")}
+    if schema.get("default", ...) is None:  # which nobody can write into a URL
+        del schema["default"]
+        kinds = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
+        schema |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    described = {"name": name, "in": "query", "description": field["description"]}
+    if "$ref" in schema:  # an object, written as JSON
+        return {**described, "content": {"application/json": {"schema": schema}}}
+    return {**described, "schema": schema}
 
 
 def _json_or_text(value: str) -> Any:

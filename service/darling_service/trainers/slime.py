@@ -23,7 +23,7 @@ from darling_service.http.state import service_of
 from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.responses import RolloutResponse
 from darling_service.settings import Settings
-from darling_service.trainers.query import Query, read_query
+from darling_service.trainers.query import Query, parameters, read_query
 from darling_service.trainers.rollouts import (
     TimeBudget,
     TrainerRollout,
@@ -64,7 +64,9 @@ EXAMPLE = {
     "/trainers/slime/rm",
     summary="slime's remote_rm: the reward of one rollout",
     responses=ok_response(1.0),
-    openapi_extra=accepts(SlimeRequest, {"one rollout of a group": EXAMPLE}),
+    openapi_extra=accepts(
+        SlimeRequest, {"one rollout of a group": EXAMPLE}, parameters(SlimeQuery)
+    ),
 )
 async def rm(request: Request) -> Response:
     """Returns the reward of one rollout. The group's other rollouts arrive in requests of their
