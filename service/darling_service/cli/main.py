@@ -15,6 +15,7 @@ from darling_service.cli import (
     evaluate,
     evaluate_classifier,
     label,
+    look,
     make_key,
     models,
     score,
@@ -48,6 +49,7 @@ class Command(Protocol):
 COMMANDS: tuple[Command, ...] = (
     serve,
     score,
+    look,
     evaluate,
     models,
     doctor,
