@@ -211,3 +211,8 @@ MODELS_RESPONSE: dict[str, Any] = {
         "cohort_bytes": 2147483648,
     },
 }
+CARD_RESPONSE: dict[str, Any] = {
+    "model": "embedded",
+    "card": "# Model card: the embedded equivalence classifier ...",
+    "reliability": "data:image/png;base64,...",
+}
