@@ -141,11 +141,11 @@ function RunTable({ listed, names, onToggle }) {
             <tr>
               <th scope="col"><span class="visually-hidden">Shown</span></th>
               <th scope="col">Run</th>
-              <th scope="col" class="number">Steps</th>
-              <th scope="col" class="number">Groups</th>
+              <th scope="col" class="number wide">Steps</th>
+              <th scope="col" class="number wide">Groups</th>
               <th scope="col" class="number">Diversity</th>
               <th scope="col" class="number">Collapsed</th>
-              <th scope="col">Last group</th>
+              <th scope="col" class="wide">Last group</th>
             </tr>
           </thead>
           <tbody>
@@ -164,11 +164,11 @@ function RunTable({ listed, names, onToggle }) {
                   <th scope="row">
                     ${place >= 0 && html`<span class=${`swatch colour-${place}`} aria-hidden="true"></span>`}${one.run}
                   </th>
-                  <td class="number">${one.steps.toLocaleString("en")}</td>
-                  <td class="number">${one.groups.toLocaleString("en")}</td>
+                  <td class="number wide">${one.steps.toLocaleString("en")}</td>
+                  <td class="number wide">${one.groups.toLocaleString("en")}</td>
                   <td class="number">${one.diversity.toFixed(2)}</td>
                   <td class="number ${one.collapsed_share >= 0.5 ? "bad" : ""}">${Math.round(100 * one.collapsed_share)} %</td>
-                  <td>${ago(one.last_at)}</td>
+                  <td class="wide">${ago(one.last_at)}</td>
                 </tr>
               `;
             })}

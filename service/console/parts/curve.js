@@ -21,15 +21,16 @@ export function Curve({ title, hint, lines, bounds, spans, step, onStep }) {
   const names = JSON.stringify(lines.map(({ label, colour, dash }) => [label, colour, dash]));
 
   useEffect(() => {
+    const element = host.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = newPlot(host.current, lines, bounds, shown);
+      plot.current = newPlot(element, lines, bounds, shown);
     };
     draw();
     const observer = new ResizeObserver(() =>
-      plot.current.setSize({ width: host.current.clientWidth, height: HEIGHT }),
+      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
     );
-    observer.observe(host.current);
+    observer.observe(element);
     const stop = onThemeChange(draw);
     return () => {
       stop();
@@ -41,7 +42,8 @@ export function Curve({ title, hint, lines, bounds, spans, step, onStep }) {
   useEffect(() => {
     const chart = plot.current;
     const { min, max } = chart.scales.x;
-    const isZoomed = chart.data[0].length > 1 && (min > chart.data[0][0] || max < chart.data[0].at(-1));
+    // A new chart has no range yet.
+    const isZoomed = min != null && (min > chart.data[0][0] || max < chart.data[0].at(-1));
     chart.setData(data, !isZoomed);
     showLatest(chart);
     if (isZoomed) chart.redraw();

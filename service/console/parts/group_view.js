@@ -23,7 +23,7 @@ export function GroupView({ group, link }) {
       </div>
       <p class="hint">
         ${`${group.run}, step ${group.step.toLocaleString("en")}: ${rollouts.length} rollouts in ${classes} ${classes === 1 ? "class" : "classes"}`}
-        ${threshold !== null && `, by ${group.model} above ${threshold.toFixed(2)}`}
+        ${threshold === null ? ", the file's own partition" : `, by ${group.model} above ${threshold.toFixed(2)}`}
       </p>
       <${ClassBar} partition=${partition} />
       <${Partition} rollouts=${rollouts} partition=${partition} columns=${columns} />

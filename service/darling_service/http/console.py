@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 PACKAGE = Path(__file__).parent.parent
 FOLDERS = (PACKAGE / "console", PACKAGE.parent / "console")
 """Where the files are in an installed package, and in a checkout."""
+FOLDER = next((folder for folder in FOLDERS if folder.is_dir()), FOLDERS[0])
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -31,8 +32,7 @@ class ConsoleFiles(StaticFiles):
     """Serves the files of `service/console`."""
 
     def __init__(self) -> None:
-        folder = next((folder for folder in FOLDERS if folder.is_dir()), FOLDERS[0])
-        super().__init__(directory=folder, html=True)
+        super().__init__(directory=FOLDER, html=True)
 
     def file_response(self, *arguments: Any, **named: Any) -> Response:
         response = super().file_response(*arguments, **named)

@@ -14,8 +14,10 @@ import numpy as np
 
 from darling_models import json_lines
 from darling_models.errors import ModelError
+from darling_models.fields import named
 from darling_models.texts.rule import TextRule
 from darling_service.evaluation.records import Record, record_of
+from darling_service.history.recorded import MAX_STEP
 from darling_service.in_process import Unanswered, answers
 from darling_service.looking.group import ShownGroup, ShownRollout
 from darling_service.pipeline import Pipeline
@@ -32,6 +34,8 @@ class Line:
 
     number: int
     name: str
+    step: int | None
+    """The training step, where the line says it."""
     record: Record
 
 
@@ -42,13 +46,18 @@ def read_lines(path: Path, rule: TextRule, first: int = 1, count: int | None = N
     that holds no group, or if no line is left to show.
     """
 
-    def make(row: Mapping[str, Any]) -> tuple[Any, Record]:
-        return row.get("id"), record_of(row, rule)
+    def make(row: Mapping[str, Any]) -> tuple[str | None, int | None, Record]:
+        name, step = row.get("id"), row.get("step")
+        return (
+            None if name is None else str(name),
+            None if step is None else named("step", _step, step),
+            record_of(row, rule),
+        )
 
     rows = (row for row in json_lines.each(path, make) if row[0] >= first)
     lines = [
-        Line(number, f"line {number}" if name is None else str(name), record)
-        for number, (name, record) in islice(rows, count)
+        Line(number, name or f"line {number}", step, record)
+        for number, (name, step, record) in islice(rows, count)
     ]
     if not lines:
         raise ValueError(
@@ -75,6 +84,12 @@ def classified(
         line.number: _scored(line, answer) for line, answer in zip(todo, responses, strict=True)
     }
     return [scored.get(line.number) or _stored(line) for line in lines]
+
+
+def _step(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_STEP:
+        raise ValueError(f"{value!r} is not a training step; write an integer of at least 0")
+    return value
 
 
 def _quality(record: Record) -> list[float] | None:
@@ -104,6 +119,7 @@ def _scored(line: Line, answer: RewardResponse) -> ShownGroup:
         name=line.name,
         prompt=record.prompt,
         rollouts=[ShownRollout(*row) for row in zip(*columns, strict=True)],
+        model=answer.model.id,
         threshold=answer.model.threshold,
         probabilities=group.probabilities,
         reasoned=record.reasoned,

@@ -26,9 +26,11 @@ class ShownGroup:
     """The group's id, or its line in the file."""
     prompt: str
     rollouts: Sequence[ShownRollout]
+    model: str | None = None
+    """The classifier; None: the classes are the file's own."""
     threshold: float | None = None
-    """The probability above which two rollouts count as equivalent; None: the classes are the
-    file's own."""
+    """The probability above which two rollouts count as equivalent, for a classifier's
+    classes."""
     probabilities: Sequence[Sequence[float]] | None = None
     """P(equivalent) of every two rollouts, (n, n)."""
     reasoned: int = 0
