@@ -13,6 +13,7 @@ from darling_models.runtime.memory import is_out_of_memory
 from darling_service import __version__
 from darling_service.http.auth import DOCS, DOCS_ASSETS
 from darling_service.http.body_time import BodyTime
+from darling_service.http.history import router as history
 from darling_service.http.middleware import AnswerHead, RequestSigns, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
@@ -66,6 +67,7 @@ def create_app(
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(history)
     app.include_router(trainers)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
