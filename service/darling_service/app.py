@@ -14,6 +14,7 @@ from darling_service import __version__
 from darling_service.http.auth import CONSOLE, DOCS, DOCS_ASSETS
 from darling_service.http.body_time import BodyTime
 from darling_service.http.console import ConsoleFiles
+from darling_service.http.history import router as history
 from darling_service.http.middleware import AnswerHead, RequestSigns, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
@@ -67,6 +68,7 @@ def create_app(
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(history)
     app.include_router(trainers)
     app.mount(CONSOLE, ConsoleFiles(), name="console")
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

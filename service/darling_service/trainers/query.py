@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from darling_service.errors import FieldError, Invalid
+from darling_service.http.query import query_of
 from darling_service.schemas.fields import Name, Wait
-from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import PartitionOptions
 from darling_service.schemas.reward_options import RewardOptions
 
@@ -52,10 +52,7 @@ def read_query(request: Request, schema: type[QueryModel]) -> QueryModel:
             raise Invalid([FieldError(("query", name), message)])
         else:
             params[name] = value
-    try:
-        return validate(params, schema)
-    except Invalid as problem:
-        raise Invalid([FieldError(("query", *e.loc), e.msg) for e in problem.errors]) from None
+    return query_of(params, schema)
 
 
 def _json_or_text(value: str) -> Any:
