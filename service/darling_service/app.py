@@ -18,6 +18,7 @@ from darling_service.http.history import router as history
 from darling_service.http.middleware import AnswerHead, RequestSigns, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
+from darling_service.http.review import router as review
 from darling_service.http.routes import router
 from darling_service.http.state import Service
 from darling_service.http.stopping import AnswerWhileStopping
@@ -69,6 +70,7 @@ def create_app(
     app.state.service = service
     app.include_router(router)
     app.include_router(history)
+    app.include_router(review)
     app.include_router(trainers)
     app.mount(CONSOLE, ConsoleFiles(), name="console")
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ GROUP: dict[str, Any] = {
     "rollouts": ["Lisbon", "Kyoto", "Lisbon"],
     "quality": [0.9, 0.7, 0.5],
 }
-HOSTILE = "</script><script>alert(1)</script><!--<script>&\u2028"
+HOSTILE = "</script><script>alert(1)</script>\u2028<!--<script>&"
 
 
 def reported(path: Path) -> dict[str, Any]:
@@ -127,9 +127,7 @@ def history(tmp_path: Path) -> str:
     body = {"prompt": "p", "model": "m", "threshold": 0.5, "probabilities": None}
     content = json.dumps({**body, "rollouts": rollouts}).encode()
     for key, steps in ((RunKey("", "a/b"), 3), (RunKey("alice", "run"), 5)):
-        sums = {
-            StepKey(key, step): StepSums(figures_of([0, 1]), 1.0, 2.0) for step in range(steps)
-        }
+        sums = {StepKey(key, step): StepSums(figures_of([0, 1]), 1.0, 2.0) for step in range(steps)}
         rows = [GroupRow(f"{key.run}{step.step}", step, 1.0, content) for step in sums]
         store.write(sums, rows, per_step=4)
     store.close()

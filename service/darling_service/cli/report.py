@@ -8,7 +8,7 @@ from darling_service.cli.settings_flags import PREFIX, add_settings, read_settin
 
 NAME = "report"
 SUMMARY = "write a run, or a file of groups, as one page with its curves and a sample of groups"
-EXAMPLE = """darling-reward report exp-7 --history-url sqlite:////var/lib/darling/history.db -o report.html
+EXAMPLE = """darling-reward report exp-7 --history-url sqlite:////PATH/history.db -o report.html
   darling-reward report rollouts.jsonl -o report.html
 
 A line of a FILE, of which all but prompt and rollouts may be left out:
@@ -64,5 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
         shown = recorded_run(settings, arguments.source, arguments.groups)
         source = "A training run, as the service has recorded it."
     arguments.out.write_text(written(shown, source), "utf-8")
-    print(f"{len(shown.curve['steps'])} steps and {len(shown.groups)} groups in {arguments.out}")
+    points, groups = len(shown.curve["steps"]), len(shown.groups)
+    print(f"{arguments.out}: curves of {points} steps; groups shown: {groups}")
     return 0

@@ -86,6 +86,7 @@ class WholeGroup:
             {
                 "prompt": texts.prompt,
                 "model": self.model.id,
+                "text": self.model.text,
                 "threshold": rule.threshold,
                 "linkage": rule.linkage,
                 "objective": self.objective,

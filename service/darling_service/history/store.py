@@ -15,7 +15,7 @@ from darling_models.errors import ModelError
 from darling_models.extras import require
 from darling_service.history.figures import NAMES, Figures
 from darling_service.history.recorded import RunKey, StepKey
-from darling_service.history.tables import GROUPS, STEPS, prepare
+from darling_service.history.tables import GROUPS, MARKS, STEPS, prepare
 
 BUSY_S = 5.0
 """Seconds to wait for another process that writes into the same file."""
@@ -110,6 +110,14 @@ class Store:
                 connection.execute(self.insert(GROUPS).on_conflict_do_nothing(), rows)
                 for step in sorted({group.step for group in groups}):
                     _thin_out(connection, step, per_step)
+
+    def mark(self, row: Mapping[str, Any]) -> None:
+        """Keeps a row of `MARKS`, in place of the caller's earlier one of the pair."""
+        statement = self.insert(MARKS).values(row)
+        with self._writing.begin() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=MARKS.primary_key, set_=row)
+            )
 
     def prune(self, kept: Kept) -> None:
         """Drops what is older, or more, than is to be kept."""

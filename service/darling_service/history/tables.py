@@ -59,6 +59,21 @@ GROUPS = Table(
 )
 """The groups that are kept as a whole. JSON in bytes, since texts of PostgreSQL hold no NUL."""
 
+MARKS = Table(
+    "history_marks",
+    TABLES,
+    Column("caller", Text, primary_key=True),
+    Column("pair", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("same", Integer),
+    Column("body", LargeBinary, nullable=False),
+)
+"""What people say of pairs: 1 where they are the same, 0 where they differ, and null where nobody
+can tell. Pairs and prompts stand there as keys of their content; the body is a labelled pair in
+JSON. Marks are never dropped: they are a person's work."""
+
 SCHEMA = Table(
     "history_schema",
     TABLES,
@@ -94,7 +109,7 @@ def prepare(connection: Connection) -> None:
 
 
 def _make(connection: Connection) -> None:
-    for table in (STEPS, GROUPS):
+    for table in (STEPS, GROUPS, MARKS):
         connection.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))

@@ -257,6 +257,7 @@ RECORDED_GROUP: dict[str, Any] = {
     "at": 1795820400.0,
     "prompt": "What is the capital of France?",
     "model": "embedded",
+    "text": "answer",
     "threshold": 0.55,
     "linkage": "average",
     "objective": "darling",

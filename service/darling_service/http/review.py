@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from darling_service.caller import CALLER
 from darling_service.errors import NotFound
 from darling_service.history.recorded import RunKey
-from darling_service.http import examples
+from darling_service.http import review_examples as examples
 from darling_service.http.body import body_of
 from darling_service.http.deadline import due_of
 from darling_service.http.openapi import PROBLEMS, accepts, ok_response

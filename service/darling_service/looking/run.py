@@ -20,7 +20,7 @@ from darling_models.keys import content_key
 from darling_service.history import reading
 from darling_service.history.figures import figures_of, total
 from darling_service.history.recorded import DECIMALS, RunKey, StepKey
-from darling_service.history.store import GroupRow, Store, StepSums, reason_of
+from darling_service.history.store import GroupRow, StepSums, Store, reason_of
 from darling_service.history.tables import GROUPS
 from darling_service.looking.file import Line, classified, read_lines
 from darling_service.looking.group import ShownGroup
