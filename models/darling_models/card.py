@@ -1,4 +1,4 @@
-"""The model card that lies beside a classifier's weights, for whoever asks what the classifier is."""
+"""The model card beside a classifier's weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
