@@ -97,12 +97,11 @@ class WholeGroup:
         )
 
     def _probabilities(self) -> list[list[float]] | None:
-        """The (n, n) matrix; None where it is large, or single linkage has left pairs out."""
-        rule, distinct = self.classified.rule, self.classified.distinct
-        left_out = rule.partition_only and rule.linkage == "single"
-        if left_out or len(distinct) > MAX_MATRIX_TEXTS:
+        """The (n, n) matrix; None where it is large, or pairs were left out."""
+        classified = self.classified
+        if not classified.all_pairs or len(classified.distinct) > MAX_MATRIX_TEXTS:
             return None
-        rounded: list[list[float]] = self.classified.probabilities.round(DECIMALS).tolist()
+        rounded: list[list[float]] = classified.probabilities.round(DECIMALS).tolist()
         return rounded
 
 
