@@ -140,10 +140,11 @@ function padded(_, min, max) {
   return [min >= 0 ? Math.max(0, min - room) : min - room, max + room];
 }
 
-/** The legend's values while no pointer is over the charts. */
+/** The legend shows the latest values while no pointer is over the charts. */
 function showLatest(chart) {
-  if (chart.cursor.idx === null || chart.cursor.idx === undefined) {
-    if (chart.data[0].length) chart.setLegend({ idx: chart.data[0].length - 1 }, false);
+  const { idx } = chart.cursor;
+  if ((idx === null || idx === undefined) && chart.data[0].length) {
+    chart.setLegend({ idxs: chart.data.map((values) => values.findLastIndex((value) => value != null)) }, false);
   }
 }
 

@@ -11,45 +11,54 @@ const FIGURES = [
   {
     title: "Diversity",
     hint: "Mean over groups: 0 where all rollouts say the same, 1 where no two do.",
-    names: { diversity: "diversity" },
+    series: [["diversity", "diversity"]],
     bounds: SHARE,
   },
   {
     title: "Collapsed groups",
     hint: "Share of groups whose rollouts are all one class.",
-    names: { collapsed_share: "collapsed" },
+    series: [["collapsed_share", "collapsed"]],
     bounds: SHARE,
   },
   {
     title: "Classes",
     hint: "Classes of a group, and how many of even size would be as varied.",
-    names: { classes: "classes", effective_classes: "effective" },
+    series: [
+      ["classes", "classes"],
+      ["effective_classes", "effective"],
+    ],
   },
   {
     title: "Largest class",
     hint: "Share of a group's rollouts that say what most of them say.",
-    names: { dominant_share: "share" },
+    series: [["dominant_share", "share"]],
     bounds: SHARE,
   },
   {
     title: "Quality and reward",
     hint: "Means over rollouts: before diversity is rewarded, and after.",
-    names: { quality: "quality", reward: "reward" },
+    series: [
+      ["quality", "quality"],
+      ["reward", "reward"],
+    ],
   },
   {
     title: "Quality of distinct and of repeated rollouts",
     hint: "If repeating pays, the run is on its way to one answer.",
-    names: { quality_distinct: "distinct", quality_duplicated: "repeated" },
+    series: [
+      ["quality_distinct", "distinct"],
+      ["quality_duplicated", "repeated"],
+    ],
   },
   {
     title: "Entropy of classes",
     hint: "In nats: 0 for one class, ln n for n of even size.",
-    names: { entropy: "entropy" },
+    series: [["entropy", "entropy"]],
   },
   {
     title: "Partial groups",
     hint: "Groups of a step that were scored before all of their rollouts had come.",
-    names: { partial_groups: "partial" },
+    series: [["partial_groups", "partial"]],
   },
 ];
 
@@ -58,37 +67,36 @@ export function Curves({ runs, step, onStep }) {
   const spans = useMemo(
     () =>
       runs.flatMap(({ steps, series, colour }) =>
-        collapses(steps, series.collapsed_share).map((span) => ({ ...span, colour })),
+        collapses(steps, series).map((span) => ({ ...span, colour })),
       ),
     [runs],
   );
-  const charts = useMemo(() => FIGURES.map((figure) => ({ figure, lines: linesOf(figure, runs) })), [runs]);
+  const charts = useMemo(() => chartsOf(runs).filter(isKnown), [runs]);
   return html`
     <div class="curves">
-      ${charts
-        .filter(({ figure, lines }) => isKnown(figure, lines))
-        .map(
-          ({ figure, lines }) => html`
-            <${Curve}
-              key=${figure.title}
-              title=${figure.title}
-              hint=${figure.hint}
-              lines=${lines}
-              bounds=${figure.bounds}
-              spans=${spans}
-              step=${step}
-              onStep=${onStep}
-            />
-          `,
-        )}
+      ${charts.map(
+        (chart) => html`<${Curve} key=${chart.title} ...${chart} spans=${spans} step=${step} onStep=${onStep} />`,
+      )}
     </div>
   `;
 }
 
-function linesOf({ names }, runs) {
+/** The charts of one run; those of several, where a figure of two series becomes two charts. */
+function chartsOf(runs) {
+  if (runs.length === 1) return FIGURES.map((figure) => ({ ...figure, lines: linesOf(figure.series, runs) }));
+  return FIGURES.flatMap((figure) =>
+    figure.series.map((one) => ({
+      ...figure,
+      title: figure.series.length === 1 ? figure.title : `${figure.title}: ${one[1]}`,
+      lines: linesOf([one], runs),
+    })),
+  );
+}
+
+function linesOf(names, runs) {
   return runs.flatMap(({ run, colour, steps, series }) =>
-    Object.entries(names).map(([name, said], dash) => ({
-      label: runs.length === 1 ? said : dash ? `${run}, ${said}` : run,
+    names.map(([name, said], dash) => ({
+      label: runs.length === 1 ? said : run,
       steps,
       values: series[name],
       colour,
@@ -98,15 +106,15 @@ function linesOf({ names }, runs) {
 }
 
 /** Whether a chart shows anything. Partial groups are worth one only where there are some. */
-function isKnown({ names }, lines) {
-  const known = "partial_groups" in names ? (value) => value > 0 : (value) => value !== null;
+function isKnown({ title, lines }) {
+  const known = title === "Partial groups" ? (value) => value > 0 : (value) => value !== null;
   return lines.some(({ values }) => values.some(known));
 }
 
 /** What the charts say of a run's collapse, in words. */
 export function CollapseNote({ runs }) {
   const notes = runs.flatMap(({ run, colour, steps, series }) =>
-    collapses(steps, series.collapsed_share).map(({ from, to }) => ({ run, colour, from, to, last: steps.at(-1) })),
+    collapses(steps, series).map(({ from, to }) => ({ run, colour, from, to, last: steps.at(-1) })),
   );
   if (notes.length === 0) return null;
   return html`
