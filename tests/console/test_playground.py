@@ -18,6 +18,7 @@ from tests.console.conftest import Open, Opened
 
 EXAMPLES = Path(__file__).parent.parent.parent / "service/console/examples.jsonl"
 CITY = json.loads(EXAMPLES.read_text().splitlines()[0])
+NONE_ANEW = "0 pairs classified anew"
 HOSTILE = [
     "<img src=x onerror=\"alert('image')\">",
     "</textarea></td></script><script>alert('script')</script>",
@@ -49,7 +50,7 @@ def shown(page: Page) -> dict[str, list[float]]:
     return {name: list(column) for name, column in zip(names, columns, strict=False)}
 
 
-def assert_shows(page: Page, group: dict[str, Any], anew: str = "0 pairs classified anew") -> None:
+def assert_shows(page: Page, group: dict[str, Any], anew: str = NONE_ANEW) -> None:
     """The page shows this answer, which no model was asked for."""
     expect(page.locator("[role=status]").filter(has_text="pairs classified")).to_contain_text(anew)
     table = shown(page)
@@ -115,7 +116,8 @@ def test_a_control_reshapes_without_the_model(
         slide(city.page, control, value)
     settled(city.page)
     options.setdefault("reward", {"advantage": "centered"} if control != "advantage" else {})
-    assert_shows(city.page, answer_of(service, **options))
+    anew = "" if control == "model" else NONE_ANEW
+    assert_shows(city.page, answer_of(service, **options), anew)
 
 
 def test_operating_points_of_the_model_are_one_press_away(city: Opened, service: Service) -> None:
@@ -141,19 +143,18 @@ def test_the_sliders_of_diversity_are_there_for_the_objectives_that_read_them(
 
 
 def test_what_an_objective_lacks_is_said_in_the_services_words(opened: Open) -> None:
-    one = opened(expected="422")
-    one.go("#/playground")
-    one.page.get_by_role("button", name="Name a city").click()
-    settled(one.page)
-    one.page.select_option("#objective", "unlikeliness")
-    expect(one.page.get_by_role("alert")).to_contain_text("logprob")
-    one.page.select_option("#objective", "gapo")
-    one.page.get_by_text("More reward options").click()
-    one.page.fill("#more", '{"outcome": "class", "support": 9')
-    expect(one.page.locator(".shaping .bad")).to_contain_text("JSON object")
-    one.page.fill("#more", '{"outcome": "class", "support": 9}')
-    expect(one.page.get_by_role("alert")).to_have_count(0)
-    settled(one.page)
+    page = opened(expected="422").go("#/playground")
+    page.get_by_role("button", name="A train covers").click()
+    settled(page)
+    page.select_option("#objective", "unlikeliness")
+    expect(page.get_by_role("alert")).to_contain_text("logprob")
+    page.select_option("#objective", "gapo")
+    expect(page.get_by_role("alert")).to_contain_text("support")
+    page.get_by_text("More reward options").click()
+    page.fill("#more", '{"outcome": "class", "support": 9')
+    expect(page.locator(".shaping .bad")).to_contain_text("JSON object")
+    page.fill("#more", '{"outcome": "class", "support": 9}')
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_quality_that_is_edited_changes_the_reward(city: Opened) -> None:
@@ -184,10 +185,13 @@ def test_the_arrow_keys_choose_a_pair_and_its_texts_are_compared(
     expect(city.page.locator(".verdict .big")).to_have_text(f"{matrix[a][b]:.2f}")
     texts = city.page.locator(".difference .text").all_text_contents()
     assert texts == [CITY["rollouts"][a], CITY["rollouts"][b]]
-    marked = city.page.locator(".difference mark").all_text_contents()
-    words = [set(text.split()) for text in texts]
-    for mark in marked:
-        assert set(mark.split()) & (words[0] ^ words[1]), mark
+    unmarked = city.page.evaluate(
+        """() => [...document.querySelectorAll(".difference .text")].map((text) =>
+            [...text.childNodes].filter((part) => part.nodeType === Node.TEXT_NODE)
+                .map((part) => part.textContent).join(" ").split(/\\s+/).filter(Boolean))"""
+    )
+    assert unmarked[0] == unmarked[1]
+    assert len(unmarked[0]) >= 4
 
 
 @pytest.mark.parametrize(
