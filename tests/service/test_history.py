@@ -1,12 +1,21 @@
 """The history of runs, through the routes of a service that keeps one."""
 
+import asyncio
+import resource
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import Service, running, until
+from darling_service.history import reading
+from darling_service.history.recorded import RunKey
+from darling_service.history.recorder import FLUSH_S
+from darling_service.history.store import Store
+from tests.conftest import Service, metric, running, until
+from tests.faults.in_process import bearer, client_of, keys_of
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +112,111 @@ def test_without_a_store_the_answer_says_how_to_keep_a_history(exact: Service) -
             answer = http.get(f"/v1/history/{path}")
             assert answer.status_code == 404
             assert "--history-url sqlite:///" in answer.json()["detail"]
+
+
+def test_a_key_sees_its_own_runs_alone(tmp_path: Path) -> None:
+    (alice, other, bob), lines = keys_of("alice", "alice", "bob")
+    url = f"sqlite:///{tmp_path}/history.db"
+    rollout = {**{"prompt": "p", "quality": 1.0, "run": "r"}, "deadline_s": 0.05, "group_size": 3}
+
+    async def ask() -> None:
+        async with client_of(api_keys=lines, history_url=url) as http:
+
+            async def get(key: str, path: str) -> Any:
+                answer = await http.get(f"/v1/history/{path}", headers=bearer(key))
+                return answer.json()
+
+            body = {"groups": [group("a", "b")], "run": {"name": "r", "step": 4}}
+            assert (await http.post("/v1/rewards", json=body, headers=bearer(alice))).is_success
+            # The timer that ends this cohort has no caller of its own.
+            member = {**rollout, "group_id": 1, "text": "a"}
+            await http.post("/v1/rollouts", json=member, headers=bearer(bob))
+            await asyncio.sleep(2 * FLUSH_S)
+            for key in (alice, other):
+                assert (await get(key, "steps?run=r"))["steps"] == [4]
+            columns = await get(bob, "steps?run=r")
+            assert (columns["steps"], columns["series"]["partial_groups"]) == ([0], [1])
+            (kept,) = (await get(alice, "groups?run=r"))["groups"]
+            assert (await get(other, f"groups/{kept['id']}")) == kept
+            assert (await get(bob, f"groups/{kept['id']}"))["status"] == 404
+            (own,) = (await get(bob, "groups?run=r"))["groups"]
+            assert own["group_id"] == 1
+            labels = {"run": "bob/r"}
+            metrics = (await http.get("/metrics", headers=bearer(bob))).text
+            assert f'darling_run_partial_groups_total{{run="{labels["run"]}"}} 1.0' in metrics
+            # The end of the service scores what waits; it is nobody's request either.
+            waiting = asyncio.create_task(
+                http.post(
+                    "/v1/rollouts",
+                    json={**member, "group_id": 2, "deadline_s": 60},
+                    headers=bearer(bob),
+                )
+            )
+            await asyncio.sleep(0.1)
+        assert (await waiting).json()["group_complete"] is False
+
+    asyncio.run(ask())
+    kept = Store(url)
+    assert [one["groups"] for one in reading.runs(kept, "bob")] == [2]
+    assert reading.runs(kept, "") == []
+    kept.close()
+
+
+def test_a_group_that_is_scored_again_for_a_late_rollout_is_one_group(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/history.db"
+    rollout = {"prompt": "p", "quality": 1.0, "run": "r", "group_id": 1, "group_size": 2}
+
+    async def ask() -> None:
+        async with client_of(history_url=url) as http:
+            for member in range(2):
+                body = {**rollout, "text": str(member), "member_id": member, "deadline_s": 0.05}
+                assert (await http.post("/v1/rollouts", json=body)).is_success
+
+    asyncio.run(ask())
+    kept = Store(url)
+    (run,) = reading.runs(kept, "")
+    assert (run["groups"], run["steps"]) == (1, 1)
+    kept.close()
+
+
+def test_a_kill_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/history.db"
+    with (
+        running(tmp_path / "log", "--model", "exact", "--history-url", url) as service,
+        service.client() as http,
+    ):
+        for step in range(20):
+            send(http, {"name": "killed", "step": step}, group("a", "b"))
+        time.sleep(1)
+        send(http, {"name": "killed", "step": 20}, group("a", "b"))
+        service.process.kill()
+        service.process.wait(30)
+    kept = Store(url)
+    kept.prepare()
+    columns = reading.steps(kept, RunKey("", "killed"))
+    assert columns is not None
+    assert columns["steps"][:20] == list(range(20))
+    assert columns["series"]["groups"] == [1] * len(columns["steps"])
+    kept.close()
+
+
+def test_on_a_full_disk_rewards_go_on_and_the_history_waits(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/history.db"
+    log = tmp_path / "log"
+    with (
+        running(log, "--model", "exact", "--history-url", url) as service,
+        service.client() as http,
+    ):
+        fits, limit = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
+        # No file may grow any more, but for the log, which is small.
+        full = max(file.stat().st_size for file in tmp_path.iterdir())
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (full, limit))
+        for step in range(10):
+            send(http, {"name": "full", "step": step}, group("a", "b" * 100_000, name="g"))
+        until(lambda: "cannot be written now" in log.read_text())
+        time.sleep(3 * FLUSH_S)
+        assert log.read_text().count("cannot be written now") == 1
+        assert metric(service, 'darling_history_groups_total{outcome="dropped"}') == 0
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (fits, limit))
+        until(lambda: "is written again" in log.read_text())
+        assert steps_of(http, "full")["steps"] == list(range(10))
