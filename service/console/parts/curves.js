@@ -7,6 +7,7 @@ import { Curve } from "./curve.js";
 export const RUN_COLOURS = [0, 5, 2, 3, 4, 7].map((number) => `--class-${number}`);
 
 const SHARE = [0, 1];
+/** Each series has its name in the history, that in a legend, and the title of a chart of it alone. */
 const FIGURES = [
   {
     title: "Diversity",
@@ -24,8 +25,8 @@ const FIGURES = [
     title: "Classes",
     hint: "Classes of a group, and how many of even size would be as varied.",
     series: [
-      ["classes", "classes"],
-      ["effective_classes", "effective"],
+      ["classes", "classes", "Classes"],
+      ["effective_classes", "effective", "Effective classes"],
     ],
   },
   {
@@ -38,16 +39,16 @@ const FIGURES = [
     title: "Quality and reward",
     hint: "Means over rollouts: before diversity is rewarded, and after.",
     series: [
-      ["quality", "quality"],
-      ["reward", "reward"],
+      ["quality", "quality", "Quality"],
+      ["reward", "reward", "Reward"],
     ],
   },
   {
     title: "Quality of distinct and of repeated rollouts",
     hint: "If repeating pays, the run is on its way to one answer.",
     series: [
-      ["quality_distinct", "distinct"],
-      ["quality_duplicated", "repeated"],
+      ["quality_distinct", "distinct", "Quality of distinct rollouts"],
+      ["quality_duplicated", "repeated", "Quality of repeated rollouts"],
     ],
   },
   {
@@ -87,7 +88,7 @@ function chartsOf(runs) {
   return FIGURES.flatMap((figure) =>
     figure.series.map((one) => ({
       ...figure,
-      title: figure.series.length === 1 ? figure.title : `${figure.title}: ${one[1]}`,
+      title: one[2] ?? figure.title,
       lines: linesOf([one], runs),
     })),
   );
