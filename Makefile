@@ -18,7 +18,7 @@ SOAK_S ?= 7200
 COVERAGE ?=
 # Threads of torch that wait for work sleep: on cores that the tests' processes share, those that spin
 # take five times the time (docs/decisions.md).
-test test-fast test-faults soak test-slow test-processors test-trainers: export OMP_WAIT_POLICY = PASSIVE
+test test-fast test-faults soak test-slow test-processors test-trainers test-console: export OMP_WAIT_POLICY = PASSIVE
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
 # The images that Dockerfile and Compose name, by the variables that replace them.
@@ -26,7 +26,7 @@ IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compos
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-processors coverage \
-	audit test-image pin-images test-trainers bench bench-full headline headline-full
+	audit test-console vendor-console test-image pin-images test-trainers bench bench-full headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,13 @@ coverage: lint ## `make test` and `make test-faults` with branch coverage, that 
 test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
 	$(BIN)/python -m tests.trainers.environments
 	$(BIN)/pytest tests/trainers
+
+test-console: $(STAMP) ## the console in headless Chromium, against a service; draws its pages into screenshots/
+	$(BIN)/python -m tests.console.browser
+	$(BIN)/pytest tests/console $(ARGS)
+
+vendor-console: ## fetch the console's libraries from npm at the versions of .ci/vendor_console.py
+	$(PYTHON) .ci/vendor_console.py
 
 audit: $(STAMP) ## ask for known vulnerabilities of every pinned package; fails where one cannot be asked for
 	$(BIN)/uv tool run --constraints constraints.txt --from pip-audit pip-audit --strict --progress-spinner off \

@@ -186,13 +186,14 @@ def test_grafana_is_provisioned_and_asks_for_metrics_that_exist() -> None:
     mounted = [v.split(":")[1] for v in COMPOSE["services"]["grafana"]["volumes"]]
     assert provider["providers"][0]["options"]["path"] in mounted
     uid = source["datasources"][0]["uid"]
-    dashboard = json.loads((folder / "dashboards/darling-reward.json").read_text())
+    dashboards = [json.loads(file.read_text()) for file in (folder / "dashboards").glob("*.json")]
+    assert len({dashboard["uid"] for dashboard in dashboards}) == len(dashboards) == 2
     telemetry = Telemetry()
     telemetry.observe_cache(lambda: 0)
     families = text_string_to_metric_families(telemetry.exposition().decode())
     known = {family.name for family in families}
     asked = set()
-    for panel in dashboard["panels"]:
+    for panel in [panel for dashboard in dashboards for panel in dashboard["panels"]]:
         assert panel["datasource"]["uid"] == uid
         for target in panel["targets"]:
             asked |= set(re.findall(r"darling_\w+", target["expr"]))

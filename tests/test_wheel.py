@@ -77,3 +77,15 @@ def test_both_import_their_own(python: Path, repository: Path) -> None:
     whose, ours = run(python, repository, "-c", script).splitlines()
     assert whose.split(";") == ["the user's models", "the user's options", "the user's service"]
     assert Path(ours).is_relative_to(python.parent.parent), "the wheel, not the checkout"
+
+
+def test_the_console_is_in_the_wheel(python: Path, repository: Path) -> None:
+    script = (
+        "from pathlib import Path; from darling_service.http.console import ConsoleFiles; "
+        "folder = Path(ConsoleFiles().directory); "
+        "print(folder, *sorted(p.relative_to(folder) for p in folder.rglob('*.*')), sep='\\n')"
+    )
+    folder, *files = run(python, repository, "-c", script).splitlines()
+    assert Path(folder).is_relative_to(python.parent.parent), "the wheel, not the checkout"
+    source = ROOT / "service/console"
+    assert files == [str(p.relative_to(source)) for p in sorted(source.rglob("*.*"))]

@@ -34,21 +34,29 @@ def read(
     no line, unless it `may_be_empty`; and naming file and line if a line is not a JSON object, if
     any of its texts holds a lone surrogate, or if `make` raises `ValueError` over it.
     """
-    rows = []
+    rows = [row for _, row in each(path, make)]
+    if not rows and not may_be_empty:
+        raise ValueError(f"{path} is empty; write one JSON object a line")
+    return rows
+
+
+def each(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[tuple[int, Row]]:
+    """(number from 1, what `make` makes of the object) of each line, read as it is asked for.
+
+    Raises what `read` raises, but for an empty file.
+    """
     with open_lines(path) as lines:
         for number, line in numbered(lines):
             try:
                 row = parse(line)
                 if SURROGATE.search(line):
                     fields.check_characters(row)
-                rows.append(make(row))
+                made = make(row)
             except RecursionError:
                 raise ValueError(f"{path}, line {number}: nested too deeply; flatten it") from None
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from None
-    if not rows and not may_be_empty:
-        raise ValueError(f"{path} is empty; write one JSON object a line")
-    return rows
+            yield number, made
 
 
 def open_lines(path: Path) -> IO[bytes]:

@@ -12,6 +12,7 @@ imports torch. The row names the settings that the classifier reads: `load` refu
 from collections.abc import Set
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol, cast
 
 from darling_models.checkpoints import locate
@@ -168,6 +169,22 @@ def settings_read(name: str) -> Set[str]:
     backend, target = _find(name)
     own = ALWAYS_READ | backend.reads
     return own | settings_read(target) if backend.reads_as_target else own
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder that holds the weights of the classifier of this name, with its card.
+
+    None for a classifier without weights on this machine, and for a checkpoint that the hub's cache
+    holds. Raises `ModelError` if the name is unknown.
+    """
+    backend, target = _find(name)
+    if backend.reads_as_target:
+        return folder_of(target)
+    if backend.kind == "embedded" and not target:
+        return Path(__file__).parent / "embedded/artefact"
+    folder = Path(target).expanduser()
+    has_weights = backend.kind == "embedded" or backend.loads_checkpoint
+    return folder if target and has_weights and folder.is_dir() else None
 
 
 def changed_settings(options: ModelOptions) -> Set[str]:

@@ -11,12 +11,15 @@ from fastapi_offline import FastAPIOffline
 from darling_models.errors import ModelError
 from darling_models.runtime.memory import is_out_of_memory
 from darling_service import __version__
-from darling_service.http.auth import DOCS, DOCS_ASSETS
+from darling_service.http.auth import CONSOLE, DOCS, DOCS_ASSETS
 from darling_service.http.body_time import BodyTime
+from darling_service.http.console import ConsoleFiles
+from darling_service.http.history import router as history
 from darling_service.http.middleware import AnswerHead, RequestSigns, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
 from darling_service.http.refuse_alike import RefuseAlike
+from darling_service.http.review import router as review
 from darling_service.http.routes import router
 from darling_service.http.state import Service
 from darling_service.http.stopping import AnswerWhileStopping
@@ -67,7 +70,10 @@ def create_app(
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(history)
+    app.include_router(review)
     app.include_router(trainers)
+    app.mount(CONSOLE, ConsoleFiles(), name="console")
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
     app.add_middleware(BodyTime)

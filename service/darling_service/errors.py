@@ -3,6 +3,7 @@
     Problem
     +-- BadRequest           400  the body is not JSON, or the request not HTTP
     +-- Unauthorized         401  the API key is missing or wrong
+    +-- NotFound             404  the history holds no such thing, or there is no history
     +-- RequestTimeout       408  headers or body come too slowly
     +-- Conflict             409  the rollout contradicts what its cohort knows
     +-- TooLarge             413  the body exceeds its limit
@@ -83,6 +84,10 @@ class Unauthorized(Problem):
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
+
+
+class NotFound(Problem):
+    status, title = 404, "Not found"
 
 
 class RequestTimeout(Problem):

@@ -15,13 +15,16 @@ from typing import Any, TypeVar
 from darling_models.protocol import IntArray, ModelInfo
 from darling_models.texts.rule import TextRule
 from darling_service.audit import Audit
+from darling_service.caller import CALLER
 from darling_service.engine.alone import PAUSE_S
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
 from darling_service.errors import Unavailable
+from darling_service.history.history import History
+from darling_service.history.observer import Gathered, Observer
 from darling_service.off_loop import in_thread_if_long
 from darling_service.rewards.diversity import partition_diversity
-from darling_service.rewards.exact import BoolArray, mean
+from darling_service.rewards.exact import BoolArray
 from darling_service.schemas.requests import (
     EquivalenceRequest,
     PartitionRequest,
@@ -55,7 +58,7 @@ from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.tracing import span
 
-Answer = TypeVar("Answer")
+GroupAnswer = TypeVar("GroupAnswer", bound=PartitionedGroup)
 
 Grouped = RewardRequest | PartitionRequest | PreferenceRequest
 """The requests that hold groups of rollouts."""
@@ -67,9 +70,15 @@ RETRY_AFTER_TIMEOUT_S = 30.0
 class Pipeline:
     """Answers requests with the models of this process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry | None = None,
+        history: History | None = None,
+    ) -> None:
         self.settings = settings
-        self.telemetry = Telemetry()
+        self.telemetry = telemetry or Telemetry()
+        self._observer = Observer(self.telemetry, history)
         self._engines = Engines(settings, self.telemetry)
         self._visits: Visits | Recalled | None = None
         self._audit = Audit(settings.audit_share, self.telemetry)
@@ -110,8 +119,14 @@ class Pipeline:
         await self._read_rewarded(request, complete=False)
         rule_of(self._engines.get(request.model), request, request.reward)
 
-    async def rewards(self, request: RewardRequest, due: float = math.inf) -> RewardResponse:
-        """`due`, here and below: event-loop time at which the caller gives up.
+    async def rewards(
+        self,
+        request: RewardRequest,
+        due: float = math.inf,
+        gathered: Gathered | None = None,
+    ) -> RewardResponse:
+        """`due`, here and below: event-loop time at which the caller gives up. `gathered`: what is
+        known of the request's one group, where it is a cohort.
 
         Raises `Invalid`, `Overloaded`, `Unavailable`.
         """
@@ -129,10 +144,10 @@ class Pipeline:
                     group, texts, options, request.return_probabilities, seen
                 ),
                 *(groups, classified, visits),
+                model=(model := answering.model(rule, self._text(request))),
+                gathered=gathered,
             )
-        response = RewardResponse(
-            rewarded, answering.model(rule, self._text(request)), answering.account(usage)
-        )
+        response = RewardResponse(rewarded, model, answering.account(usage))
         self._audit.consider(response, lambda: self._again(Pipeline.rewards, request, visits))
         return response
 
@@ -152,10 +167,9 @@ class Pipeline:
                     diversity=partition_diversity(texts.partition).tolist(),
                 ),
                 *(request.groups, classified),
+                model=(model := answering.model(rule, self._text(request))),
             )
-        response = PartitionResponse(
-            partitioned, answering.model(rule, self._text(request)), answering.account(usage)
-        )
+        response = PartitionResponse(partitioned, model, answering.account(usage))
         self._audit.consider(response, lambda: self._again(Pipeline.partitions, request))
         return response
 
@@ -174,10 +188,9 @@ class Pipeline:
                     group, texts, options, request.share, request.return_probabilities
                 ),
                 *(groups, classified),
+                model=(model := answering.model(rule, self._text(request))),
             )
-        response = PreferenceResponse(
-            preferred, answering.model(rule, self._text(request)), answering.account(usage)
-        )
+        response = PreferenceResponse(preferred, model, answering.account(usage))
         self._audit.consider(response, lambda: self._again(Pipeline.preferences, request))
         return response
 
@@ -236,16 +249,20 @@ class Pipeline:
     async def _each_group(
         self,
         request: Grouped,
-        answer: Callable[..., Answer],
+        answer: Callable[..., GroupAnswer],
         groups: Sequence[Any],
         classified: Sequence[ClassifiedGroup],
         *more: Sequence[Any],
-    ) -> list[Answer]:
+        model: ModelUsed,
+        gathered: Gathered | None = None,
+    ) -> list[GroupAnswer]:
         """What `answer` makes of each group, of its classification, and of `more` about it."""
+        caller = CALLER.get()
 
-        def answers() -> list[Answer]:
-            self._observe(classified)
-            return [answer(*row) for row in zip(groups, classified, *more, strict=True)]
+        def answers() -> list[GroupAnswer]:
+            made = [answer(*row) for row in zip(groups, classified, *more, strict=True)]
+            self._observer.groups(request, caller, classified, made, model, gathered)
+            return made
 
         with span("reward"):
             return await in_thread_if_long(answers, words_of(request.groups))
@@ -328,14 +345,6 @@ class Pipeline:
             ) from None
         finally:
             self._being_answered -= 1
-
-    def _observe(self, classified: Sequence[ClassifiedGroup]) -> None:
-        for group in classified:
-            self.telemetry.observe_group(
-                rollouts=len(group.partition),
-                classes=group.num_classes,
-                diversity=mean(partition_diversity(group.partition)),
-            )
 
 
 @dataclass(frozen=True, slots=True)

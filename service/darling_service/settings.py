@@ -48,8 +48,8 @@ SERVER_ONLY = frozenset(
         *("max_body_bytes", "body_bytes", "max_queue_tokens"),
         *("request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
-        *("cohort_bytes", "log_level", "log_format", "log_texts", "audit_share"),
-        "traces_url",
+        *("cohort_bytes", "log_level", "log_format", "log_texts", "audit_share", "traces_url"),
+        *("history_url", "history_groups", "history_bytes", "history_days"),
     }
 )
 """Settings that have no effect on `score` and `evaluate`, which serve nobody."""
@@ -280,6 +280,31 @@ class Settings(KeySources):
         2_000_000,
         description="Limit of visit counts (step, prompt, answer) of each API key, about 200 bytes "
         "each; the oldest are dropped.",
+    )
+    history_url: str | None = Field(
+        None,
+        repr=False,
+        description="Store of the runs' history, such as sqlite:////var/lib/darling/history.db, or "
+        "a postgresql:// URL (extra postgres). Unset: none is kept.",
+    )
+    history_groups: int = Field(
+        4,
+        ge=0,
+        le=1000,
+        description="Whole groups, with their texts, that the history keeps of each step, drawn at "
+        "random; 0 keeps no texts.",
+    )
+    history_bytes: int = Field(
+        2**30,
+        ge=0,
+        description="Bytes of whole groups that the history keeps of each API key; the oldest are "
+        "dropped. Raise it to look at long runs.",
+    )
+    history_days: float = Field(
+        90,
+        gt=0,
+        le=36_500,
+        description="Days that the history is kept; lower it where texts must not be kept so long.",
     )
     request_timeout_s: Seconds = Field(
         600,

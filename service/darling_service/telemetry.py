@@ -15,12 +15,15 @@ from prometheus_client import (
 )
 
 from darling_service.errors import Refusal
+from darling_service.history.figures import Figures
+from darling_service.run_metrics import RunMetrics
 from darling_service.schemas.responses import Usage
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 """Upper bounds of the buckets of durations: from a cached group (2 ms) to `request_timeout_s`."""
 
 AUDIT_OUTCOMES = ("equal", "differing", "failed", "skipped")
+HISTORY_OUTCOMES = ("recorded", "dropped")
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable that has prometheus_client keep its values in files of a folder. Services of
@@ -154,6 +157,17 @@ class Telemetry:
         for outcome in AUDIT_OUTCOMES:  # so that an alert sees the first one that differs
             self.audits.labels(outcome)
 
+        self.runs = RunMetrics(r)
+        self.history_groups = Counter(
+            "darling_history_groups_total",
+            "Groups by what became of them in the history: recorded, or dropped because the store "
+            "was too slow or failed.",
+            ["outcome"],
+            registry=r,
+        )
+        for outcome in HISTORY_OUTCOMES:
+            self.history_groups.labels(outcome)
+
         self.unmatched = Counter(
             "darling_unmatched_prompts_total",
             "Rollouts of OpenRLHF whose query does not start with its prompt, scored with the "
@@ -173,11 +187,12 @@ class Telemetry:
         self.pairs.labels("skipped").inc(usage.skipped)
         self.truncated.inc(usage.truncated)
 
-    def observe_group(self, rollouts: int, classes: int, diversity: float) -> None:
+    def observe_group(self, figures: Figures) -> None:
+        """The figures are those of one group."""
         self.groups.inc()
-        self.rollouts.inc(rollouts)
-        self.classes.observe(classes)
-        self.diversity.observe(diversity)
+        self.rollouts.inc(figures.rollouts)
+        self.classes.observe(figures.classes)
+        self.diversity.observe(figures.diversity)
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)

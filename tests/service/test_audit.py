@@ -303,10 +303,10 @@ def test_an_alert_is_raised_by_the_first_answer_that_differs() -> None:
     (file,) = scraped["rule_files"]
     mounts = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())["services"]["prometheus"]
     assert f"./prometheus/alerts.yaml:{file}:ro" in mounts["volumes"]
-    rules = yaml.safe_load((ROOT / "docker/prometheus/alerts.yaml").read_text())
+    groups = yaml.safe_load((ROOT / "docker/prometheus/alerts.yaml").read_text())["groups"]
     exposed = Telemetry().exposition().decode()
-    for rule in rules["groups"][0]["rules"]:
+    for rule in [rule for group in groups for rule in group["rules"]]:
         assert rule["annotations"]["summary"]
         for metric in re.findall(r"darling_\w+", rule["expr"]):
-            assert f"\n{metric}" in exposed
+            assert f"# TYPE {metric.removesuffix('_total').removesuffix('_bucket')}" in exposed
     assert 'darling_audits_total{outcome="differing"} 0.0' in exposed

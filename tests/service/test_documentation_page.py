@@ -37,9 +37,13 @@ def test_the_page_and_all_that_it_loads_come_from_the_service_without_a_key(
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/models", "/metrics", "/docs/", "/docs/assets", "/docs/assets/../../v1/models", "/docsx"],
+    [
+        *("/v1/models", "/metrics", "/docs/", "/docs/assets", "/docs/assets/../../v1/models"),
+        *("/docsx", "/consolex", "/console/../v1/models", "/console/%2e%2e/v1/models"),
+        *("/console/../darling_service/settings.py", "/console%2f..%2fmetrics", "/console/none"),
+    ],
 )
-def test_the_open_page_opens_nothing_else(guarded: Service, path: str) -> None:
+def test_the_open_pages_open_nothing_else(guarded: Service, path: str) -> None:
     response = httpx.get(httpx.URL(guarded.url).copy_with(raw_path=path.encode()))
     assert response.status_code in (401, 404), path
     assert response.headers["content-type"] == "application/problem+json"

@@ -18,10 +18,12 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from darling_service.caller import CALLER
 from darling_service.cohorts.cohort import Cohort, Key, Member
 from darling_service.cohorts.joining import Joining, read_joining
 from darling_service.cohorts.memory import CohortMemory
 from darling_service.errors import Conflict, FieldError, Invalid, Overloaded, Problem
+from darling_service.history.observer import Gathered
 from darling_service.pipeline import Pipeline
 from darling_service.schemas.requests import RolloutRequest
 from darling_service.schemas.responses import RewardResponse, RolloutResponse
@@ -208,9 +210,13 @@ class Cohorts:
         self, cohort: Cohort, members: Sequence[Member], wanted: Sequence[Member]
     ) -> None:
         """Scores the members as one group and answers the wanted ones: all, or a late one."""
+        # The timer, or the end of the service, has nobody's name.
+        CALLER.set(cohort.key.caller)
         whole = len(wanted) == len(members)
+        complete = whole and cohort.size == len(members)
+        gathered = Gathered(cohort.key.group_id, partial=not complete, late=not whole)
         try:
-            scored = await self._rewards(cohort, members)
+            scored = await self._rewards(cohort, members, gathered)
         except Exception as error:
             if not isinstance(error, Problem):
                 log.exception("scoring a cohort failed")
@@ -219,7 +225,6 @@ class Cohorts:
             else:
                 self._dismiss(cohort, wanted, error)
             return
-        complete = whole and cohort.size == len(members)
         for place, member in enumerate(members):
             if member in wanted and not member.answer.done():
                 member.answer.set_result(_share(scored, place, complete))
@@ -227,7 +232,9 @@ class Cohorts:
             self._telemetry.cohorts.labels("complete" if complete else "partial").inc()
             self._keep(cohort)
 
-    async def _rewards(self, cohort: Cohort, members: Sequence[Member]) -> RewardResponse:
+    async def _rewards(
+        self, cohort: Cohort, members: Sequence[Member], gathered: Gathered
+    ) -> RewardResponse:
         """The group's rewards. While the queue is full the cohort waits, as its callers do."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._settings.request_timeout_s
@@ -237,7 +244,7 @@ class Cohorts:
         request = request.model_copy(update={"reward": within})
         while True:
             try:
-                return await self._pipeline.rewards(request, give_up)
+                return await self._pipeline.rewards(request, give_up, gathered)
             except Overloaded as problem:
                 if loop.time() > give_up:
                     raise

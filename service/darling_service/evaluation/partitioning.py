@@ -1,22 +1,16 @@
 """The classes of records' rollouts, from their files or from the service's own pipeline."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from darling_models.errors import ModelError
-from darling_models.progress import progress
-from darling_service.errors import Problem
 from darling_service.evaluation.records import Record
+from darling_service.in_process import answers
 from darling_service.pipeline import Pipeline
 from darling_service.rewards.rounding import same
 from darling_service.schemas.requests import PartitionOptions, PartitionRequest, PromptGroup
 from darling_service.settings import Settings
-
-WINDOW = 32
-"""Groups in flight at a time: enough to fill the model's batches."""
 
 Members = tuple[int, ...]
 """Rollouts of a record, by index, ascending."""
@@ -67,7 +61,7 @@ def classify(
         PromptGroup(prompt=records[k].prompt, rollouts=[records[k].texts[i] for i in members])
         for k, members in todo
     ]
-    partitions = dict(zip(todo, _partitions(groups, settings) if groups else [], strict=True))
+    partitions = dict(zip(todo, _partitions(groups, settings), strict=True))
 
     def classes(k: int, members: Members) -> list[int]:
         partition = records[k].partition
@@ -110,29 +104,9 @@ def _valid(record: Record, threshold: float | None, judged: bool) -> Members | N
 
 def _partitions(groups: Sequence[PromptGroup], settings: Settings) -> list[list[int]]:
     """The class of each rollout, group by group. Raises `ModelError`."""
-    return asyncio.run(_run(groups, settings))
-
-
-async def _run(groups: Sequence[PromptGroup], settings: Settings) -> list[list[int]]:
-    pipeline = Pipeline(settings.unbounded())
-    await pipeline.start()
-    room = asyncio.Semaphore(WINDOW)
     # The texts of a record are those that count, by the option `text`.
     options = PartitionOptions(linkage=settings.linkage, text="all")
-    with progress(total=len(groups), unit="group") as bar:
-
-        async def partition(group: PromptGroup) -> list[int]:
-            request = PartitionRequest(groups=[group], partition=options)
-            async with room:
-                answer = await pipeline.partitions(request)
-            bar.update()
-            return answer.groups[0].partition
-
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(partition(group)) for group in groups]
-        except* Problem as problems:
-            raise ModelError(str(problems.exceptions[0])) from None
-        finally:
-            await pipeline.stop()
-    return [task.result() for task in running]
+    requests = [PartitionRequest(groups=[group], partition=options) for group in groups]
+    return [
+        answer.groups[0].partition for answer in answers(Pipeline.partitions, requests, settings)
+    ]

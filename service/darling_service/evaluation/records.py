@@ -56,10 +56,11 @@ def read(path: Path, rule: TextRule = "answer") -> list[Record]:
 
     Raises `OSError`, and `ValueError` naming the line, the field, the fault and the cure.
     """
-    return json_lines.read(path, lambda row: _record(row, rule))
+    return json_lines.read(path, lambda row: record_of(row, rule))
 
 
-def _record(row: Mapping[str, Any], rule: TextRule) -> Record:
+def record_of(row: Mapping[str, Any], rule: TextRule) -> Record:
+    """The record on a line. Raises `ValueError` naming the field, the fault and the cure."""
     prompt, said = _required(row, PROMPTS), _required(row, TEXTS)
     rollouts = named(said, fields.rollouts, row[said])
     columns = Columns(row, [rollout.known for rollout in rollouts])

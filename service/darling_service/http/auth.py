@@ -19,15 +19,19 @@ DOCS_ASSETS = "/docs/assets"
 """Folder of that page's script and styles, which the service serves itself."""
 MAX_TOKENS = 2
 """Tokens of a URL that are looked at; thousands of them would take the event loop's time."""
-OPEN = frozenset({"/health/live", "/health/ready", DOCS, "/openapi.json"})
+CONSOLE = "/console"
+"""Folder of the console's page, script and styles."""
+OPEN = frozenset({"/health/live", "/health/ready", DOCS, "/openapi.json", CONSOLE})
 """Paths that need no key. Health probes cannot send one, and neither can a browser that opens the
-documentation, where its user enters the key. The documentation is the same for every service of
-this version: it says nothing of the settings, the models or the runs of this one."""
+documentation or the console, where its user enters the key. These files are the same for every
+service of this version: they say nothing of the settings, the models or the runs of this one."""
+OPEN_FOLDERS = (f"{DOCS_ASSETS}/", f"{CONSOLE}/")
+"""Folders of static files that need no key either."""
 
 
 def is_open(path: str) -> bool:
     """Whether the path needs no key, whatever the service has."""
-    return path in OPEN or path.startswith(f"{DOCS_ASSETS}/")
+    return path in OPEN or path.startswith(OPEN_FOLDERS)
 
 
 def key_of(request: Request, keys: Keys) -> ApiKey:

@@ -211,3 +211,74 @@ MODELS_RESPONSE: dict[str, Any] = {
         "cohort_bytes": 2147483648,
     },
 }
+CARD_RESPONSE: dict[str, Any] = {
+    "model": "embedded",
+    "card": "# Model card: the embedded equivalence classifier ...",
+    "reliability": "data:image/png;base64,...",
+}
+RUNS_RESPONSE: dict[str, Any] = {
+    "runs": [
+        {
+            "run": "exp-7",
+            "first_step": 0,
+            "last_step": 120,
+            "steps": 121,
+            "groups": 7744,
+            "first_at": 1795816800.0,
+            "last_at": 1795820400.0,
+            "diversity": 0.62,
+            "collapsed_share": 0.03,
+        }
+    ]
+}
+STEPS_RESPONSE: dict[str, Any] = {
+    "run": "exp-7",
+    "steps": [119, 120],
+    "series": {
+        "groups": [64, 64],
+        "rollouts": [512, 512],
+        "classes": [5.1, 5.3],
+        "diversity": [0.61, 0.62],
+        "collapsed_share": [0.05, 0.03],
+        "quality": [0.44, 0.46],
+        "reward": [0.29, 0.3],
+        "quality_distinct": [0.41, 0.43],
+        "quality_duplicated": [0.47, 0.48],
+        "effective_classes": [4.4, 4.5],
+        "dominant_share": [0.42, 0.41],
+        "entropy": [1.36, 1.38],
+        "partial_groups": [0, 0],
+    },
+}
+RECORDED_GROUP: dict[str, Any] = {
+    "id": "0c5d6c2b8f0d4d0f9a0e1f5a7f3b2c11",
+    "run": "exp-7",
+    "step": 120,
+    "at": 1795820400.0,
+    "prompt": "What is the capital of France?",
+    "model": "embedded",
+    "text": "answer",
+    "threshold": 0.55,
+    "linkage": "average",
+    "objective": "darling",
+    "group_id": "capital-1",
+    "rollouts": [
+        {
+            "text": "Paris.",
+            "class": 0,
+            "diversity": 1.0,
+            "quality": 0.9,
+            "reward": 0.9,
+            "advantage": None,
+        },
+        {
+            "text": "Lyon.",
+            "class": 1,
+            "diversity": 1.0,
+            "quality": 0.1,
+            "reward": 0.1,
+            "advantage": None,
+        },
+    ],
+    "probabilities": [[1.0, 0.0123], [0.0123, 1.0]],
+}

@@ -28,8 +28,8 @@ QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 class RequireKey:
     """Answers 401 to callers without an API key and 429 to those over the limits of theirs.
 
-    The health checks and the documentation are open. Whoever answers a request finds the name of
-    its key in `CALLER`.
+    The health checks, the documentation and the console's files are open. Whoever answers a request
+    finds the name of its key in `CALLER`.
     """
 
     def __init__(self, app: ASGIApp, keys: Keys) -> None:

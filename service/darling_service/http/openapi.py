@@ -52,6 +52,7 @@ TAGS = {
     "scoring": "Rewards, partitions and preferences of whole groups, and probabilities of pairs.",
     "cohorts": "Rollouts that are sent one by one and wait for the others of their group.",
     "trainers": "Routes in the wire formats of trainers that call a reward over HTTP.",
+    "history": "What is known of training runs, where the service keeps a history.",
     "models": "The classifiers that requests may name, and the limits on a request.",
     "health": "Probes and metrics for whoever runs the service.",
 }

@@ -1,12 +1,15 @@
 """The routes of version 1: each reads its body, calls the service and answers."""
 
+import asyncio
 import inspect
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from darling_models.card import card_of
 from darling_service.errors import Unavailable
 from darling_service.http import examples
 from darling_service.http.body import body_of
@@ -177,6 +180,21 @@ async def models(request: Request) -> Response:
     service = service_of(request)
     infos = [info.as_dict() for info in service.pipeline.models()]
     return json_response({"models": infos, "limits": service.settings.limits()})
+
+
+@router.get(
+    "/v1/models/card",
+    tags=["models"],
+    summary="Model card of the default model",
+    responses=ok_response(examples.CARD_RESPONSE),
+)
+async def card(request: Request) -> Response:
+    """Returns the model card in Markdown and the reliability plot as a data URL, each null where
+    the model has none."""
+    name = service_of(request).settings.model
+    own = await asyncio.to_thread(card_of, name)
+    plot = own.reliability and f"data:image/png;base64,{b64encode(own.reliability).decode()}"
+    return json_response({"model": name, "card": own.text, "reliability": plot})
 
 
 @router.get(

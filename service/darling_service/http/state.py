@@ -5,6 +5,7 @@ import gc
 from starlette.requests import Request
 
 from darling_service.cohorts.cohorts import Cohorts
+from darling_service.history.history import History
 from darling_service.http.body_budget import BodyBudget
 from darling_service.http.stopping import Requests
 from darling_service.keys import Keys
@@ -20,7 +21,9 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.keys = Keys(settings.keys)
-        self.pipeline = Pipeline(settings)
+        telemetry = Telemetry()
+        self.history = History(settings, telemetry)
+        self.pipeline = Pipeline(settings, telemetry, self.history)
         self.cohorts = Cohorts(self.pipeline)
         self.qualities = Qualities(settings, self.telemetry)
         self.bodies = BodyBudget(settings.body_bytes)
@@ -32,8 +35,12 @@ class Service:
         return self.pipeline.telemetry
 
     async def start(self) -> None:
-        """Opens the visits file, loads the quality source and the models. Raises `ModelError`."""
+        """Opens the visits file and the history, loads the quality source and the models.
+
+        Raises `ModelError`.
+        """
         self.pipeline.open()
+        await self.history.start()
         await self.qualities.start()
         await self.pipeline.start()
         # What has been loaded stays: the garbage collector would hold up all threads over it.
@@ -53,6 +60,7 @@ class Service:
         await self.requests.finish(grace_s)
         await self.requests.give_up()
         await self.pipeline.stop()
+        await self.history.stop()
 
 
 def service_of(request: Request) -> Service:

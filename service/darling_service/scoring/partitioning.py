@@ -59,6 +59,9 @@ class ClassifiedGroup:
     distinct_cosines: FloatArray | None
     """Shape (u, u), where the rule wants them."""
     rule: PartitionRule
+    all_pairs: bool
+    """Whether the probability of every pair is known; else those that cannot change the partition
+    are left out."""
 
     @property
     def probabilities(self) -> FloatArray:
@@ -153,7 +156,7 @@ async def classify_groups(
 
     def partitioned() -> list[ClassifiedGroup]:
         return [
-            _partitioned(group, texts, answer, rule)
+            _partitioned(group, texts, answer, rule, all_pairs=not in_rounds)
             for group, texts, answer in zip(groups, distinct, answers, strict=True)
         ]
 
@@ -231,7 +234,7 @@ def _distinct(texts: Sequence[str], rule: PartitionRule) -> _Distinct:
 
 
 def _partitioned(
-    texts: GroupTexts, group: _Distinct, answer: Answers, rule: PartitionRule
+    texts: GroupTexts, group: _Distinct, answer: Answers, rule: PartitionRule, all_pairs: bool
 ) -> ClassifiedGroup:
     _fill(group.matrix, group.pairs, answer.values)
     cosines = None
@@ -242,7 +245,7 @@ def _partitioned(
     if len(group.texts) > 1:
         full = group.matrix[np.ix_(group.member, group.member)]
         classes = partition(full, rule.threshold, rule.linkage, content=group.member)
-    return ClassifiedGroup(texts, classes, group.member, group.matrix, cosines, rule)
+    return ClassifiedGroup(texts, classes, group.member, group.matrix, cosines, rule, all_pairs)
 
 
 def _fill(matrix: FloatArray, pairs: IntArray, values: FloatArray) -> None:

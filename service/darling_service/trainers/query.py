@@ -14,8 +14,8 @@ from starlette.requests import Request
 
 from darling_service.errors import FieldError, Invalid
 from darling_service.http.openapi import REFERENCE
+from darling_service.http.query import query_of
 from darling_service.schemas.fields import Name, Wait
-from darling_service.schemas.parse import validate
 from darling_service.schemas.requests import PartitionOptions
 from darling_service.schemas.reward_options import RewardOptions
 
@@ -59,10 +59,7 @@ def read_query(request: Request, schema: type[QueryModel]) -> QueryModel:
             raise Invalid([FieldError(("query", name), message)])
         else:
             params[name] = value
-    try:
-        return validate(params, schema)
-    except Invalid as problem:
-        raise Invalid([FieldError(("query", *e.loc), e.msg) for e in problem.errors]) from None
+    return query_of(params, schema)
 
 
 def parameters(schema: type[Query]) -> list[dict[str, Any]]:

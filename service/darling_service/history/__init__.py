@@ -1,0 +1,1 @@
+"""What is known of training runs: figures of every group, and the history store that keeps them."""

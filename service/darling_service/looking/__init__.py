@@ -1,0 +1,5 @@
+"""Groups that a person looks at: from a file, in the terminal, and on a page.
+
+`group` is what is shown of a group, `file` reads groups and has them classified, `terminal` prints
+one for `darling-reward look`.
+"""

@@ -1,0 +1,138 @@
+"""The runs page: live curves, collapse, comparison, and the groups behind a step."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import Service
+from tests.console import recorded
+from tests.console.conftest import SCHEMES, WIDTHS, Open
+from tests.console.recorded import COLLAPSE, COLLAPSING, LASTING, STEPS
+
+MAX_SHOWN_S = 5.0
+"""Seconds after which what a service has scored is on the page."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with recorded.recording(tmp_path_factory.mktemp("runs")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def trained(service: Service) -> Service:
+    recorded.train(service, LASTING, range(STEPS))
+    recorded.train(service, COLLAPSING, range(STEPS), COLLAPSE)
+    return service
+
+
+def curves(page: Page, count: int) -> None:
+    """Waits until so many charts are drawn."""
+    expect(page.locator(".curve canvas")).to_have_count(count)
+
+
+def test_an_empty_history_says_how_to_fill_it_and_a_run_appears_by_itself(
+    opened: Open, service: Service
+) -> None:
+    page = opened(url=service.url).go("#/runs")
+    expect(page.locator(".empty-title")).to_have_text("No run is recorded yet")
+    recorded.train(service, LASTING, range(2))
+    expect(page.get_by_role("rowheader", name=LASTING)).to_be_visible(timeout=5000)
+    expect(page.locator(".curve").first).to_be_visible()
+
+
+def test_a_collapse_is_shown_within_five_seconds(opened: Open, service: Service) -> None:
+    page = opened(url=service.url).go(f"#/runs?run={LASTING}")
+    recorded.train(service, LASTING, range(STEPS))
+    recorded.train(service, COLLAPSING, range(COLLAPSE))
+    page.get_by_label(f"Show {COLLAPSING}").check()
+    expect(page.locator(".collapse-note")).to_have_count(0)
+    recorded.train(service, COLLAPSING, range(COLLAPSE, STEPS), COLLAPSE)
+    done = time.monotonic()
+    note = page.locator(".collapse-note li")
+    expect(note).to_contain_text(f"since step {COLLAPSE}.", timeout=MAX_SHOWN_S * 1000)
+    expect(page.locator(".runs")).to_contain_text("100 %")
+    assert time.monotonic() - done < MAX_SHOWN_S
+
+
+def test_runs_are_compared_in_every_chart(opened: Open, trained: Service) -> None:
+    page = opened(url=trained.url).go(f"#/runs?run={COLLAPSING}&run={LASTING}")
+    curves(page, 10)
+    labels = page.locator(".curve").first.locator(".u-label")
+    expect(labels).to_have_text(["step", COLLAPSING, LASTING])
+    page.get_by_label(f"Show {LASTING}").uncheck()
+    curves(page, 7)
+    expect(labels).to_have_text(["step", "diversity"])
+    assert f"run={COLLAPSING}" in page.url
+    assert LASTING not in page.url
+
+
+def test_the_pointer_shows_the_values_of_its_step_in_every_chart(
+    opened: Open, trained: Service
+) -> None:
+    page = opened(url=trained.url).go(f"#/runs?run={COLLAPSING}")
+    curves(page, 7)
+    page.locator(".curve .u-over").first.hover(position={"x": 20, "y": 40})
+    steps = page.locator(".u-series:first-child .u-value").all_inner_texts()
+    assert len(set(steps)) == 1, "all charts share one cursor"
+    assert 0 < int(steps[0]) < COLLAPSE
+    diversity, collapsed = (page.locator(".curve").nth(k).locator(".u-value") for k in (0, 1))
+    assert float(diversity.last.inner_text()) > 0.2
+    assert float(collapsed.last.inner_text()) < 0.5
+    page.mouse.move(0, 0)
+    expect(collapsed.last).to_have_text("1.00")
+
+
+def test_a_click_on_a_step_opens_its_groups(opened: Open, trained: Service) -> None:
+    one = opened(url=trained.url)
+    page = one.go(f"#/runs?run={COLLAPSING}")
+    curves(page, 7)
+    over = page.locator(".curve .u-over").first
+    width = (over.bounding_box() or {})["width"]
+    over.click(position={"x": 0.75 * width, "y": 40})
+    expect(page.locator(".group-view").first).to_contain_text("4 rollouts in 1 class")
+    assert "step=1" in page.url
+    page.get_by_label("Step", exact=True).fill("7")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Groups of step 7")).to_be_visible()
+    expect(page.locator(".group-view")).to_have_count(recorded.PER_STEP)
+    page.get_by_role("button", name="Step after").click()
+    expect(page.get_by_role("heading", name="Groups of step 8")).to_be_visible()
+    page.get_by_text("Probabilities of its pairs").first.click()
+    expect(page.locator(".heat-map")).to_be_visible()
+    one.assert_accessible()
+    page.get_by_role("link", name="Open in the playground").first.click()
+    expect(page.locator("h1")).to_have_text("Playground")
+
+
+def test_dragging_zooms_in_and_a_double_click_out(opened: Open, trained: Service) -> None:
+    page = opened(url=trained.url).go(f"#/runs?run={COLLAPSING}")
+    curves(page, 7)
+    box = page.locator(".curve .u-over").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 40, steps=4)
+    page.mouse.up()
+    assert "step=" not in page.url, "a drag picks no step"
+    page.locator(".curve .u-over").first.hover(position={"x": 2, "y": 40})
+    first = page.locator(".u-series:first-child .u-value").first
+    assert int(first.inner_text()) >= 0.4 * STEPS
+    page.locator(".curve .u-over").first.dblclick(position={"x": 2, "y": 40})
+    page.locator(".curve .u-over").first.hover(position={"x": 3, "y": 41})
+    assert int(first.inner_text()) < 0.1 * STEPS
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_is_accessible_with_runs_and_groups(
+    opened: Open, trained: Service, width: int, scheme: str
+) -> None:
+    one = opened(url=trained.url, width=width, scheme=scheme)
+    page = one.go(f"#/runs?run={COLLAPSING}&run={LASTING}&step=7")
+    curves(page, 10)
+    expect(page.locator(".group-view").first).to_be_visible()
+    one.assert_accessible()
+    one.draw(f"runs-recorded-{width}-{scheme}")
