@@ -10,14 +10,14 @@ counted: the head's are few.
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from cachetools import LRUCache
 
 from darling_models import registry
 from darling_models.errors import ModelError
-from darling_models.options import ModelOptions
+from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import (
     ONE_PAIR,
@@ -34,14 +34,24 @@ from darling_models.remote.servers_loop import begin
 
 MAX_REMEMBERED_BYTES = 64 * 2**20
 """Memory for the first stage's results: a text is in n - 1 pairs, often of several batches."""
+JOINED = "+"
+"""Stands between the kernels of the two stages where both have some."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> "Cascade":
     """`cascade:MODEL`. Both stages get the options that they read. Raises `ModelError`."""
     # The embedded encoder has no tiles; what they compute in is float32.
     runtime = "float32" if options.runtime == "tiles" else options.runtime
-    first = registry.load("embedded", ModelOptions(device=options.device, runtime=runtime))
-    second = registry.load(target, registry.only_read(target, options))
+    kernels, plus, second_kernels = options.kernels.partition(JOINED)
+    own = ModelOptions(device=options.device, runtime=runtime, kernels=kernels)
+    first = registry.load("embedded", own)
+    if plus and "kernels" not in registry.settings_read(target):
+        raise ModelError(
+            f"the setting kernels names two choices, and {target!r} reads none; leave out what is "
+            f"behind the {JOINED}"
+        )
+    options_of_second = replace(options, kernels=second_kernels or DEFAULT_OPTIONS.kernels)
+    second = registry.load(target, registry.only_read(target, options_of_second))
     kind = DistantCascade if isinstance(second, Distant) else Cascade
     return kind(first, second, options)
 
@@ -94,6 +104,10 @@ class Cascade(Pairwise):
                 linkage=second.info.linkage,
                 description=f"{first.info.id} for clear pairs, {second.info.id} from probability "
                 f"{self._low:g} to {self._high:g}",
+                kernels=_joined(JOINED, first.info.kernels, second.info.kernels),
+                kernels_reason=_joined(
+                    ", second stage ", first.info.kernels_reason, second.info.kernels_reason
+                ),
             )
         )
 
@@ -149,3 +163,8 @@ class DistantCascade(Cascade):
             return first.with_answers(())
         assert isinstance(self._second, Distant)
         return first.with_answers(await asyncio.wrap_future(self._second.begin(first.unsure)))
+
+
+def _joined(separator: str, *parts: str | None) -> str | None:
+    """The parts that there are; None where there are none."""
+    return separator.join(part for part in parts if part is not None) or None

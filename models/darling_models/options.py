@@ -28,6 +28,8 @@ class ModelOptions:
     """Seconds that a model server or an LLM judge has for one answer."""
     runtime: Runtime = "auto"
     """How an encoder or cross-encoder computes: see `runtime.precision` and `runtime.packed`."""
+    kernels: str = "auto"
+    """Kernels of packed encoders on a CPU: see `runtime.kernels`. `auto` leaves them to a trial."""
     max_length: int | None = None
     """Tokens that a cross-encoder reads of a pair, or `embeddings` of a text; None: as many as the
     checkpoint was made for."""

@@ -72,6 +72,16 @@ class ModelInfo:
     trained for decides."""
     notions: tuple[Notion, ...] = ()
     """The notions that can be chosen."""
+    kernels: str | None = None
+    """The kernels of a packed encoder on a CPU, as the setting `kernels` takes them."""
+    kernels_reason: str | None = None
+    """Why these."""
+
+    @property
+    def texts_run_alone(self) -> bool:
+        """Whether no kernels of this machine give a text the same bits in any company, so that each
+        is computed by itself, slower."""
+        return "pack=1," in (self.kernels or "")
 
     def threshold_at(self, wanted: Threshold | None) -> float:
         """`wanted` as a number; None gives the default. Raises `ValueError` for an unknown name."""

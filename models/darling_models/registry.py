@@ -25,7 +25,7 @@ ALWAYS_READ = frozenset({"threshold", "linkage", "notion", "device", "model_time
 """Settings of the partition, which every classifier has, the notion, which a classifier refuses by
 itself where it does not have it, and those of the service that it is a part of: a classifier
 without local weights has nothing to put on its device."""
-ENCODER = frozenset({"runtime"})
+ENCODER = frozenset({"runtime", "kernels"})
 CHECKPOINT = ENCODER | {"max_length", "max_tokens_per_text", "similar_label", "pair_template"}
 JUDGE = frozenset({"judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"})
 

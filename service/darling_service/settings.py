@@ -147,6 +147,12 @@ class Settings(KeySources):
         description="Precision and batching of an encoder or cross-encoder: auto, bfloat16, "
         "float32 or tiles. Set float32 when unlike machines must answer alike.",
     )
+    kernels: str = Field(
+        "auto",
+        description="Kernels of an encoder or cross-encoder that runs packed on a CPU: auto tries "
+        "them when the model is loaded. To make a fleet of equal machines choose alike, set what "
+        "/v1/models shows as kernels of one, such as rows=16,pack=1024,whole=fffff,odd=ffppp.",
+    )
     model_timeout_s: Seconds = Field(
         60,
         description="Seconds that one batch of the model or one step of comparing may take, or one "

@@ -86,6 +86,12 @@ class Telemetry:
         self.queue_tokens = Gauge(
             "darling_queue_tokens", "Tokens that wait for the model or are in it.", registry=r
         )
+        self.models_without_packs = Gauge(
+            "darling_models_without_packs",
+            "Models whose matrix kernels round by batch on this machine: they compute every text "
+            "by itself, slower.",
+            registry=r,
+        )
         self.refused = Counter(
             "darling_refused_total",
             "Requests refused with 429, by what they were over: queue, time (the answer would "

@@ -24,6 +24,7 @@ CHANGED: dict[str, Any] = {
     "device": "a device that nobody has",
     "model_timeout_s": 7.0,
     "runtime": "float32",
+    "kernels": "rows=16,pack=256,whole=fffff,odd=fffff",
     "max_length": 64,
     "max_tokens_per_text": 32,
     "similar_label": 0,
@@ -34,7 +35,7 @@ CHANGED: dict[str, Any] = {
     "judge_api_key": "secret",
 }
 ALWAYS = ["threshold", "linkage", "notion", "device", "model_timeout_s"]
-ENCODER = [*ALWAYS, "runtime"]
+ENCODER = [*ALWAYS, "runtime", "kernels"]
 CHECKPOINT = [*ENCODER, "max_length", "max_tokens_per_text", "similar_label", "pair_template"]
 JUDGE = [*ALWAYS, "judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"]
 JUDGE_NAME = "judge:referee@http://127.0.0.1:9/v1"

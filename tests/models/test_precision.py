@@ -18,9 +18,13 @@ def test_the_log_says_what_a_model_computes_in_and_why(
     bert(tmp_path, num_labels=2)
     second = f"cross-encoder:{tmp_path}"
     with caplog.at_level(logging.INFO, "darling_models"):
-        load("embedded")
+        info = load("embedded").info
         load(f"cascade:{second}", ModelOptions(runtime="tiles"))
-    assert caplog.messages == [
+    by_precision = [message for message in caplog.messages if " computes in " in message]
+    (of_embedded, of_first_stage) = [m for m in caplog.messages if " runs with kernels " in m]
+    assert of_embedded == f"embedded runs with kernels {info.kernels}: {info.kernels_reason}"
+    assert of_first_stage.startswith("embedded runs with kernels rows=")
+    assert by_precision == [
         f"embedded computes in {name_of(dtype_of('auto', 'cpu'))}: {reason('auto', 'cpu')}",
         "embedded computes in float32: the setting runtime is float32",
         f"{second} computes in float32: the setting runtime is tiles",

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from darling_models.runtime import linear, packed, precision
+from darling_models.runtime import attention, kernel_cache, linear, precision
 from darling_models.runtime.linear import Linear
 from darling_models.runtime.packed import PackedEncoder
 
@@ -40,6 +40,9 @@ def pretended() -> list[str]:
 
 def pretend() -> None:
     """For the rest of the process; raises `KeyError` for a name that is none."""
+    # What another processor chooses is kept apart from what this one does.
+    steering = (*kernel_cache.STEERING, VARIABLE)
+    mock.patch.object(kernel_cache, "STEERING", steering).start()
     for name in pretended():
         PRETENCES[name]()
 
@@ -74,24 +77,25 @@ def _native(has: bool) -> None:
 
 
 def _multiply_in_float32() -> None:
-    product, attention = functional.linear, packed._attention
+    product, really = functional.linear, attention.one_length
 
     def linear_of(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         if x.dtype != torch.bfloat16:
             return product(x, weight, bias)
         return product(x.float(), weight.float(), bias.float()).bfloat16()
 
-    @wraps(attention)
-    def attention_of(*given: Tensor) -> Tensor:
-        if given[0].dtype != torch.bfloat16:
-            return attention(*given)
+    @wraps(really)
+    def of_one_length(query: Tensor, key: Tensor, value: Tensor, kernel: str, rows: int) -> Tensor:
+        if query.dtype != torch.bfloat16:
+            return really(query, key, value, kernel, rows)
         # One sequence at a time: in float32 batched products round by their number.
-        each = zip(*(torch.split(tensor.float(), 1) for tensor in given), strict=True)
-        return torch.cat([attention(*one) for one in each]).bfloat16()
+        split = (torch.split(tensor.float(), 1) for tensor in (query, key, value))
+        each = zip(*split, strict=True)
+        return torch.cat([really(q, k, v, kernel, rows) for q, k, v in each]).bfloat16()
 
     changed = SimpleNamespace(linear=linear_of, gelu=functional.gelu)
     mock.patch.object(linear, "functional", changed).start()
-    mock.patch.object(packed, "_attention", attention_of).start()
+    mock.patch.object(attention, "one_length", of_one_length).start()
 
 
 def _rounding() -> None:

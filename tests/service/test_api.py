@@ -7,6 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
+from darling_models.runtime.kernels import Kernels
 from darling_service.http import examples
 
 GROUP = examples.GROUP
@@ -252,7 +253,8 @@ def test_the_documented_examples_answer_as_documented(http: httpx.Client, route:
 
 @pytest.mark.processor
 def test_the_documented_models_are_those_of_the_service(http: httpx.Client) -> None:
-    """But for the number format, which the machine decides, and the revision that goes with it."""
+    """But for the number format and the kernels, which the machine decides, and the revision that
+    goes with them."""
     document = ok(http.get("/openapi.json"))
     operation = document["paths"]["/v1/models"]["get"]
     shown = operation["responses"]["200"]["content"]["application/json"]["example"]
@@ -260,7 +262,8 @@ def test_the_documented_models_are_those_of_the_service(http: httpx.Client) -> N
     found["models"] = found["models"][:1]
     for answer in (shown, found):
         (model,) = answer["models"]
-        del model["revision"]
+        del model["revision"], model["kernels_reason"]
+        assert Kernels.parse(model.pop("kernels"))
         model["description"] = model["description"].replace("bfloat16", "float32")
     assert _said(found) == _promised(shown)
 

@@ -31,10 +31,12 @@ from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import IntArray, ModelInfo, Unit
+from darling_models.runtime.bert import Shape
 from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
+from darling_models.runtime.kernels import AUTO, log_kernels
 from darling_models.runtime.memory import require_memory
-from darling_models.runtime.packed import PackedEncoder, Shape
+from darling_models.runtime.packed import PackedEncoder
 from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
 from darling_models.runtime.tiles import run_in_tiles
@@ -102,6 +104,8 @@ class CrossEncoder(Pairwise):
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
         )
         self._packed = _packed(self._model, options)
+        choice = self._packed.choice if isinstance(self._packed, PackedEncoder) else None
+        log_kernels(name, choice)
         self._segments = reads_segments(self._model, tokenizer, template)
         self._shared = None
         if self._packed is None and options.runtime != "tiles" and not self._segments:
@@ -123,6 +127,8 @@ class CrossEncoder(Pairwise):
                 linkage="average",
                 description=f"{config.model_type} in {name_of(self._model.dtype)} over pairs of at "
                 f"most {read}",
+                kernels=choice.name if choice else None,
+                kernels_reason=choice.reason if choice else None,
             )
         )
 
@@ -189,7 +195,8 @@ class CrossEncoder(Pairwise):
 
     def _fingerprint(self, *choices: object) -> str:
         way = "packed" if self._packed else "shared prefix" if self._shared else "tiles"
-        computed = f"{self._model.dtype} {way}"
+        bits = self._packed.bits() if isinstance(self._packed, PackedEncoder) else ""
+        computed = f"{self._model.dtype} {way} {bits}"
         return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices} {computed}")
 
 
@@ -205,15 +212,24 @@ def unused_token(sequences: Sequence[IntArray]) -> int:
 
 
 def _packed(model: Any, options: ModelOptions) -> PackedEncoder | PackedModernBert | None:
-    """The model's encoder for packed batches; None if it is to run in tiles."""
+    """The model's encoder for packed batches; None if it is to run in tiles.
+
+    Raises `ModelError` for kernels that cannot be set.
+    """
+    shape = None if options.runtime == "tiles" else Shape.read(model.config.to_dict())
+    if options.kernels != AUTO and shape is None:
+        raise ModelError(
+            "the setting kernels is for BERT and RoBERTa checkpoints that run packed, and this one "
+            "does not; leave it out"
+        )
     on_gpu = options.device != "cpu" and model.dtype != torch.float32
     if on_gpu and options.runtime != "tiles" and model.config.model_type == "modernbert":
         weights = model.base_model.state_dict()
         return PackedModernBert(weights, model.config, options.device, None)
-    shape = Shape.read(model.config.to_dict())
-    if options.runtime == "tiles" or shape is None:
+    if shape is None:
         return None
-    return PackedEncoder(model.base_model.state_dict(), shape, options.device)
+    weights = model.base_model.state_dict()
+    return PackedEncoder(weights, shape, options.device, options.kernels)
 
 
 def _loaded(path: str, options: ModelOptions, name: str) -> Any:

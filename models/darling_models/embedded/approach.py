@@ -34,6 +34,7 @@ from darling_models.protocol import (
     Unit,
     estimate_tokens,
 )
+from darling_models.runtime.kernels import AUTO, Choice
 
 THRESHOLD = 0.5
 """Probability above which two texts use the same method: the fit gave both labels equal weight."""
@@ -72,12 +73,15 @@ class Working:
 class PublishedEncoder:
     """all-MiniLM-L6-v2 as published, loaded when it is first needed: by this notion alone."""
 
-    def __init__(self, device: str, runtime: Runtime) -> None:
-        self._device, self._runtime = device, runtime
+    def __init__(self, device: str, runtime: Runtime, kernels: Choice | None) -> None:
+        """`kernels`: those of the tuned encoder, which has the same shape."""
+        self._device, self._runtime, self._kernels = device, runtime, kernels or AUTO
 
     @cached_property
     def _encoder(self) -> TextEncoder:
-        return TextEncoder(wheel_weights(), self._device, runtime=self._runtime)
+        return TextEncoder(
+            wheel_weights(), self._device, runtime=self._runtime, kernels=self._kernels
+        )
 
     def workings(self, texts: Sequence[str], tokenized: Sequence[TokenizedText]) -> list[Working]:
         """How each text comes to its answer."""

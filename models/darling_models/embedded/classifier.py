@@ -32,6 +32,7 @@ from darling_models.protocol import (
     finished,
     text_unit,
 )
+from darling_models.runtime.kernels import log_kernels
 from darling_models.runtime.numpy_threads import one_thread_for_numpy
 from darling_models.runtime.precision import log_precision, name_of, reason
 
@@ -52,11 +53,14 @@ class Embedded:
         one_thread_for_numpy()
         self._head = PairHead.load(artefact)
         self._encoder = TextEncoder(
-            wheel_weights(), options.device, load_tuned(artefact), options.runtime
+            wheel_weights(), options.device, load_tuned(artefact), options.runtime, options.kernels
         )
-        self._published = approach.PublishedEncoder(options.device, options.runtime)
+        self._published = approach.PublishedEncoder(
+            options.device, options.runtime, self._encoder.kernels
+        )
         why = reason(options.runtime, options.device)
         log_precision("embedded", self._encoder.dtype, why)
+        log_kernels("embedded", self._encoder.kernels)
         digest = blake2b(self._encoder.fingerprint().encode(), digest_size=8)
         digest.update(fingerprint(artefact).encode())
         self._revision = digest.hexdigest()
@@ -65,7 +69,7 @@ class Embedded:
 
     def _info(self, options: ModelOptions) -> ModelInfo:
         """Raises `ModelError` for a named threshold that the notion does not have."""
-        by_answer = options.notion != "approach"
+        by_answer, kernels = options.notion != "approach", self._encoder.kernels
         return options.apply(
             ModelInfo(
                 id="embedded",
@@ -79,6 +83,8 @@ class Embedded:
                 f"answer {approach.WITHIN_ONE_ANSWER:.2f})",
                 notion="answer",
                 notions=("answer", "approach"),
+                kernels=kernels.name if kernels else None,
+                kernels_reason=kernels.reason if kernels else None,
             )
         )
 

@@ -21,9 +21,11 @@ from tokenizers import Tokenizer
 from darling_models.errors import ModelError
 from darling_models.options import Runtime
 from darling_models.protocol import IntArray
+from darling_models.runtime.bert import Shape
 from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
-from darling_models.runtime.packed import PackedEncoder, Shape
+from darling_models.runtime.kernels import AUTO, Choice
+from darling_models.runtime.packed import PackedEncoder
 from darling_models.runtime.precision import dtype_of
 from darling_models.unknown_tokens import confused_pairs
 
@@ -71,8 +73,9 @@ class TextEncoder:
         device: str = "cpu",
         tuned: Mapping[str, torch.Tensor] | None = None,
         runtime: Runtime = "float32",
+        kernels: str | Choice = AUTO,
     ) -> None:
-        """`tuned` replaces weights of those names.
+        """`tuned` replaces weights of those names. `kernels`: see `PackedEncoder`.
 
         Raises `ModelError` if the folder holds no such model, the names are of another, or the
         device or the runtime is not to be had.
@@ -88,11 +91,15 @@ class TextEncoder:
             if shape is None:
                 raise ValueError("its architecture is not BERT's")
             cast = {name: value.to(self.dtype) for name, value in self._weights.items()}
-            self._packed = PackedEncoder(cast, shape, device)
+            self._packed = PackedEncoder(cast, shape, device, kernels)
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except ModelError:
+            raise
         except Exception as error:
             raise ModelError(f"cannot read an encoder from {folder}: {error}") from error
         self.vocabulary = self._packed.vocabulary
+        self.kernels = self._packed.choice
+        """On a CPU, the kernels that compute, and why these."""
         self.device = device
         self._precision = "" if self.dtype == torch.float32 else str(self.dtype)
         self._tokenizer.no_truncation()
@@ -114,8 +121,10 @@ class TextEncoder:
         return module
 
     def fingerprint(self) -> str:
-        """Changes with any weight and with how texts are cut into windows."""
-        return fingerprint_of(self._weights, f"{WINDOW} {OVERLAP} {BLANK}{self._precision}")
+        """Changes with any weight, with how texts are cut into windows, and with the bits that this
+        machine gives them."""
+        choices = f"{WINDOW} {OVERLAP} {BLANK}{self._precision} {self._packed.bits()}"
+        return fingerprint_of(self._weights, choices)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)

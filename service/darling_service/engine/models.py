@@ -69,6 +69,7 @@ class Engines:
             ) from error
         self._warm = True
         info = model.classifier.info
+        self._telemetry.models_without_packs.set(info.texts_run_alone)
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
 
     def _options(self) -> ModelOptions:

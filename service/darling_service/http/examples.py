@@ -198,6 +198,8 @@ MODELS_RESPONSE: dict[str, Any] = {
             "operating_points": {"balanced": 0.55, "precision": 0.65, "recall": 0.4},
             "published_threshold": 0.5,
             "notions": ["answer", "approach"],
+            "kernels": "rows=16,pack=1024,whole=fffff,odd=ffppp",
+            "kernels_reason": "nothing was 1.5 times as fast as the default",
         }
     ],
     "limits": {

@@ -1,0 +1,81 @@
+"""The choice of kernels, kept on the disk: a machine tries them once for each shape of encoder.
+
+One small JSON file a choice, in `darling-reward/kernels` of the user's cache folder
+(`XDG_CACHE_HOME`, else `~/.cache`). Its name is a digest of all that the choice depends on. A file
+that cannot be read or written is no error: the kernels are tried again.
+"""
+
+import json
+import logging
+import os
+import platform
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import torch
+
+from darling_models.runtime.kernels import Choice, Kernels
+from darling_models.runtime.precision import CPU_INFO
+
+log = logging.getLogger(__name__)
+
+FORM = 1
+"""Number of the way in which kernels are tried; another makes stored choices void."""
+STEERING = ("ATEN_CPU_", "DNNL_", "MKL_", "ONEDNN_")
+"""Beginnings of environment variables that make libraries take other kernels."""
+
+
+def cached(choose: Callable[[], Choice], shape: Mapping[str, object]) -> Choice:
+    """The choice stored for this machine and an encoder's shape, else that of `choose`, stored.
+
+    What computes every text by itself is not stored: a damaged checkpoint may be at fault.
+    """
+    key = {**machine(), **shape, "form": FORM}
+    digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16)
+    try:
+        file = folder() / f"{digest.hexdigest()}.json"
+        stored = json.loads(file.read_text())
+        reason = f"{stored['reason']} (tried at an earlier start)"
+        return Choice(Kernels.parse(stored["kernels"]), reason)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        choice = choose()
+    if not choice.kernels.alone:
+        content = {"kernels": choice.name, "reason": choice.reason, "for": key}
+        try:
+            _write(folder() / f"{digest.hexdigest()}.json", json.dumps(content, indent=1))
+        except (OSError, RuntimeError) as error:
+            log.debug("the choice of kernels is not kept for the next start: %s", error)
+    return choice
+
+
+def machine() -> dict[str, object]:
+    """What a choice depends on beside the encoder: processor, libraries, and what steers them."""
+    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.exists() else []
+    pairs = (line.partition(":") for line in lines)
+    # The first processor's; "Features" is ARM's word for flags.
+    said = {name.strip(): value.strip() for name, _, value in reversed(list(pairs))}
+    return {
+        "processor": said.get("model name", platform.processor()),
+        "flags": " ".join(sorted((said.get("flags") or said.get("Features", "")).split())),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(STEERING)},
+    }
+
+
+def folder() -> Path:
+    """Where choices are kept. Raises `RuntimeError` for a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification wants a relative path to be ignored.
+    cache = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    return cache / "darling-reward" / "kernels"
+
+
+def _write(file: Path, text: str) -> None:
+    """In one step, since several services may start together."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=file.parent, delete=False) as written:
+        written.write(text)
+    os.replace(written.name, file)

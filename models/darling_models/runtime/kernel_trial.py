@@ -1,0 +1,178 @@
+"""The choice of kernels by trial: the fastest that give a text the same bits in any company.
+
+Kernels of attention decide last bits, so that equal machines must choose alike although no two
+measurements are: the default is replaced only where another is `MARGIN` times as fast. Rows and
+packs decide no bits as long as a text does not depend on its company.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from darling_models.errors import ModelError
+from darling_models.runtime.attention import attend
+from darling_models.runtime.kernels import ALONE, PACKS, ROWS, Choice, Kernels
+
+MARGIN = 1.5
+"""Times that another kernel of attention must be as fast as the default. On a Zen 3 in float32 the
+two differ by at most 1.45 times, and with AMX in bfloat16 by 2.8 times."""
+PACK_MARGIN = 1.1
+"""Times that a smaller pack must be as fast as the largest."""
+ROUNDS = 5
+"""Measurements of each kernel, of which the least counts."""
+BUDGET_S = 1.0
+"""Seconds of the trial after which each kernel is measured only once."""
+TOKENS = 512
+"""Tokens on which a kernel of attention is tried."""
+WHOLE = ((16,), (48, 32), (112, 64), (240, 128), (256, 512))
+ODD = ((20, 1, 2, 3, 5, 11, 31), (50, 41, 63), (100, 65, 127), (200, 130, 254), (300, 257))
+"""Lengths at which kernels of attention are tried, for each letter of a choice. The first of them
+is measured."""
+
+Done = TypeVar("Done")
+Name = TypeVar("Name", str, int)
+
+
+class Candidate(Protocol):
+    """An encoder that can be computed by different kernels."""
+
+    dtype: torch.dtype
+    heads: int
+    head_width: int
+
+    def invariant(self, kernels: Kernels) -> bool:
+        """Whether texts get the same bits in any company."""
+        ...
+
+    def one_layer(self, kernels: Kernels) -> None:
+        """Computes a layer of `PACKS[-1]` tokens in packs of the kernels' size."""
+        ...
+
+    def on_worker(self, run: Callable[[], Done]) -> Done:
+        """Its result on a thread that computes packs, which has one thread's worth of torch."""
+        ...
+
+
+def choose(encoder: Candidate) -> Choice:
+    """The kernels for this machine, and what the trial showed."""
+    ends = time.monotonic() + BUDGET_S
+    kernels, reasons = encoder.on_worker(lambda: _attention(encoder, ends))
+    rows = next((n for n in ROWS if encoder.invariant(replace(kernels, rows=n))), None)
+    if rows is None:
+        reason = f"products round by batch, whatever the rows (tried: {', '.join(map(str, ROWS))})"
+        return Choice(replace(kernels, pack=ALONE), reason)
+    if rows != ROWS[0]:
+        reasons.append(f"products of fewer than {rows} rows round otherwise")
+    kernels = replace(kernels, rows=rows)
+    sized = {size: replace(kernels, pack=size) for size in PACKS}
+    times = encoder.on_worker(
+        lambda: seconds({n: partial(encoder.one_layer, k) for n, k in sized.items()}, ends)
+    )
+    pack = preferred(times, PACKS[-1], PACK_MARGIN)[0]
+    if pack != PACKS[-1]:
+        gain = times[PACKS[-1]] / times[pack]
+        reasons.append(f"packs of {pack} tokens are {gain:.1f} times as fast as of {PACKS[-1]}")
+    return Choice(
+        sized[pack], "; ".join(reasons) or f"nothing was {MARGIN} times as fast as the default"
+    )
+
+
+def pinned(encoder: Candidate, setting: str) -> Choice:
+    """The kernels that a setting names. Raises `ModelError` where it names none, or where a text
+    would get other bits in other company by them."""
+    cure = "leave it out, or copy what /v1/models shows on a machine of this kind"
+    try:
+        kernels = Kernels.parse(setting)
+    except ValueError as error:
+        raise ModelError(f"the setting kernels is wrong: {error}; {cure}") from error
+    if not (kernels.alone or encoder.invariant(kernels)):
+        raise ModelError(
+            f"the setting kernels is {setting}, by which a text gets other bits in other company "
+            f"on this machine; {cure}"
+        )
+    return Choice(kernels, "the setting kernels names them")
+
+
+def seconds(runs: Mapping[Name, Callable[[], object]], ends: float) -> dict[Name, float]:
+    """The least processor time of this thread that each took. They take turns, so that a machine
+    that slows down slows all of them."""
+    times = dict.fromkeys(runs, math.inf)
+    for number in range(ROUNDS + 1):
+        for name, run in runs.items():
+            started = time.thread_time()
+            run()
+            if number:  # the first fills caches
+                times[name] = min(times[name], time.thread_time() - started)
+        if number and time.monotonic() > ends:
+            break
+    return times
+
+
+def preferred(times: Mapping[Name, float], default: Name, margin: float) -> list[Name]:
+    """All of them, the fastest first; but the default first where none is `margin` times as
+    fast."""
+    by_time: list[Name] = sorted(times, key=lambda name: times[name])
+    if times[by_time[0]] * margin > times[default]:
+        by_time.remove(default)
+        by_time.insert(0, default)
+    return by_time
+
+
+class Texts:
+    """Queries, keys and values of some texts of one length, drawn at random."""
+
+    def __init__(self, encoder: Candidate, length: int) -> None:
+        random = torch.Generator().manual_seed(length)
+        self.count = max(TOKENS // length, 3)
+        shape = (3, self.count * length, encoder.heads, encoder.head_width)
+        states = torch.randn(shape, generator=random).to(encoder.dtype)
+        self._length, self._queries = length, states[0]
+        self._keys_values = states[1:].transpose(0, 1).contiguous()
+
+    def attend(self, letter: str, start: int, end: int, first_only: bool = False) -> Tensor:
+        """Attention by a kernel within each text from `start` to before `end`."""
+        kernels = Kernels(ROWS[0], PACKS[-1], whole=letter * 5, odd=letter * 5)
+        rows = slice(start * self._length, end * self._length)
+        queries = self._queries[rows][:: self._length if first_only else 1].contiguous()
+        lengths = [self._length] * (end - start)
+        return attend(queries, self._keys_values[rows], lengths, kernels, first_only)
+
+    def alike(self, letter: str) -> bool:
+        """Whether the first, a middle and the last text get the bits that each gets alone."""
+        for first_only in (False, True):
+            together = self.attend(letter, 0, self.count, first_only).chunk(self.count)
+            for k in (0, self.count // 2, self.count - 1):
+                if not torch.equal(self.attend(letter, k, k + 1, first_only), together[k]):
+                    return False
+        return True
+
+
+@torch.inference_mode()
+def _attention(encoder: Candidate, ends: float) -> tuple[Kernels, list[str]]:
+    """The default with the fastest invariant kernel of attention for each letter, and why."""
+    default = Kernels.default(encoder.dtype)
+    letters = "fp" if encoder.dtype == torch.float32 else "fbp"
+    reasons: list[str] = []
+
+    def letter_for(lengths: tuple[int, ...]) -> str:
+        own, texts = default.attention(lengths[0]), Texts(encoder, lengths[0])
+        runs = {k: partial(texts.attend, k, 0, texts.count) for k in letters}
+        times = seconds(runs, ends)
+        for letter in preferred(times, own, MARGIN):
+            if all(Texts(encoder, length).alike(letter) for length in lengths):
+                break
+        else:
+            letter = "p"  # a text by itself; whether that suffices, the whole encoder shows
+        if letter != own:
+            gain = times[own] / times[letter]
+            reasons.append(f"attention at {lengths[0]} tokens: {own} to {letter}, {gain:.1f} times")
+        return letter
+
+    whole, odd = ("".join(map(letter_for, cells)) for cells in (WHOLE, ODD))
+    return replace(default, whole=whole, odd=odd), reasons

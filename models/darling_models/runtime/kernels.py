@@ -1,0 +1,102 @@
+"""Which kernels compute a packed encoder on a CPU, as one short text that a setting can pin.
+
+    rows=16,pack=1024,whole=fffff,odd=ffppp
+
+`rows`: every matrix has a multiple of so many rows. `pack`: tokens that are computed together; 1:
+every text by itself. `whole` and `odd`: the kernel of attention for lengths that are multiples of
+16, and for all others, one letter each for lengths below 32, 64, 128 and 256, and for longer ones:
+`f` torch's fused attention, `b` plain products of several texts at once, `p` those of one text.
+"""
+
+import logging
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+"""The setting `kernels` that leaves the choice to a trial."""
+ROWS = (16, 32, 64, 128)
+"""Numbers of rows that matrices may be multiples of. With fewer left over, kernels round otherwise:
+16 suffice for AVX2 and AVX-512, and AMX multiplies tiles of 16 rows, two or more at a time."""
+PACKS = (256, 512, 1024)
+"""Tokens that a pack may have: about as much as a processor's cache holds."""
+ALONE = 1
+"""The pack of kernels that give a text other bits in company."""
+BOUNDS = (32, 64, 128, 256)
+"""Lengths in tokens at which another kernel of attention may begin."""
+STEP = 16
+"""Lengths that are multiples of this fill the vectors of fused attention; the rest of others is
+computed number by number."""
+WRITTEN = re.compile(r"rows=(\d{1,3}),pack=(\d{1,4}),whole=([fbp]{5}),odd=([fbp]{5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    rows: int
+    pack: int
+    whole: str
+    odd: str
+
+    @classmethod
+    def default(cls, dtype: torch.dtype) -> Self:
+        """What computes a number format well on most CPUs; a trial replaces what is far slower."""
+        if dtype == torch.float32:
+            return cls(ROWS[0], PACKS[-1], whole="fffff", odd="ffppp")
+        return cls(ROWS[0], PACKS[-1], whole="bbbbb", odd="bbbbb")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The kernels that a text names. Raises `ValueError` if it is not of this form."""
+        match = WRITTEN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not of the form {cls.default(torch.float32)}")
+        kernels = cls(int(match[1]), int(match[2]), match[3], match[4])
+        if kernels.rows not in ROWS or kernels.pack not in (ALONE, *PACKS):
+            raise ValueError(
+                f"{text!r} has numbers that nothing is computed with; rows is one of "
+                f"{', '.join(map(str, ROWS))}, and pack one of "
+                f"{', '.join(map(str, (ALONE, *PACKS)))}"
+            )
+        return kernels
+
+    def __str__(self) -> str:
+        return f"rows={self.rows},pack={self.pack},whole={self.whole},odd={self.odd}"
+
+    @property
+    def alone(self) -> bool:
+        """Whether every text is computed by itself, which is slow."""
+        return self.pack == ALONE
+
+    def attention(self, length: int) -> str:
+        """The letter of the kernel for texts of this length in tokens."""
+        return (self.odd if length % STEP else self.whole)[bisect_right(BOUNDS, length)]
+
+
+FUSED = Kernels(ROWS[0], PACKS[-1], whole="fffff", odd="fffff")
+"""Attention on a GPU in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Kernels, and why these."""
+
+    kernels: Kernels
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The kernels as the setting takes them."""
+        return str(self.kernels)
+
+
+def log_kernels(name: str, choice: Choice | None) -> None:
+    """One line when a model is loaded, since kernels decide its speed and its last bits; none for a
+    model that has no such choice."""
+    if choice is not None:
+        level = logging.WARNING if choice.kernels.alone else logging.INFO
+        log.log(level, "%s runs with kernels %s: %s", name, choice.name, choice.reason)

@@ -1,0 +1,390 @@
+"""Kernels by trial: the fastest that give a text the same bits in any company, kept and pinned."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from darling_models.errors import ModelError
+from darling_models.options import ModelOptions
+from darling_models.registry import load
+from darling_models.runtime import attention, kernel_cache, kernel_trial, linear, packed
+from darling_models.runtime.bert import Shape
+from darling_models.runtime.kernel_trial import BUDGET_S, MARGIN, Candidate, preferred
+from darling_models.runtime.kernels import PACKS, ROWS, Choice, Kernels
+from darling_models.runtime.packed import PackedEncoder
+from tests.models.test_cross_encoder import bert
+from tests.models.test_packed import encoder, sequence
+from tests.models.test_packed import packed as packed_encoder
+
+DEFAULT = Kernels.default(torch.float32)
+LENGTHS = (4, 9, 9, 17, 33, 70, 200, 300)
+SECONDS = kernel_trial.seconds
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Patch) -> Path:
+    """A cache folder in which nothing is stored yet, and measurements that favour nothing."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    with_times(monkeypatch, {})
+    return folder
+
+
+def with_times(monkeypatch: Patch, times: dict[Any, float]) -> None:
+    """Measurements of kernels and packs that give these seconds, and 1 for all others."""
+
+    def seconds(runs: Any, ends: float) -> dict[Any, float]:
+        return {name: times.get(name, 1.0) for name in runs}
+
+    monkeypatch.setattr(kernel_trial, "seconds", seconds)
+
+
+def made(threads: int = 1) -> PackedEncoder:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return packed_encoder(encoder("bert"))
+    finally:
+        torch.set_num_threads(before)
+
+
+def kernels_of(model: PackedEncoder) -> Kernels:
+    assert model.choice is not None
+    return model.choice.kernels
+
+
+def require_invariant(model: PackedEncoder) -> None:
+    sequences = [sequence(length) for length in LENGTHS]
+    for run in (model.hidden, model.first):
+        together = dict(run(sequences))
+        for index, one in enumerate(sequences):
+            ((_, alone),) = run([one])
+            assert torch.equal(together[index], alone)
+
+
+def patch_products(monkeypatch: Patch, shift: Callable[[int], float]) -> None:
+    """Linear layers whose results grow by a share that depends on their number of rows."""
+
+    def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x, weight, bias) * (1 + shift(len(x)))
+
+    fake = type("fake", (), {"linear": staticmethod(product), "gelu": functional.gelu})
+    monkeypatch.setattr(linear, "functional", fake)
+    monkeypatch.setattr(linear, "prepacks", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("odd_below", "rows"), [(16, 16), (17, 32), (32, 32), (33, 64), (64, 64), (65, 128), (128, 128)]
+)
+def test_matrices_have_the_fewest_rows_that_do_not_round_by_them(
+    odd_below: int, rows: int, monkeypatch: Patch
+) -> None:
+    """As AMX's products do, which give 16 rows other bits than 32."""
+    patch_products(monkeypatch, lambda n: 1e-3 * (n < odd_below))
+    model = made()
+    assert kernels_of(model).rows == rows
+    assert model.choice is not None
+    assert ("round otherwise" in model.choice.reason) == (rows > ROWS[0])
+    require_invariant(model)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("threads", [1, 16])
+def test_products_that_round_by_batch_leave_each_text_alone(
+    threads: int, monkeypatch: Patch, own_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With as many threads as texts in the trial, too, and another start tries again."""
+    patch_products(monkeypatch, lambda n: 1e-6 * n)
+    model = made(threads)
+    assert kernels_of(model).alone
+    require_invariant(model)
+    assert not list(own_cache.rglob("*.json"))
+    patch_products(monkeypatch, lambda n: 0)
+    assert not kernels_of(made(threads)).alone
+
+
+@pytest.mark.parametrize("cause", ["company", "place"])
+def test_a_kernel_of_attention_that_rounds_by_company_is_not_chosen(
+    cause: str, monkeypatch: Patch
+) -> None:
+    really = attention.one_length
+
+    def one_length(query: Any, key: Any, value: Any, kernel: str, rows: int) -> torch.Tensor:
+        mixed = really(query, key, value, kernel, rows)
+        if kernel == "f":
+            count = len(mixed)
+            by_place = torch.arange(count).view(-1, 1, 1, 1)
+            mixed = mixed * (1 + 1e-3 * (count if cause == "company" else by_place))
+        return mixed
+
+    monkeypatch.setattr(attention, "one_length", one_length)
+    model = made()
+    assert (kernels_of(model).whole, kernels_of(model).odd) == ("ppppp", "ppppp")
+    require_invariant(model)
+
+
+@pytest.mark.parametrize(
+    ("fused", "plain", "whole", "odd"),
+    [
+        (1.0, 1.0, "fffff", "ffppp"),
+        (1.45, 1.0, "fffff", "ffppp"),
+        (1.6, 1.0, "ppppp", "ppppp"),
+        (1.0, 1.6, "fffff", "fffff"),
+    ],
+)
+def test_attention_is_replaced_only_by_what_is_clearly_faster(
+    fused: float, plain: float, whole: str, odd: str, monkeypatch: Patch
+) -> None:
+    with_times(monkeypatch, {"f": fused, "p": plain})
+    model = made()
+    assert (kernels_of(model).whole, kernels_of(model).odd) == (whole, odd)
+    require_invariant(model)
+
+
+def test_in_bfloat16_fused_attention_is_chosen_where_it_is_far_faster(monkeypatch: Patch) -> None:
+    """Times of four texts of 256 tokens, 12 heads of 32, on two cores with AMX."""
+    with_times(monkeypatch, {"f": 2.2, "b": 6.1, "p": 6.5})
+    monkeypatch.setattr(kernel_trial.Texts, "alike", lambda self, letter: True)
+    monkeypatch.setattr(PackedEncoder, "invariant", lambda self, kernels: True)
+    chosen = kernels_of(packed_encoder(encoder("bert"), torch.bfloat16))
+    assert (chosen.whole, chosen.odd) == ("fffff", "fffff")
+
+
+@pytest.mark.parametrize("size", PACKS)
+def test_packs_are_as_big_as_is_fastest_and_change_no_bit(size: int, monkeypatch: Patch) -> None:
+    usual = made()
+    kernel_cache.folder().rename(kernel_cache.folder().with_name("of another machine"))
+    with_times(monkeypatch, {n: 1.0 + (n != size) for n in PACKS})
+    model = made()
+    assert kernels_of(model).pack == size
+    sequences = [sequence(length) for length in LENGTHS * 3]
+    states, expected = dict(model.hidden(sequences)), dict(usual.hidden(sequences))
+    assert all(torch.equal(states[index], expected[index]) for index in expected)
+    assert model.bits() == usual.bits()
+
+
+@given(
+    st.dictionaries(st.sampled_from("fbp"), st.floats(0.5, 2.0), min_size=3),
+    st.lists(st.floats(0.95, 1.05), min_size=3, max_size=3),
+)
+def test_equal_machines_choose_alike_although_measurements_differ(
+    times: dict[str, float], noise: list[float]
+) -> None:
+    """Where no kernel is near the margin, and none of those beyond it near the fastest."""
+    ratios = [times["b"] / times[name] for name in "fp"]
+    fast = [ratio for ratio in ratios if ratio > MARGIN]
+    near = any(MARGIN / 1.2 < ratio < MARGIN * 1.2 for ratio in ratios)
+    if near or (len(fast) == 2 and max(fast) / min(fast) < 1.2):
+        return
+    noisy = {name: times[name] * n for name, n in zip("fbp", noise, strict=True)}
+    assert preferred(times, "b", MARGIN)[0] == preferred(noisy, "b", MARGIN)[0]
+
+
+def test_the_order_holds_every_kernel_once() -> None:
+    for times in itertools.permutations((1.0, 2.0, 4.0)):
+        named = dict(zip("fbp", times, strict=True))
+        assert sorted(preferred(named, "b", MARGIN)) == ["b", "f", "p"]
+
+
+@pytest.fixture
+def trials(monkeypatch: Patch) -> list[int]:
+    """Grows by an entry with each trial."""
+    count: list[int] = []
+
+    def choose(candidate: Candidate) -> Choice:
+        count.append(1)
+        return kernel_trial.choose(candidate)
+
+    monkeypatch.setattr(packed, "choose", choose)
+    return count
+
+
+@pytest.mark.heavy
+def test_measured_kernels_are_invariant_and_measuring_ends_in_time(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(kernel_trial, "seconds", SECONDS)
+    started = time.process_time()
+    model = made()
+    assert time.process_time() - started < 5 * BUDGET_S
+    require_invariant(model)
+
+
+def test_a_machine_tries_once(trials: list[int], own_cache: Path) -> None:
+    first, second = made(), made()
+    assert len(trials) == 1
+    assert kernels_of(first) == kernels_of(second)
+    assert first.bits() == second.bits()
+    assert second.choice is not None
+    assert second.choice.reason.endswith("(tried at an earlier start)")
+    (file,) = own_cache.rglob("*.json")
+    assert file.parent == own_cache / "darling-reward" / "kernels"
+    assert json.loads(file.read_text())["kernels"] == str(kernels_of(first))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"kernels": 1, "reason": ""}', '{"kernels": "rows=3"}', "\x00"]
+)
+def test_a_file_that_holds_no_choice_is_replaced(
+    text: str, trials: list[int], own_cache: Path
+) -> None:
+    made()
+    (file,) = own_cache.rglob("*.json")
+    whole = file.read_text()
+    file.write_text(text)
+    made()
+    assert (len(trials), file.read_text()) == (2, whole)
+
+
+def test_without_a_folder_every_start_tries(
+    trials: list[int], own_cache: Path, monkeypatch: Patch
+) -> None:
+    file = own_cache / "file"
+    file.write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file / "below"))
+    made()
+    monkeypatch.setattr(kernel_cache, "folder", no_home)
+    made()
+    assert len(trials) == 2
+
+
+def no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_a_relative_cache_folder_is_ignored(monkeypatch: Patch) -> None:
+    for value in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert kernel_cache.folder() == Path.home() / ".cache" / "darling-reward" / "kernels"
+
+
+@pytest.mark.parametrize(
+    "cpu_info",
+    [
+        "model name : Xeon\nflags : avx2\n\nmodel name : Xeon\nflags : avx2\n",
+        "model name : Xeon\nflags : amx_bf16 avx2\n",
+        "model name : Other\nflags : avx2\n",
+        "Features : asimd bf16\n",
+        None,
+    ],
+)
+def test_another_machine_tries_for_itself(
+    cpu_info: str | None, trials: list[int], tmp_path: Path, monkeypatch: Patch
+) -> None:
+    made()
+    if cpu_info is not None:
+        (tmp_path / "cpuinfo").write_text(cpu_info)
+    monkeypatch.setattr(kernel_cache, "CPU_INFO", tmp_path / "cpuinfo")
+    made()
+    made()
+    assert len(trials) == 2
+
+
+def test_a_steered_library_tries_for_itself(trials: list[int], monkeypatch: Patch) -> None:
+    made()
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    made()
+    assert len(trials) == 2
+
+
+@given(
+    st.builds(
+        Kernels,
+        st.sampled_from(ROWS),
+        st.sampled_from((1, *PACKS)),
+        st.text("fbp", min_size=5, max_size=5),
+        st.text("fbp", min_size=5, max_size=5),
+    )
+)
+def test_kernels_read_as_they_are_written(kernels: Kernels) -> None:
+    assert Kernels.parse(str(kernels)) == kernels
+
+
+WRONG = [
+    "",
+    "fast",
+    "AUTO",
+    "rows=16",
+    "rows=17,pack=1024,whole=fffff,odd=ffppp",
+    "rows=16,pack=9,whole=fffff,odd=ffppp",
+    "rows=16,pack=1024,whole=ffff,odd=ffppp",
+    "rows=16,pack=1024,whole=fffff,odd=ffppx",
+    "rows=16,pack=1024,whole=fffff,odd=ffppp,",
+    " rows=16,pack=1024,whole=fffff,odd=ffppp",
+]
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_names_no_kernels_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not of the form|numbers that nothing is"):
+        Kernels.parse(text)
+
+
+def test_a_model_refuses_what_names_no_kernels(tmp_path: Path) -> None:
+    bert(tmp_path, num_labels=2)
+    for name in (f"cross-encoder:{tmp_path}", "embedded"):
+        with pytest.raises(ModelError, match=r"the setting kernels is wrong: 'fast'.*leave it out"):
+            load(name, ModelOptions(kernels="fast"))
+
+
+def test_a_setting_pins_kernels_and_the_revision_tells_bits_apart(tmp_path: Path) -> None:
+    bert(tmp_path, num_labels=2)
+    name = f"cross-encoder:{tmp_path}"
+
+    def revision(kernels: str) -> str:
+        info = load(name, ModelOptions(kernels=kernels)).info
+        assert info.kernels == kernels
+        assert info.kernels_reason == "the setting kernels names them"
+        return info.revision
+
+    usual = load(name).info
+    assert usual.kernels is not None
+    pinned = Kernels.parse(usual.kernels)
+    same = {
+        revision(f"rows={rows},pack={pack},whole={pinned.whole},odd={pinned.odd}")
+        for rows, pack in ((pinned.rows, 256), (128, pinned.pack), (pinned.rows, 1))
+    }
+    assert same == {usual.revision}, "rows and packs change no bit"
+    assert revision(f"rows=128,pack=256,whole=ppppp,odd={pinned.odd}") != usual.revision
+
+
+def test_pinned_kernels_that_round_by_company_are_refused(monkeypatch: Patch) -> None:
+    patch_products(monkeypatch, lambda n: 1e-3 * (n < 32))
+    model = encoder("bert")
+    shape = Shape.read(model.config.to_dict())
+    assert shape is not None
+    with pytest.raises(ModelError, match=r"kernels is rows=16,.*other bits in other company"):
+        PackedEncoder(model.state_dict(), shape, kernels=str(DEFAULT))
+    pinned = f"rows=32,pack=1024,whole={DEFAULT.whole},odd={DEFAULT.odd}"
+    require_invariant(PackedEncoder(model.state_dict(), shape, kernels=pinned))
+
+
+def test_a_checkpoint_that_does_not_run_packed_refuses_kernels(tmp_path: Path) -> None:
+    bert(tmp_path, num_labels=2)
+    with pytest.raises(ModelError, match=r"checkpoints that run packed.*leave it out"):
+        load(f"cross-encoder:{tmp_path}", ModelOptions(runtime="tiles", kernels=str(DEFAULT)))
+
+
+@pytest.mark.heavy
+def test_a_cascade_names_and_takes_the_kernels_of_both_stages(tmp_path: Path) -> None:
+    bert(tmp_path, num_labels=2)
+    name = f"cascade:cross-encoder:{tmp_path}"
+    first, second = (
+        "rows=32,pack=256,whole=fffff,odd=ffppp",
+        "rows=64,pack=512,whole=fffff,odd=fffff",
+    )
+    both = load(name, ModelOptions(runtime="float32", kernels=f"{first}+{second}"))
+    assert both.info.kernels == f"{first}+{second}"
+    one = load(name, ModelOptions(runtime="float32", kernels=first)).info.kernels
+    assert one is not None
+    assert one.startswith(f"{first}+rows=")
+    with pytest.raises(ModelError, match="names two choices"):
+        load("cascade:judge:m@http://127.0.0.1:9/v1", ModelOptions(kernels=f"{first}+{second}"))
