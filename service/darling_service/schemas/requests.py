@@ -54,7 +54,9 @@ class Rollout(TextOrMessages):
         None, description="A verifier's verdict: whether the rollout is correct; 1 or 0 do as well."
     )
     logprob: Score | None = Field(
-        None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
+        None,
+        description="Mean log-probability per token; unlikelihood, unlikeliness and smoothing need "
+        "it.",
     )
     solutions: Items[Items[Score]] | None = Field(
         None,

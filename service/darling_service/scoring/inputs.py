@@ -105,13 +105,12 @@ def members_of(
     return np.ones(len(group.rollouts), dtype=np.bool_)
 
 
-def refuse_negative(quality: FloatArray, in_column: bool) -> None:
-    """Raises `Invalid` for each quality below 0 by more than rounding: the policy `refuse`."""
+def refuse_negative(quality: FloatArray, in_column: bool, reason: str) -> None:
+    """Raises `Invalid` for each quality below 0 by more than rounding, with the reason and cure."""
     raise_any(
         FieldError(
             ("quality", int(i)) if in_column else ("rollouts", int(i), "quality"),
-            f"{quality[i]} is negative and negative = 'refuse'; shift the group's quality or "
-            "choose another policy",
+            f"{quality[i]} is negative and {reason}",
         )
         for i in np.flatnonzero((quality < 0) & ~same(quality, 0.0))
     )

@@ -5,7 +5,7 @@ from darling_models.notions import by_notion
 from darling_models.protocol import Embedder, ModelInfo, Notion, Threshold
 from darling_service.engine.engine import Engine
 from darling_service.errors import FieldError, Invalid
-from darling_service.schemas.requests import GroupsRequest
+from darling_service.schemas.requests import GroupsRequest, Rewarded
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.scoring.partitioning import PartitionRule
 from darling_service.scoring.rewards import MATRICES
@@ -41,7 +41,8 @@ def rule_of(
             f"{getattr(options, choice)} compares embeddings of texts, and {info.id} has none; "
             "choose another, or serve embedded or embeddings:PATH_OR_ID"
         )
-        raise Invalid([FieldError(("reward", choice), message)])
+        place = ("reward", choice) if isinstance(request, Rewarded) else (choice,)
+        raise Invalid([FieldError(place, message)])
     if with_cosines and rule.short_answers:
         message = (
             "skips pairs whose embeddings this reward needs; remove it, or choose another "
