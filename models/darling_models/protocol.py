@@ -72,6 +72,8 @@ class ModelInfo:
     trained for decides."""
     notions: tuple[Notion, ...] = ()
     """The notions that can be chosen."""
+    instructable: bool = False
+    """Whether a request may say in words when two texts are the same, and show the right answer."""
 
     def threshold_at(self, wanted: Threshold | None) -> float:
         """`wanted` as a number; None gives the default. Raises `ValueError` for an unknown name."""

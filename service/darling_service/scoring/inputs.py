@@ -15,7 +15,7 @@ from darling_service.errors import MAX_ERRORS, FieldError, Invalid
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rounding import same
-from darling_service.schemas.requests import Group, Run
+from darling_service.schemas.requests import Group, PromptGroup, Run
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.scoring.limits import raise_any, too_few
 
@@ -178,6 +178,18 @@ def require_step(run: Run | None) -> tuple[str, int]:
             '{"name": ..., "step": ...}',
         )
     return run.name, run.step
+
+
+def require_references(groups: Sequence[PromptGroup]) -> None:
+    """Raises `Invalid` for each group without a reference, which a judge is to be shown."""
+    raise_any(
+        FieldError(
+            ("groups", index, "reference"),
+            "missing, and partition.show_reference shows it to the judge; give it, or drop that",
+        )
+        for index, group in enumerate(groups)
+        if group.reference is None
+    )
 
 
 def require_tries(group: Group, k: int) -> None:
