@@ -80,15 +80,15 @@ def test_the_example_of_an_objective(checkout: Path) -> None:
     write_group(checkout, "A.", "A.", "B.")
     score = ("-m", "darling_service.cli", "score", "--model", "exact", "groups.jsonl", "-")
 
-    scored = python(checkout, *score, "--options", json.dumps({"reward": {"objective": "shared"}}))
+    scored = python(checkout, *score, "--options", json.dumps({"reward": {"objective": "sole"}}))
     assert scored.returncode == 0, scored.stderr
-    assert json.loads(scored.stdout)["rewards"] == [0.5, 0.25, 0.8]
+    assert json.loads(scored.stdout)["rewards"] == [0, 0, 0.8]
 
-    reward = {"objective": "shared", "floor": 0.5}
+    reward = {"objective": "sole", "floor": 0.5}
     refused = python(checkout, *score, "--options", json.dumps({"reward": reward}))
     assert "floor belongs to objective" in refused.stderr + refused.stdout
 
     checks = ("tests/test_docs.py", "tests/service/test_reward_options.py")
     tested = python(checkout, "-m", "pytest", *checks, "-k", "every_reward_option or choice")
     assert tested.returncode == 0, tested.stdout
-    assert "shared" in python(checkout, "-m", "pytest", "--collect-only", *checks).stdout
+    assert "sole" in python(checkout, "-m", "pytest", "--collect-only", *checks).stdout

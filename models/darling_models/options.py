@@ -42,6 +42,8 @@ class ModelOptions:
     """How a cross-encoder or a remote model is given a pair, with {a} and {b} for its texts."""
     judge_domain: Domain = "general"
     """What an LLM judge compares by `answer`: responses in general, or creative ideas."""
+    judge_criterion: str | None = None
+    """When two texts are the same to an LLM judge, in place of its own words for the notion."""
     judge_verdict: VerdictForm = "logprobs"
     """How an LLM judge answers: first-token log-probabilities, JSON, or the whole group at once."""
     judge_parameters: str | None = None

@@ -77,6 +77,9 @@ class ModelInfo:
     kernels_reason: str | None = None
     """Why these."""
 
+    instructable: bool = False
+    """Whether a request may say in words when two texts are the same, and show the right answer."""
+
     @property
     def texts_run_alone(self) -> bool:
         """Whether no kernels of this machine give a text the same bits in any company, so that each

@@ -27,7 +27,9 @@ itself where it does not have it, and those of the service that it is a part of:
 without local weights has nothing to put on its device."""
 ENCODER = frozenset({"runtime", "kernels"})
 CHECKPOINT = ENCODER | {"max_length", "max_tokens_per_text", "similar_label", "pair_template"}
-JUDGE = frozenset({"judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"})
+JUDGE = frozenset(
+    {"judge_domain", "judge_criterion", "judge_verdict", "judge_parameters", "judge_api_key"}
+)
 
 
 class Loader(Protocol):

@@ -51,7 +51,12 @@ from darling_service.scoring.partitioning import (
 )
 from darling_service.scoring.reading import GroupInputs, read_group
 from darling_service.scoring.rewards import prefer, reward_group
-from darling_service.scoring.rules import info_by, rule_of, threshold_of
+from darling_service.scoring.rules import (
+    check_pair_instructions,
+    info_by,
+    rule_of,
+    threshold_of,
+)
 from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words_of, words_of_pairs
 from darling_service.scoring.visits import Recalled, Visit, Visits
 from darling_service.settings import Settings
@@ -204,20 +209,26 @@ class Pipeline:
             )
             pairs = await texts_of_pairs(request)
             info = info_by(answering.engine, request.notion, ("notion",))
+            check_pair_instructions(answering.engine, request)
             threshold = threshold_of(info, request.threshold, ("threshold",))
             probabilities, usage = await classify_pairs(
-                answering.engine, pairs, info.notion, answering.due
+                answering.engine, pairs, info.notion, request.criterion, answering.due
             )
 
             def decided() -> list[PairEquivalence]:
                 return [
                     PairEquivalence(probability, probability > threshold or a == b)
-                    for probability, (_, a, b) in zip(probabilities.tolist(), pairs, strict=True)
+                    for probability, (_, a, b, _) in zip(probabilities.tolist(), pairs, strict=True)
                 ]
 
             results = await in_thread_if_long(decided, words_of_pairs(request))
         used = ModelUsed(
-            info.id, info.revision, threshold, linkage=None, text=request.text, notion=info.notion
+            info.id,
+            info.revision,
+            threshold,
+            linkage=None,
+            text=request.text,
+            notion=None if request.criterion is not None else info.notion,
         )
         response = EquivalenceResponse(results, used, answering.account(usage))
         self._audit.consider(response, lambda: self._again(Pipeline.equivalence, request))
@@ -275,12 +286,17 @@ class Pipeline:
         parts: Sequence[Sequence[BoolArray]] | None = None,
     ) -> tuple[list[ClassifiedGroup], Usage]:
         as_published = isinstance(request, RewardRequest) and request.reward.parity is not None
-        texts = await texts_of_groups(request.groups, self._text(request), as_published)
+        with_reference = request.partition.show_reference
+        texts = await texts_of_groups(
+            request.groups, self._text(request), as_published, with_reference
+        )
         return await classify_groups(answering.engine, texts, rule, parts, answering.due)
 
     def _check_limits(self, request: Grouped) -> None:
         """Raises `Invalid` naming every place that is over a limit."""
         limits.check_groups(request.groups, self.settings, request.return_probabilities)
+        if request.partition.show_reference:
+            inputs.require_references(request.groups)
 
     async def _read_rewarded(
         self, request: RewardRequest, complete: bool = True
@@ -359,7 +375,8 @@ class Answering:
 
     def model(self, rule: PartitionRule, text: TextRule) -> ModelUsed:
         info = self.engine.classifier.info
-        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage, text, rule.notion)
+        notion = None if rule.criterion is not None else rule.notion
+        return ModelUsed(info.id, info.revision, rule.threshold, rule.linkage, text, notion)
 
     def account(self, usage: Usage) -> Usage:
         """`usage` with the seconds that the request took, which telemetry gets too."""

@@ -17,6 +17,7 @@ from darling_models.protocol import Linkage, Notion, OperatingPoint
 from darling_models.texts.rule import TextRule
 from darling_service.key_sources import KEY_SOURCES, KeySources, blank_keys
 from darling_service.logs import LogFormat, LogLevel
+from darling_service.schemas.fields import Criterion
 from darling_service.service_links import without_service_links
 
 Positive = Annotated[int, Field(gt=0)]
@@ -183,6 +184,11 @@ class Settings(KeySources):
     judge_domain: Domain = Field(
         "general",
         description="Kind of answers that an LLM judge compares: general or creative.",
+    )
+    judge_criterion: Criterion | None = Field(
+        None,
+        description="When two texts are the same to an LLM judge, in place of its own words for "
+        "the notion. Requests may say their own.",
     )
     judge_verdict: VerdictForm = Field(
         "logprobs",

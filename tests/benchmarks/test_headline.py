@@ -8,10 +8,14 @@ import pytest
 
 from benchmarks.headline.countdown import canonical, correct, parsed, problems, shuffled
 from benchmarks.headline.demonstrations import Demonstrator, Habit
+from benchmarks.headline.objectives import OBJECTIVES
 from benchmarks.headline.plot import plot_pass_at_k, plot_training
 from benchmarks.headline.results import differences, load, table
 from benchmarks.headline.settings import FULL, SMALL, Settings
+from darling_client.trainers._request import Request
 from darling_models.figures.intervals import student_interval
+from darling_service.schemas.parse import parse
+from darling_service.schemas.requests import RewardRequest
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,14 @@ def test_the_interval_is_students() -> None:
     assert interval.value == 3.0
     half = 1.9632  # 2.7764 * sqrt(2.5 / 5)
     assert (interval.low, interval.high) == pytest.approx((3 - half, 3 + half), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_is_one_that_the_adapter_and_the_service_take(name: str) -> None:
+    sent = Request(OBJECTIVES[name].asked).params()
+    group = {"prompt": "p", "rollouts": ["a"] * 8, "quality": [1.0] * 8}
+    request = {field: value for field, value in sent.items() if value is not None}
+    parse(json.dumps(request | {"groups": [group]}).encode(), RewardRequest)
 
 
 def store(folder: Path, objective: str, seed: int, strategies: list[list[int]]) -> None:

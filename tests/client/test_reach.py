@@ -35,19 +35,22 @@ REWARDS: dict[str, dict[str, Any]] = {
 MADE_FOR: dict[str, dict[str, Any]] = {
     "pass_at_k": {"k": 2},
     "pkpo": {"k": 2},
+    "poly_epo": {"k": 2},
     "vpo": {"objective": "vector"},
 }
 """Options that an advantage needs beside it."""
 ADVANTAGE_CASES: dict[str, dict[str, Any]] = {
     **{f"advantage {name}": {"advantage": name, **MADE_FOR.get(name, {})} for name in ADVANTAGES},
     "uniqueness": {"advantage": "centered", "uniqueness": 0.5},
+    "focal": {"advantage": "centered", "focal": 0.5},
     **{
         f"exploration {name}": {"advantage": "centered", "exploration": name}
         for name in EXPLORATIONS
     },
 }
 """Options that make advantages."""
-SUMS_TO_ZERO = {f"advantage {name}" for name in ZERO_SUM}
+SUMS_TO_ZERO = {f"advantage {name}" for name in ZERO_SUM} | {"focal"}
+NEED_VECTORS = {"evol", "mmr", "volume", "graph_cut", "set_diversity"}
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +62,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def model_of(reward: dict[str, Any]) -> str:
-    needs_vectors = reward.get("objective") == "evol" or reward.get("diversity") == "volume"
-    return "embedded" if needs_vectors else "unigram"
+    return "embedded" if NEED_VECTORS & set(map(str, reward.values())) else "unigram"
 
 
 def whole(url: str, reward: dict[str, Any], run: Run) -> Any:

@@ -30,6 +30,7 @@ CHANGED: dict[str, Any] = {
     "similar_label": 0,
     "pair_template": "[CLS]{a}[SEP]{b}[SEP]",
     "judge_domain": "creative",
+    "judge_criterion": "Two jokes are the same if their punch lines are.",
     "judge_verdict": "json",
     "judge_parameters": '{"max_tokens": 9}',
     "judge_api_key": "secret",
@@ -37,7 +38,10 @@ CHANGED: dict[str, Any] = {
 ALWAYS = ["threshold", "linkage", "notion", "device", "model_timeout_s"]
 ENCODER = [*ALWAYS, "runtime", "kernels"]
 CHECKPOINT = [*ENCODER, "max_length", "max_tokens_per_text", "similar_label", "pair_template"]
-JUDGE = [*ALWAYS, "judge_domain", "judge_verdict", "judge_parameters", "judge_api_key"]
+JUDGE = [
+    *ALWAYS,
+    *("judge_domain", "judge_criterion", "judge_verdict", "judge_parameters", "judge_api_key"),
+]
 JUDGE_NAME = "judge:referee@http://127.0.0.1:9/v1"
 READ: dict[str, list[str]] = {
     "embedded": ENCODER,

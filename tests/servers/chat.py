@@ -1,7 +1,8 @@
 """A judge that follows its instructions to the letter: `POST /v1/chat/completions`, as OpenAI's.
 
 Two responses are the same to it when they begin with the same letter, and use the same strategy
-when they end with the same one. Which of the two it is asked, and whether that makes its answer
+when they end with the same one. It takes texts that are "as long as each other" for the same if
+it is told so. Which of the two it is asked, and whether that makes its answer
 yes or no, true or false, it reads from the instruction alone, so that a prompt with the wrong
 polarity gets the wrong answer.
 """
@@ -44,6 +45,8 @@ def logprobs(word: str, other: str) -> dict[str, Any]:
 def choose(instruction: str, texts: list[str]) -> dict[str, Any]:
     end = slice(-1, None) if "use the same strategy" in instruction else slice(1)
     letters = [text.strip()[end].lower() for text in texts]
+    if "as long as each other" in instruction:
+        letters = [str(len(text)) for text in texts]
     same = len(set(letters)) == 1
     if said := re.search(
         r"(yes|no) if they are the same, (yes|no) if they are different", instruction

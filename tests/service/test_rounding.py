@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darling_service.rewards.advantages import grpo
+from darling_service.rewards.advantages import grpo, maxrl
 from darling_service.rewards.diversity import unlikelihood_diversity
 from darling_service.rewards.embedding_space import evol_novelty
 from darling_service.rewards.exact import FloatArray
@@ -44,6 +44,7 @@ FLAT: dict[str, Callable[[FloatArray], FloatArray]] = {
     "additive": lambda q: add(q, np.zeros(len(q)), normalize=True),
     "unlikelihood": unlikelihood_diversity,
     "evol": lambda q: evol_novelty(_kernel(q), ["a"] * len(q)),
+    "maxrl": maxrl,
     "unlikeliness": lambda logprobs: unlikeliness_rewards(np.ones(len(logprobs)), logprobs),
 }
 """Functions that divide by a spread, or rank."""
@@ -98,7 +99,7 @@ class Options:
     """The options that terms read, at their defaults."""
 
     negative, normalize, rank_weight, seed = "sign_aware", "zscore", 0.25, 0
-    support, k, positive_weight, soft = 3, 1, 0.1, False
+    support, k, positive_weight, soft, wrong_ratio = 3, 1, 0.1, False, 1.0
 
     class weights:  # noqa: N801
         quality = diversity = 1.0
@@ -107,6 +108,9 @@ class Options:
 def columns(quality: FloatArray, logprobs: FloatArray) -> dict[str, Any]:
     n = len(quality)
     return {
+        "texts": [f"text {i}" for i in range(n)],
+        "cosines": np.full((n, n), 0.5),
+        "partition": np.arange(n) // 2,
         "quality": quality,
         "logprobs": logprobs,
         "rewards": quality,
@@ -116,8 +120,12 @@ def columns(quality: FloatArray, logprobs: FloatArray) -> dict[str, Any]:
 
 
 TERMS = {
-    **{f"objective {name}": OBJECTIVES[name] for name in ("darling", "additive", "unlikeliness")},
+    **{
+        f"objective {name}": OBJECTIVES[name]
+        for name in ("darling", "additive", "unlikeliness", "mmr")
+    },
     **{f"advantage {name}": ADVANTAGES[name] for name in ("centered", "grpo", "rloo", "pkpo")},
+    "advantage poly_epo": ADVANTAGES["poly_epo"],
     **{"advantage vpo": ADVANTAGES["vpo"], "diversity": DIVERSITIES["unlikelihood"]},
 }
 

@@ -63,7 +63,7 @@ def rewards_call(group: Group, params: RewardParams) -> Call[GroupRewards]:
 
 def partition_call(group: Group, params: PartitionParams) -> Call[GroupPartition]:
     # The service refuses fields that a route does not use.
-    without_quality = replace(group, quality=None, reference=None)
+    without_quality = replace(group, quality=None)
     return _group_call("/v1/partitions", GroupPartition, without_quality, params)
 
 

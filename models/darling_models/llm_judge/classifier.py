@@ -3,8 +3,8 @@
 `logprobs` and `json` ask about one pair at a time; `group` asks once for the partition of a whole
 group, O(1) calls instead of O(n^2), at the price that a pair's answer then depends on its group.
 An answer that makes no sense is asked for again and ends in `ModelUnavailable`, never in a number.
-Each question fails by itself: what a rate limit let through is not asked for again. The notion is a
-part of the question, and so of each unit.
+Each question fails by itself: what a rate limit let through is not asked for again. The notion and
+the instructions of a request are parts of the question, and so of each unit and of its key.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from darling_models.errors import InputRejected, ModelError, ModelUnavailable, ServerRefused
+from darling_models.instructions import NO_INSTRUCTIONS, Instructions
 from darling_models.keys import content_key
 from darling_models.llm_judge.prompts import NOTIONS, definition, messages
 from darling_models.llm_judge.verdicts import first_token_probability, json_classes, json_same
@@ -76,7 +77,7 @@ class Judge:
         self._options = options
         self.verdict = options.judge_verdict
         self._parameters = self._own_parameters() | _parameters(options.judge_parameters)
-        questions = str([self._body(["", ""], notion, "") for notion in NOTIONS])
+        questions = str([self._body(["", ""], notion, "", "", "") for notion in NOTIONS])
         self._revision = blake2b(questions.encode(), digest_size=8).hexdigest()
         self._id = f"judge:{target}"
         self.info = self._info(options)
@@ -101,12 +102,13 @@ class Judge:
                 description=f"{self._model} asked about {subject[notion]}, by {self.verdict}",
                 notion=notion,
                 notions=NOTIONS,
+                instructable=True,
             )
         )
 
     def ask(self, units: Sequence[Unit], read: Reader) -> "Future[list[Any]]":
-        """What `read` makes of the first choice for each unit, to come (in a unit's inputs, the
-        notion and the prompt follow the texts).
+        """What `read` makes of the first choice for each unit, to come (in a unit's inputs, what
+        `_context` gives follows the texts).
 
         A unit whose question fails has `Failed` instead. Cancelling it gives the server up.
         """
@@ -116,7 +118,7 @@ class Judge:
         return await asyncio.gather(*(self._ask(unit, read) for unit in units))
 
     async def _ask(self, unit: Unit, read: Reader) -> Any:
-        *texts, notion, prompt = unit.inputs
+        *texts, notion, prompt, criterion, reference = unit.inputs
 
         def understand(answer: Any) -> Any:
             spent = (answer.get("usage") or {}).get("total_tokens")
@@ -124,17 +126,22 @@ class Judge:
                 spent = unit.tokens
             return read(answer["choices"][0], unit, spent)
 
-        body = self._body(texts, cast(Notion, notion), prompt)
+        body = self._body(texts, cast(Notion, notion), prompt, criterion, reference)
         try:
             return await self._hosts.ask("/chat/completions", body, understand)
         except (ModelUnavailable, ServerRefused, InputRejected) as fault:
             return Failed(fault)
 
-    def _body(self, texts: Sequence[str], notion: Notion, prompt: str) -> dict[str, Any]:
-        same = definition(notion, self._options.judge_domain)
+    def _body(
+        self, texts: Sequence[str], notion: Notion, prompt: str, criterion: str, reference: str
+    ) -> dict[str, Any]:
+        own = self._options.judge_criterion
+        if own is not None and notion == (self._options.notion or "answer"):
+            criterion = criterion or own
+        same = criterion or definition(notion, self._options.judge_domain)
         body = {
             "model": self._model,
-            "messages": messages(same, self.verdict, prompt, texts),
+            "messages": messages(same, self.verdict, prompt, texts, reference),
             **self._parameters,
         }
         return {name: value for name, value in body.items() if value is not None}
@@ -179,15 +186,21 @@ def _parameters(written: str | None) -> dict[str, Any]:
 class PairJudge(Pairwise):
     """One question per pair."""
 
-    def __init__(self, judge: Judge, info: ModelInfo) -> None:
+    def __init__(
+        self, judge: Judge, info: ModelInfo, instructions: Instructions = NO_INSTRUCTIONS
+    ) -> None:
         self._judge = judge
         self.info = info
+        self._instructions = instructions
 
     def by(self, notion: Notion) -> "PairJudge":
-        return PairJudge(self._judge, self._judge.info_by(notion))
+        return PairJudge(self._judge, self._judge.info_by(notion), self._instructions)
+
+    def instructed(self, instructions: Instructions) -> "PairJudge":
+        return PairJudge(self._judge, self.info, instructions)
 
     def context(self, prompt: str) -> tuple[str, ...]:
-        return _context(self.info, prompt)
+        return _context(self.info, prompt, self._instructions)
 
     def run(self, units: Sequence[Unit]) -> list[PairResult | Failed]:
         """A result for each pair, or why the judge has given none."""
@@ -222,12 +235,18 @@ class Classes:
 class GroupJudge:
     """One question per group: its distinct texts, in sorted order, are one unit."""
 
-    def __init__(self, judge: Judge, info: ModelInfo) -> None:
+    def __init__(
+        self, judge: Judge, info: ModelInfo, instructions: Instructions = NO_INSTRUCTIONS
+    ) -> None:
         self._judge = judge
         self.info = info
+        self._instructions = instructions
 
     def by(self, notion: Notion) -> "GroupJudge":
-        return GroupJudge(self._judge, self._judge.info_by(notion))
+        return GroupJudge(self._judge, self._judge.info_by(notion), self._instructions)
+
+    def instructed(self, instructions: Instructions) -> "GroupJudge":
+        return GroupJudge(self._judge, self.info, instructions)
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
         if len(pairs) == 0:
@@ -243,7 +262,7 @@ class GroupJudge:
         """What `run` returns, to come; cancelling it gives the judge up."""
 
         def read(choice: Any, unit: Unit, tokens: int) -> Classes:
-            return Classes(json_classes(choice, len(unit.inputs) - 2), tokens)
+            return Classes(json_classes(choice, len(unit.inputs) - CONTEXT), tokens)
 
         return self._judge.ask(units, read)
 
@@ -259,11 +278,16 @@ class GroupJudge:
 
     def _unit(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Unit:
         members = sorted({texts[i] for i in np.unique(pairs)})
-        inputs = (*members, *_context(self.info, prompt))
+        inputs = (*members, *_context(self.info, prompt, self._instructions))
         return Unit(content_key(*inputs), inputs, sum(map(estimate_tokens, inputs)))
 
 
-def _context(info: ModelInfo, prompt: str) -> tuple[str, str]:
-    """What a question holds beside the texts: the notion and the prompt."""
+CONTEXT = 4
+"""Number of texts that `_context` gives."""
+
+
+def _context(info: ModelInfo, prompt: str, instructions: Instructions) -> tuple[str, str, str, str]:
+    """What a question holds beside the texts: the notion, the prompt, the criterion and the
+    reference, "" where there is none."""
     assert info.notion is not None, "a judge compares by a notion"
-    return info.notion, prompt
+    return info.notion, prompt, instructions.criterion or "", instructions.reference or ""

@@ -53,6 +53,8 @@ QUESTION: dict[VerdictForm, str] = {
 }
 """The question at the end of the conversation: small models answer the last thing they read."""
 
+REFERENCE = "The reference is the right answer to the prompt; it is none of the responses. "
+
 Message = dict[str, str]
 
 
@@ -61,12 +63,21 @@ def definition(notion: Notion, domain: Domain) -> str:
     return SAME_APPROACH if notion == "approach" else SAME_ANSWER[domain]
 
 
-def messages(same: str, verdict: VerdictForm, prompt: str, texts: Sequence[str]) -> list[Message]:
-    """The conversation that asks about `texts`, numbered from 1; `same` says when two are."""
-    shown = [f"<prompt>\n{prompt}\n</prompt>"] + [
+def messages(
+    same: str, verdict: VerdictForm, prompt: str, texts: Sequence[str], reference: str = ""
+) -> list[Message]:
+    """The conversation that asks about `texts`, numbered from 1; `same` says when two are.
+
+    `reference`: the right answer to the prompt, if the judge is to see it.
+    """
+    shown = [f"<prompt>\n{prompt}\n</prompt>"]
+    if reference:
+        shown.append(f"<reference>\n{reference}\n</reference>")
+    shown += [
         f"<response {number}>\n{text}\n</response {number}>"
         for number, text in enumerate(texts, start=1)
     ]
-    system = f"You compare responses to one prompt. {same}\n\n{ANSWER[verdict]}"
+    told = f"You compare responses to one prompt. {REFERENCE if reference else ''}{same}"
+    system = f"{told}\n\n{ANSWER[verdict]}"
     user = "\n\n".join([*shown, f"{QUESTION[verdict]} {ANSWER[verdict]}"])
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]

@@ -28,6 +28,8 @@ class GroupTexts:
     """Rollouts of which reasoning was left out."""
     reasoning_unfinished: int
     """Rollouts whose reasoning does not end: their answer is the empty text."""
+    reference: str | None = None
+    """The right answer, where a judge is to see it."""
 
 
 def group_texts(prompt: Prompt, responses: Sequence[Response], rule: TextRule) -> GroupTexts:

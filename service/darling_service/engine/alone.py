@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from darling_models.instructions import NO_INSTRUCTIONS, Instructions, instructed
 from darling_models.notions import by_notion
 from darling_models.protocol import (
     FloatArray,
@@ -34,15 +35,22 @@ class Alone:
     may call them."""
 
     def __init__(
-        self, engine: Engine, busy: Callable[[], bool], notion: Notion | None = None
+        self,
+        engine: Engine,
+        busy: Callable[[], bool],
+        notion: Notion | None = None,
+        instructions: Instructions = NO_INSTRUCTIONS,
     ) -> None:
         """`busy`: whether requests are being answered. `notion`: None is the classifier's own."""
         self._engine = engine
-        self._classifier: Any = by_notion(engine.classifier, notion)
+        self._classifier: Any = instructed(by_notion(engine.classifier, notion), instructions)
         self._busy = busy
 
     def by(self, notion: Notion) -> "Alone":
         return Alone(self._engine, self._busy, notion)
+
+    def instructed(self, instructions: Instructions) -> "Alone":
+        return Alone(self._engine, self._busy, self.info.notion, instructions)
 
     @property
     def info(self) -> ModelInfo:

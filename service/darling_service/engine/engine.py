@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from darling_models.errors import ModelFault, ModelUnavailable, ServerRefused
+from darling_models.instructions import NO_INSTRUCTIONS, Instructions, instructed
 from darling_models.notions import by_notion
 from darling_models.options import DEFAULT_OPTIONS
 from darling_models.pairs import PairResult, Pairwise
@@ -118,13 +119,25 @@ class Engine:
         return self._comparing.thread.call_now(work)
 
     def plan(
-        self, prompt: str, texts: Sequence[str], pairs: IntArray, notion: Notion | None = None
+        self,
+        prompt: str,
+        texts: Sequence[str],
+        pairs: IntArray,
+        notion: Notion | None = None,
+        instructions: Instructions = NO_INSTRUCTIONS,
     ) -> Job:
         """The job that `classify` takes for these pairs, shape (m, 2); no model runs.
 
-        `notion`: one of the classifier's; None: its default. May be called in any thread.
+        `notion`: one of the classifier's; None: its default. `instructions`: none for a classifier
+        that takes none. May be called in any thread.
         """
-        classifier = by_notion(self.classifier, notion)
+        classifier = instructed(by_notion(self.classifier, notion), instructions)
+        return self.plan_by(classifier, prompt, texts, pairs)
+
+    def plan_by(
+        self, classifier: EquivalenceClassifier, prompt: str, texts: Sequence[str], pairs: IntArray
+    ) -> Job:
+        """As `plan`, by the engine's classifier as it has been told to compare."""
         plan = classifier.plan(prompt, texts, pairs)
         known: dict[bytes, Result] = {}
         missing: dict[bytes, Unit] = {}

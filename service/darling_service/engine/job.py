@@ -30,7 +30,7 @@ class Job:
     """The pairs of one group, and which of their units the cache has."""
 
     classifier: EquivalenceClassifier
-    """The engine's classifier, by the notion of the job."""
+    """The engine's classifier, by the notion and the instructions of the job."""
     prompt: str
     texts: Sequence[str]
     pairs: IntArray

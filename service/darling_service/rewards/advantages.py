@@ -7,7 +7,7 @@ must therefore use them as they are, without centring them again. A group of one
 
 import numpy as np
 
-from darling_service.rewards.exact import FloatArray, deviation, mean
+from darling_service.rewards.exact import BoolArray, FloatArray, deviation, mean
 from darling_service.rewards.rounding import is_flat
 
 GRPO_EPSILON = 1e-6
@@ -34,3 +34,24 @@ def rloo(rewards: FloatArray) -> FloatArray:
     """r_i - mean of the others = n / (n - 1) * (r_i - mean(r)), shape (n,) (arXiv 2402.14740)."""
     n = len(rewards)
     return centered(rewards) * (n / (n - 1)) if n > 1 else centered(rewards)
+
+
+def maxrl(rewards: FloatArray) -> FloatArray:
+    """MaxRL: (r - mean(r)) / mean(r) (arXiv 2602.02710). Shape (n,); in [-1, n - 1], sums to 0.
+
+    `rewards`: at least 0, since a mean below 0 would turn the signs round. All zeros where all r
+    are equal, up to rounding; a group without any success is one of these.
+    """
+    if is_flat(rewards):
+        return np.zeros_like(rewards)
+    return centered(rewards) / mean(rewards)
+
+
+def focal_weight(correct: BoolArray, focal: float) -> float:
+    """F-GRPO: (1 - share of correct rollouts) ** focal (arXiv 2602.06717), in [0, 1].
+
+    One factor for all advantages of a group, so that their sum stays what it is. Groups in which
+    most rollouts are right count for less, and those in which all are for nothing.
+    """
+    wrong = int(np.count_nonzero(~correct)) / len(correct)
+    return float(wrong**focal)

@@ -27,6 +27,17 @@ def partition_diversity(partition: IntArray, among: BoolArray | None = None) -> 
     return _scatter(others, member)
 
 
+def class_share(partition: IntArray, among: BoolArray | None = None) -> FloatArray:
+    """d_i = 1 / |C(i)|: the rollouts of a class share what one of them would earn. Shape (n,).
+
+    Source: benchmax, `rewards.diversity`, which divides the reward by the size of its class. Unlike
+    the partition form it does not depend on n, and is never 0.
+    """
+    member = _members(len(partition), among)
+    sizes = Counter(partition[member].tolist())
+    return _scatter([1.0 / sizes[c] for c in partition[member].tolist()], member)
+
+
 def pairwise_diversity(equivalence: FloatArray, among: BoolArray | None = None) -> FloatArray:
     """d_i = mean over j != i of (1 - e_ij): equation 4. Shape (n,).
 

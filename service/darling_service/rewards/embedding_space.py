@@ -1,4 +1,5 @@
-"""Credit for distance in a space of embeddings: DQO's volume and EVOL-RL's novelty."""
+"""Credit for distance in a space of embeddings: DQO's volume, EVOL-RL's novelty, DRA-GRPO's graph
+cut and SetPO's set diversity."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -90,3 +91,37 @@ def evol_rewards(novelty: FloatArray, majority: BoolArray, valid: BoolArray) -> 
     agree, differ = majority & valid, ~majority & valid
     shares = np.where(agree & (agree.sum() == 1) | differ & (differ.sum() == 1), 1.0, novelty)
     return np.where(agree, 0.5 + 0.5 * shares, np.where(differ, -1.0 + 0.5 * shares, -1.0))
+
+
+def graph_cut_diversity(cosines: FloatArray, among: BoolArray) -> FloatArray:
+    """DRA-GRPO: d_i = 1 / sum over j of cos(i, j), with cos(i, i) = 1 (arXiv 2505.09655).
+
+    Shape (n,), in (0, 1]; 0 for rollouts outside `among`, which are not in the sum either. The sum
+    over the others is the graph cut between i and them. A negative cosine counts as 0: the
+    published code lets it in, and then d can exceed 1 or be negative. Its 1e-6 beside the sum,
+    which is never below 1, is left out.
+    """
+    diversity = np.zeros(len(among))
+    index = np.flatnonzero(among)
+    for i, row in zip(index, np.clip(cosines[np.ix_(index, index)], 0.0, 1.0), strict=True):
+        diversity[i] = 1.0 / math.fsum(row)
+    return diversity
+
+
+def set_diversity_exploration(cosines: FloatArray) -> FloatArray:
+    """SetPO: D(S) - D(S without i), what each rollout adds to the set's diversity. Shape (n,).
+
+    D(S) = mean over i of g(mean over j of k(i, j)), both over all of S, i = j among them, with
+    g(x) = -log(1 + x) and k the cosine, not below 0 (arXiv 2602.01062). Times `exploration_weight`,
+    lambda of the paper, it is added to advantages, and not centred. 0 for a group of one.
+    """
+    n = len(cosines)
+    kernel = np.clip(cosines, 0.0, 1.0)
+    if n == 1:
+        return np.zeros(1)
+    sums = np.asarray([math.fsum(row) for row in kernel])
+    whole = math.fsum(-np.log1p(sums / n)) / n
+    # Without i, each other row loses its similarity to i.
+    rest = -np.log1p((sums[:, None] - kernel) / (n - 1))
+    np.fill_diagonal(rest, 0.0)
+    return np.asarray([whole - math.fsum(rest[:, i]) / (n - 1) for i in range(n)])

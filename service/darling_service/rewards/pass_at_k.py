@@ -22,7 +22,7 @@ def pass_at_k_advantages(correct: BoolArray, *, k: int) -> FloatArray:
     k > n.
     """
     n, c = len(correct), int(np.count_nonzero(correct))
-    _check(n, k)
+    check_tries(n, k)
     fails = math.comb(n - c, k) / math.comb(n, k)
     spread = math.sqrt((1.0 - fails) * fails)
     if spread == 0.0:
@@ -38,7 +38,7 @@ def pkpo_advantages(rewards: FloatArray, *, k: int) -> FloatArray:
     real values; for k = 1 the maximum of nothing is 0. Raises `ValueError` if k > n.
     """
     n = len(rewards)
-    _check(n, k)
+    check_tries(n, k)
     sets = math.comb(n, k)
     if k == 1:
         return rewards / n
@@ -76,6 +76,6 @@ def _signed(correct: BoolArray, positive: float, negative: float) -> FloatArray:
     return np.where(correct, positive, -negative)
 
 
-def _check(n: int, k: int) -> None:
+def check_tries(n: int, k: int) -> None:
     if not 1 <= k <= n:
         raise ValueError(f"k = {k}, but the group has {n} rollouts; choose k from 1 to {n}")

@@ -101,3 +101,16 @@ def visit_exploration(visits: IntArray, *, exploration_baseline: float = BASELIN
     return np.asarray(
         [min(1.0, math.sqrt(1.0 / max(n, 1))) - exploration_baseline for n in visits.tolist()]
     )
+
+
+def smoothing_exploration(
+    correct: BoolArray, logprobs: FloatArray, *, wrong_ratio: float = 1.0
+) -> FloatArray:
+    """DS-GRPO, differential smoothing: -l_i for a correct rollout, `wrong_ratio` * l_i for a wrong
+    one (arXiv 2511.19942, equation 6). Shape (n,).
+
+    l is the log-probability under the policy that sampled, so that unlikely right rollouts gain and
+    unlikely wrong ones lose. Times `exploration_weight`, gamma_p of the paper, it is added to
+    advantages; gamma_n is `exploration_weight` * `wrong_ratio`.
+    """
+    return np.where(correct, -logprobs, wrong_ratio * logprobs)

@@ -8,14 +8,21 @@ row in `docs/objectives.md`; what it needs and which options it reads follow fro
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from darling_service.rewards.advantages import centered, grpo, rloo
+from darling_service.rewards.advantages import centered, grpo, maxrl, rloo
 from darling_service.rewards.diversity import (
+    class_share,
     ngram_diversity,
     pairwise,
     partition_diversity,
     unlikelihood_diversity,
 )
-from darling_service.rewards.embedding_space import evol, evol_diversity, volume_diversity
+from darling_service.rewards.embedding_space import (
+    evol,
+    evol_diversity,
+    graph_cut_diversity,
+    set_diversity_exploration,
+    volume_diversity,
+)
 from darling_service.rewards.objectives import additive, darling, diversity_alone, quality_alone
 from darling_service.rewards.pass_at_k import (
     nsr,
@@ -27,9 +34,12 @@ from darling_service.rewards.pass_at_k import (
 from darling_service.rewards.rarity import (
     batch_exploration,
     gapo_rewards,
+    smoothing_exploration,
     unlikeliness_rewards,
     visit_exploration,
 )
+from darling_service.rewards.relevance import mmr
+from darling_service.rewards.set_advantage import poly_epo
 from darling_service.rewards.terms import Advantage, Diversity, Exploration, Objective, Term
 from darling_service.rewards.vector_policy import vector_advantages, vector_rewards
 
@@ -41,23 +51,31 @@ OBJECTIVES: Mapping[str, Objective] = {
     "unlikeliness": Objective(unlikeliness_rewards),
     "gapo": Objective(gapo_rewards),
     "evol": Objective(evol, own_diversity=Diversity(evol_diversity)),
+    "mmr": Objective(mmr),
     "vector": Objective(vector_rewards),
 }
 
 DIVERSITIES: Mapping[str, Diversity] = {
     "partition": Diversity(partition_diversity),
+    "share": Diversity(class_share),
     "pairwise": Diversity(pairwise),
     "ngram": Diversity(ngram_diversity),
     "unlikelihood": Diversity(unlikelihood_diversity),
+    "graph_cut": Diversity(graph_cut_diversity),
     "volume": Diversity(volume_diversity, factor=False),
 }
+
+UNSIGNED = frozenset({"darling", "quality", "diversity", "unlikeliness"})
+"""The objectives whose rewards are at least 0 where quality is."""
 
 ADVANTAGES: Mapping[str, Advantage] = {
     "centered": Advantage(centered),
     "grpo": Advantage(grpo),
     "rloo": Advantage(rloo),
+    "maxrl": Advantage(maxrl, signed=False, objectives=UNSIGNED),
     "pass_at_k": Advantage(pass_at_k_advantages),
     "pkpo": Advantage(pkpo_advantages),
+    "poly_epo": Advantage(poly_epo),
     "psr": Advantage(psr),
     "nsr": Advantage(nsr, positive=False),
     "w_reinforce": Advantage(w_reinforce),
@@ -67,6 +85,8 @@ ADVANTAGES: Mapping[str, Advantage] = {
 EXPLORATIONS: Mapping[str, Exploration] = {
     "batch": Exploration(batch_exploration),
     "visits": Exploration(visit_exploration),
+    "smoothing": Exploration(smoothing_exploration),
+    "set_diversity": Exploration(set_diversity_exploration),
 }
 
 CHOICES: Mapping[str, Mapping[str, Term]] = {

@@ -123,8 +123,14 @@ class Advantage(Term):
 
     positive: bool = True
     """Whether any rollout's advantage can be above 0."""
+    signed: bool = True
+    """Whether it can be made of rewards below 0."""
     objectives: frozenset[str] | None = None
     """The objectives whose rewards it is made for; None: all of them."""
+
+    @cached_property
+    def options(self) -> frozenset[str]:
+        return super().options | (MEMBERSHIP if "partition" in self.columns else frozenset())
 
 
 @dataclass(frozen=True)

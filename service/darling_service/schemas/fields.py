@@ -2,11 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
 from darling_models.fields import verdict
 from darling_models.protocol import OperatingPoint
 from darling_models.schema_types import NUMBER, TEXT, text_or
+from darling_models.texts.special_tokens import is_blank
 
 MAX_SCORE = 1e30
 """Largest magnitude of a score: squares, summed over a group, stay finite in float64."""
@@ -40,6 +49,21 @@ NOTION = (
     "What makes two texts equivalent: answer (they say the same, by whatever method) or approach "
     "(they use the same method, whatever they come to), if the model can be told; /v1/models lists "
     "its notions. Default: the model's own."
+)
+MAX_CRITERION_CHARS = 4_000
+"""Characters of a criterion: a page. It is part of each question to a judge, one for each pair."""
+
+
+def _says_something(criterion: str) -> str:
+    if is_blank(criterion):
+        raise ValueError("blank; say when two texts are the same, or leave it out")
+    return criterion
+
+
+Criterion = Annotated[str, Field(max_length=MAX_CRITERION_CHARS), AfterValidator(_says_something)]
+CRITERION = (
+    'When two texts are the same, in words for an LLM judge, such as "Two jokes are the same if '
+    'they have the same punch line." It takes the place of `notion`.'
 )
 Verdict = Annotated[bool, BeforeValidator(verdict)]
 """true, false, 1 or 0, as in files: other numbers and texts are refused, not taken for true."""

@@ -17,9 +17,11 @@ from darling_models.texts.messages import Conversation, Prompt, Response, TextOr
 from darling_models.texts.rule import TextRule
 from darling_models.texts.special_tokens import is_blank
 from darling_service.schemas.fields import (
+    CRITERION,
     NOTION,
     TEXT_RULE,
     THRESHOLD,
+    Criterion,
     Id,
     Name,
     Score,
@@ -54,7 +56,9 @@ class Rollout(TextOrMessages):
         None, description="A verifier's verdict: whether the rollout is correct; 1 or 0 do as well."
     )
     logprob: Score | None = Field(
-        None, description="Mean log-probability per token; unlikelihood and unlikeliness need it."
+        None,
+        description="Mean log-probability per token; unlikelihood, unlikeliness and smoothing need "
+        "it.",
     )
     solutions: Items[Items[Score]] | None = Field(
         None,
@@ -89,6 +93,9 @@ class PromptGroup(Prompted):
 
     id: Id | None = Field(None, description="A name for the group, repeated in the response.")
     rollouts: Items[RolloutInput] = Field(min_length=1)
+    reference: Reference | None = Field(
+        None, description="Right answer, which an LLM judge sees with `show_reference`."
+    )
 
     def column(self, name: str) -> list[Any]:
         """A field of every rollout; None where a rollout does not give it."""
@@ -106,8 +113,13 @@ class Group(PromptGroup):
     reference: Reference | None = Field(
         None,
         description="Right answer. Without quality, a rollout gets 1 if its `answer` equals it, "
-        "else 0.",
+        "else 0. An LLM judge sees it with `show_reference`.",
     )
+
+
+def refuse_two_questions(notion: Notion | None, criterion: str | None) -> None:
+    if notion is not None and criterion is not None:
+        raise ValueError("criterion takes the place of notion, and both are set; drop one of them")
 
 
 class PartitionOptions(Strict):
@@ -117,9 +129,18 @@ class PartitionOptions(Strict):
     threshold: Threshold | None = Field(None, description=THRESHOLD)
     text: TextRule | None = Field(None, description=f"{TEXT_RULE} Default: the service's.")
     notion: Notion | None = Field(None, description=NOTION)
+    criterion: Criterion | None = Field(None, description=CRITERION)
+    show_reference: bool = Field(
+        False, description="Show an LLM judge the group's `reference` beside the texts."
+    )
     short_answer_rule: bool = Field(
         False, description="Decide pairs of at most 5 words by the words they share, as published."
     )
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        refuse_two_questions(self.notion, self.criterion)
+        return self
 
 
 PUBLISHED_PARTITION: Mapping[str, Any] = {"linkage": "single", "short_answer_rule": True}
@@ -264,6 +285,9 @@ class Pair(Prompted):
     prompt: Prompt = Field("", description="The prompt that both texts answer.")
     a: str = Field(description="One text.")
     b: str = Field(description="The other text; the order does not matter.")
+    reference: Reference | None = Field(
+        None, description="Right answer, which an LLM judge sees beside the pair."
+    )
 
 
 class EquivalenceRequest(Request):
@@ -273,3 +297,9 @@ class EquivalenceRequest(Request):
         "all", description=f"{TEXT_RULE} Default: all, the texts as they are given."
     )
     notion: Notion | None = Field(None, description=NOTION)
+    criterion: Criterion | None = Field(None, description=CRITERION)
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        refuse_two_questions(self.notion, self.criterion)
+        return self

@@ -103,9 +103,14 @@ class RewardOptions(Strict):
     advantage: AdvantageName | None = Field(
         None,
         description="Estimator of advantages, to return beside the rewards. Estimators that look "
-        "at correctness only (pass_at_k, psr, nsr, w_reinforce) leave the rewards as they are.",
+        "at correctness only (pass_at_k, psr, nsr, w_reinforce), and poly_epo, which looks at "
+        "quality and classes, leave the rewards as they are.",
     )
-    k: int | None = Field(None, ge=1, description="Number of tries, for pass_at_k and pkpo.")
+    k: int | None = Field(
+        None,
+        ge=1,
+        description="Number of tries, for pass_at_k and pkpo; size of a set in poly_epo.",
+    )
     positive_weight: float = Field(
         POSITIVE_WEIGHT, ge=0, le=1e6, description="Advantage of a correct rollout in w_reinforce."
     )
@@ -119,11 +124,21 @@ class RewardOptions(Strict):
     uniqueness_of: Literal["positive", "all"] = Field(
         "positive", description="Advantages that uniqueness scales; all is as published."
     )
+    focal: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Power by which the advantages of a group shrink with its share of correct "
+        "rollouts: A * (1 - share) ** focal.",
+    )
     exploration: ExplorationName = Field(
-        "none", description="Bonus for rare outcomes, added to advantages."
+        "none", description="Bonus for what is rare or unlike the others, added to advantages."
     )
     exploration_weight: Number = Field(
         0.2, ge=0, le=1e6, description="Factor of the exploration bonus."
+    )
+    wrong_ratio: Number = Field(
+        1.0, ge=0, le=1e6, description="Factor of smoothing's bonus for wrong rollouts."
     )
     exploration_baseline: Number | None = Field(
         None,
@@ -167,7 +182,15 @@ class RewardOptions(Strict):
     @property
     def needs(self) -> frozenset[str]:
         """What must be known of a group (`rewards.terms.COLUMNS`)."""
-        return frozenset().union(*(term.needs for term in self.terms.values()))
+        needs = frozenset().union(*(term.needs for term in self.terms.values()))
+        return needs if self.focal is None else needs | {"correct"}
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether quality below 0 has no meaning for the advantage."""
+        shifted = self.objective == "darling" and self.negative == "shift_min"
+        chosen = self.advantage is not None and not ADVANTAGES[self.advantage].signed
+        return chosen and not shifted
 
     def choice_that_needs(self, column: str) -> str:
         """The option whose choice needs a column that is among `needs`."""
@@ -246,6 +269,7 @@ class RewardOptions(Strict):
         if self.advantage is None:
             for name, is_set in (
                 ("uniqueness", self.uniqueness is not None),
+                ("focal", self.focal is not None),
                 ("exploration", self.exploration != "none"),
             ):
                 if is_set:

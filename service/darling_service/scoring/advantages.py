@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from darling_service.rewards.advantages import focal_weight
 from darling_service.rewards.exact import FloatArray
 from darling_service.rewards.rarity import uniqueness_weighted
 from darling_service.rewards.registry import ADVANTAGES, EXPLORATIONS
@@ -17,6 +18,8 @@ def advantages_of(columns: Mapping[str, Any], options: RewardOptions) -> FloatAr
     if options.advantage is None:
         return None
     advantages = ADVANTAGES[options.advantage](columns, options)
+    if options.focal is not None:
+        advantages = focal_weight(columns["correct"], options.focal) * advantages
     if options.uniqueness is not None:
         positive = options.uniqueness_of == "positive"
         advantages = uniqueness_weighted(

@@ -106,8 +106,7 @@ def until_connected(threshold: float, parts: Sequence[IntArray]) -> Ask:
         for part in (*parts, np.arange(len(job.texts))):
             components = await in_thread_if(many, partial(rounds.components, part))
             while len(pairs := part[await in_thread_if(many, components.next_round)]):
-                notion = job.classifier.info.notion
-                plan = partial(engine.plan, job.prompt, job.texts, pairs, notion)
+                plan = partial(engine.plan_by, job.classifier, job.prompt, job.texts, pairs)
                 own = await in_thread_if(many, plan)
                 verdict = await engine.classify(own, reservation)
                 equivalent = rounds.learn(pairs, verdict.probabilities)

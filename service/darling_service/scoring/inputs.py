@@ -15,7 +15,7 @@ from darling_service.errors import MAX_ERRORS, FieldError, Invalid
 from darling_service.rewards import quality as qualities
 from darling_service.rewards.exact import BoolArray, FloatArray
 from darling_service.rewards.rounding import same
-from darling_service.schemas.requests import Group, Run
+from darling_service.schemas.requests import Group, PromptGroup, Run
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.scoring.limits import raise_any, too_few
 
@@ -105,13 +105,12 @@ def members_of(
     return np.ones(len(group.rollouts), dtype=np.bool_)
 
 
-def refuse_negative(quality: FloatArray, in_column: bool) -> None:
-    """Raises `Invalid` for each quality below 0 by more than rounding: the policy `refuse`."""
+def refuse_negative(quality: FloatArray, in_column: bool, reason: str) -> None:
+    """Raises `Invalid` for each quality below 0 by more than rounding, with the reason and cure."""
     raise_any(
         FieldError(
             ("quality", int(i)) if in_column else ("rollouts", int(i), "quality"),
-            f"{quality[i]} is negative and negative = 'refuse'; shift the group's quality or "
-            "choose another policy",
+            f"{quality[i]} is negative and {reason}",
         )
         for i in np.flatnonzero((quality < 0) & ~same(quality, 0.0))
     )
@@ -179,6 +178,18 @@ def require_step(run: Run | None) -> tuple[str, int]:
             '{"name": ..., "step": ...}',
         )
     return run.name, run.step
+
+
+def require_references(groups: Sequence[PromptGroup]) -> None:
+    """Raises `Invalid` for each group without a reference, which a judge is to be shown."""
+    raise_any(
+        FieldError(
+            ("groups", index, "reference"),
+            "missing, and partition.show_reference shows it to the judge; give it, or drop that",
+        )
+        for index, group in enumerate(groups)
+        if group.reference is None
+    )
 
 
 def require_tries(group: Group, k: int) -> None:

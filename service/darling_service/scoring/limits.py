@@ -11,7 +11,6 @@ from darling_models.texts.messages import Response
 from darling_service.errors import FieldError, Invalid
 from darling_service.schemas.requests import (
     EquivalenceRequest,
-    Group,
     PromptGroup,
     Rollout,
     response_of,
@@ -56,7 +55,7 @@ def _group_limits(groups: Sequence[PromptGroup], settings: Settings) -> Iterator
             yield FieldError(("groups", g, "rollouts"), message)
             continue
         yield from too_long(("groups", g, "prompt"), group.prompt, settings)
-        if isinstance(group, Group) and group.reference is not None:
+        if group.reference is not None:
             yield from too_long(("groups", g, "reference"), group.reference, settings)
         for r, rollout in enumerate(group.rollouts):
             place = ("groups", g, "rollouts", r)
@@ -72,8 +71,10 @@ def _pair_limits(request: EquivalenceRequest, settings: Settings) -> Iterator[Fi
         )
         return
     for p, pair in enumerate(request.pairs):
-        for name, text in (("prompt", pair.prompt), ("a", pair.a), ("b", pair.b)):
-            yield from too_long(("pairs", p, name), text, settings)
+        texts = {"prompt": pair.prompt, "a": pair.a, "b": pair.b, "reference": pair.reference}
+        for name, text in texts.items():
+            if text is not None:
+                yield from too_long(("pairs", p, name), text, settings)
 
 
 def too_few(rollouts: int, k: int) -> str:

@@ -9,10 +9,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from darling_models.instructions import Instructions
 from darling_models.lexical import short_answers_equivalent
 from darling_models.pairs import Pairwise
 from darling_models.partitions.linkage import partition
@@ -34,6 +35,8 @@ class PartitionRule:
     linkage: Linkage
     notion: Notion | None = None
     """What makes two texts equivalent, one of the classifier's notions; None: its default."""
+    criterion: str | None = None
+    """When two texts are the same, in words for a judge, in place of what the notion says."""
     short_answers: bool = False
     """Decide pairs of short answers by word overlap, as published."""
     partition_only: bool = False
@@ -114,6 +117,16 @@ class ClassifiedGroup:
         }
 
 
+class PairTexts(NamedTuple):
+    """What is compared of a pair."""
+
+    prompt: str
+    a: str
+    b: str
+    reference: str | None = None
+    """The right answer, where a judge is to see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Distinct:
     """The distinct texts of a group, and the pairs of them that the classifier must decide."""
@@ -167,17 +180,20 @@ async def classify_groups(
 
 async def classify_pairs(
     engine: Engine,
-    pairs: Sequence[tuple[str, str, str]],
+    pairs: Sequence[PairTexts],
     notion: Notion | None = None,
+    criterion: str | None = None,
     due: float = math.inf,
 ) -> tuple[FloatArray, Usage]:
-    """P(equivalent) of (prompt, a, b) pairs, shape (m,), 1 for identical texts; and what it cost.
+    """P(equivalent) of each pair, shape (m,), 1 for identical texts; and what it cost.
 
-    `notion`: one of the classifier's; None: its default. `due`: as in `classify_groups`. Raises
-    what that raises.
+    `notion`: one of the classifier's; None: its default. `criterion`: as in `PartitionRule`. `due`:
+    as in `classify_groups`. Raises what that raises.
     """
-    texts = (text for pair in pairs for text in pair)
-    places, jobs = await in_thread_if_long(lambda: _planned_pairs(engine, pairs, notion), texts)
+    texts = (text for pair in pairs for text in pair if text is not None)
+    places, jobs = await in_thread_if_long(
+        lambda: _planned_pairs(engine, pairs, notion, criterion), texts
+    )
     answers = await run_jobs(engine, jobs, [partial(at_once, False)] * len(jobs), due)
     values = np.ones(len(pairs), dtype=np.float64)
     for indices, answer in zip(places, answers, strict=True):
@@ -195,26 +211,35 @@ def _planned(
     """The groups' distinct texts, and the jobs that compare them."""
     distinct = [_distinct(group.texts, rule) for group in groups]
     jobs = [
-        engine.plan(group.prompt, texts.texts, texts.pairs, rule.notion)
+        engine.plan(
+            group.prompt,
+            texts.texts,
+            texts.pairs,
+            rule.notion,
+            Instructions(rule.criterion, group.reference),
+        )
         for group, texts in zip(groups, distinct, strict=True)
     ]
     return distinct, jobs
 
 
 def _planned_pairs(
-    engine: Engine, pairs: Sequence[tuple[str, str, str]], notion: Notion | None
+    engine: Engine, pairs: Sequence[PairTexts], notion: Notion | None, criterion: str | None
 ) -> tuple[list[list[int]], list[Job]]:
-    """For each prompt the places of its pairs of different texts, and the job that compares them"""
-    places: dict[str, list[int]] = {}
-    for index, (prompt, a, b) in enumerate(pairs):
-        if a != b:
-            places.setdefault(prompt, []).append(index)
+    """For each prompt and reference the places of their pairs of different texts, and the job that
+    compares them."""
+    places: dict[tuple[str, str | None], list[int]] = {}
+    for index, pair in enumerate(pairs):
+        if pair.a != pair.b:
+            places.setdefault((pair.prompt, pair.reference), []).append(index)
     jobs = []
-    for prompt, indices in places.items():
-        texts = sorted({text for i in indices for text in pairs[i][1:]})
+    for (prompt, reference), indices in places.items():
+        texts = sorted({text for i in indices for text in (pairs[i].a, pairs[i].b)})
         number = {text: k for k, text in enumerate(texts)}
-        numbered = [sorted((number[pairs[i][1]], number[pairs[i][2]])) for i in indices]
-        jobs.append(engine.plan(prompt, texts, np.asarray(numbered, dtype=np.int64), notion))
+        numbered = [sorted((number[pairs[i].a], number[pairs[i].b])) for i in indices]
+        own = np.asarray(numbered, dtype=np.int64)
+        told = Instructions(criterion, reference)
+        jobs.append(engine.plan(prompt, texts, own, notion, told))
     return list(places.values()), jobs
 
 

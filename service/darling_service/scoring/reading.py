@@ -37,8 +37,19 @@ def read_group(group: Group, options: RewardOptions, complete: bool = True) -> G
     """
     needs = options.needs
     quality = inputs.quality_of(group, "quality" in needs, complete)
-    if options.negative == "refuse" and quality is not None:
-        inputs.refuse_negative(quality, group.quality is not None)
+    if quality is not None:
+        in_column = group.quality is not None
+        if options.negative == "refuse":
+            policy = "negative = 'refuse'; shift the group's quality or choose another policy"
+            inputs.refuse_negative(quality, in_column, policy)
+        if options.unsigned:
+            inputs.refuse_negative(
+                quality,
+                in_column,
+                f"advantage = {options.advantage!r} divides by the mean reward; shift the group's "
+                "quality, set objective = 'darling' with negative = 'shift_min', or choose another "
+                "advantage",
+            )
     if complete and options.k is not None:
         inputs.require_tries(group, options.k)
     columns: dict[str, Any] = {

@@ -1,11 +1,12 @@
 """How a request's groups are partitioned: by its own choices, else by the model's."""
 
 from darling_models.faults import Loc
+from darling_models.instructions import Instructions, instructed
 from darling_models.notions import by_notion
 from darling_models.protocol import Embedder, ModelInfo, Notion, Threshold
 from darling_service.engine.engine import Engine
 from darling_service.errors import FieldError, Invalid
-from darling_service.schemas.requests import GroupsRequest
+from darling_service.schemas.requests import EquivalenceRequest, GroupsRequest, Rewarded
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.scoring.partitioning import PartitionRule
 from darling_service.scoring.rewards import MATRICES
@@ -21,6 +22,12 @@ def rule_of(
     """
     partition = request.partition
     info = info_by(engine, partition.notion, ("partition", "notion"))
+    if partition.criterion is not None:
+        check_instructable(
+            engine, Instructions(criterion=partition.criterion), ("partition", "criterion")
+        )
+    if partition.show_reference:
+        check_instructable(engine, Instructions(reference="shown"), ("partition", "show_reference"))
     needs = frozenset[str]() if options is None else options.needs
     with_cosines = "cosines" in needs
     read = request.return_probabilities or not needs.isdisjoint(MATRICES)
@@ -31,6 +38,7 @@ def rule_of(
         threshold=threshold_of(info, threshold, ("partition", "threshold")),
         linkage=partition.linkage or info.linkage,
         notion=info.notion,
+        criterion=partition.criterion,
         short_answers=partition.short_answer_rule,
         partition_only=not read,
         with_cosines=with_cosines,
@@ -41,7 +49,8 @@ def rule_of(
             f"{getattr(options, choice)} compares embeddings of texts, and {info.id} has none; "
             "choose another, or serve embedded or embeddings:PATH_OR_ID"
         )
-        raise Invalid([FieldError(("reward", choice), message)])
+        place = ("reward", choice) if isinstance(request, Rewarded) else (choice,)
+        raise Invalid([FieldError(place, message)])
     if with_cosines and rule.short_answers:
         message = (
             "skips pairs whose embeddings this reward needs; remove it, or choose another "
@@ -55,6 +64,24 @@ def info_by(engine: Engine, notion: Notion | None, loc: Loc) -> ModelInfo:
     """What the model says of itself by this notion. Raises `Invalid` if it does not have it."""
     try:
         return by_notion(engine.classifier, notion).info
+    except ValueError as error:
+        raise Invalid([FieldError(loc, str(error))]) from None
+
+
+def check_pair_instructions(engine: Engine, request: EquivalenceRequest) -> None:
+    """Raises `Invalid` if the model cannot be told what the request tells it."""
+    if request.criterion is not None:
+        check_instructable(engine, Instructions(criterion=request.criterion), ("criterion",))
+    for index, pair in enumerate(request.pairs):
+        if pair.reference is not None:
+            place = ("pairs", index, "reference")
+            check_instructable(engine, Instructions(reference=pair.reference), place)
+
+
+def check_instructable(engine: Engine, instructions: Instructions, loc: Loc) -> None:
+    """Raises `Invalid` if the model cannot be told such a thing."""
+    try:
+        instructed(engine.classifier, instructions)
     except ValueError as error:
         raise Invalid([FieldError(loc, str(error))]) from None
 

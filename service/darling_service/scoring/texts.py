@@ -9,17 +9,24 @@ from darling_models.texts.messages import Prompt, Response
 from darling_models.texts.rule import TextRule, compared_text
 from darling_service.off_loop import in_thread_if_long
 from darling_service.schemas.requests import EquivalenceRequest, PromptGroup, Rollout, response_of
+from darling_service.scoring.partitioning import PairTexts
 from darling_service.scoring.published import published_text
 
 
-def texts_of(group: PromptGroup, rule: TextRule, as_published: bool = False) -> GroupTexts:
+def texts_of(
+    group: PromptGroup, rule: TextRule, as_published: bool = False, with_reference: bool = False
+) -> GroupTexts:
     """The texts of a group by the rule; `as_published`, as the published client sends them, without
-    the prompt."""
+    the prompt. `with_reference`: whether a judge is to see the group's reference."""
     responses = [response_of(rollout) for rollout in group.rollouts]
-    if not as_published:
-        return group_texts(group.prompt, responses, rule)
-    sent = [_as_sent(response) for response in responses]
-    return replace(group_texts(group.prompt, sent, rule), prompt="")
+    if as_published:
+        responses = [_as_sent(response) for response in responses]
+    texts = group_texts(group.prompt, responses, rule)
+    return replace(
+        texts,
+        prompt="" if as_published else texts.prompt,
+        reference=group.reference if with_reference else None,
+    )
 
 
 def _as_sent(response: Response) -> str:
@@ -29,12 +36,15 @@ def _as_sent(response: Response) -> str:
 
 
 async def texts_of_groups(
-    groups: Sequence[PromptGroup], rule: TextRule, as_published: bool = False
+    groups: Sequence[PromptGroup],
+    rule: TextRule,
+    as_published: bool = False,
+    with_reference: bool = False,
 ) -> list[GroupTexts]:
     """The texts of each group; many are read in a thread."""
 
     def read() -> list[GroupTexts]:
-        return [texts_of(group, rule, as_published) for group in groups]
+        return [texts_of(group, rule, as_published, with_reference) for group in groups]
 
     return await in_thread_if_long(read, words_of(groups))
 
@@ -49,19 +59,19 @@ def words_of(groups: Iterable[PromptGroup]) -> Iterator[Prompt | Response | None
                 yield rollout.answer
 
 
-async def texts_of_pairs(request: EquivalenceRequest) -> list[tuple[str, str, str]]:
-    """(prompt, a, b) of each pair; many are read in a thread."""
+async def texts_of_pairs(request: EquivalenceRequest) -> list[PairTexts]:
+    """The texts of each pair; many are read in a thread."""
 
-    def read() -> list[tuple[str, str, str]]:
-        triples = []
+    def read() -> list[PairTexts]:
+        texts = []
         for pair in request.pairs:
             prompt = prompt_of(pair.prompt)
             a, b = (
                 compared_text(rollout_turns(text), request.text, prompt.opens_reasoning).text
                 for text in (pair.a, pair.b)
             )
-            triples.append((prompt.text, a, b))
-        return triples
+            texts.append(PairTexts(prompt.text, a, b, pair.reference))
+        return texts
 
     return await in_thread_if_long(read, words_of_pairs(request))
 

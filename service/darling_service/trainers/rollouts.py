@@ -111,6 +111,7 @@ def _request(
             "prompt": rollout.prompt,
             field: rollout.response,
             "quality": quality,
+            "reference": text_of(rollout.sample.label) if query.partition.show_reference else None,
             "deadline_s": deadline_s,
             "idle_timeout_s": query.idle_timeout_s,
             "reward": query.reward,

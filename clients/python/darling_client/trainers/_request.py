@@ -21,14 +21,14 @@ RunOption = (
     str | Run | Mapping[str, Any] | Callable[[], str | Run | Mapping[str, Any] | None] | None
 )
 
-ZERO_SUM = frozenset({"centered", "grpo", "rloo", "pass_at_k", "vpo"})
+ZERO_SUM = frozenset({"centered", "grpo", "rloo", "maxrl", "pass_at_k", "poly_epo", "vpo"})
 """Advantages that sum to 0 in a group, so that a trainer which takes the group's mean off leaves
 them as they are."""
 CHANGE_THE_SUM = ("uniqueness", "exploration")
 """Options of advantages after which they do not sum to 0."""
 OF_ADVANTAGES = (
-    *("advantage", "k", "positive_weight", "uniqueness", "uniqueness_of"),
-    *("exploration", "exploration_weight", "exploration_baseline"),
+    *("advantage", "k", "positive_weight", "uniqueness", "uniqueness_of", "focal"),
+    *("exploration", "exploration_weight", "exploration_baseline", "wrong_ratio"),
 )
 """Options of a reward that change advantages alone."""
 
