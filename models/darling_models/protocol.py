@@ -76,7 +76,6 @@ class ModelInfo:
     """The kernels of a packed encoder on a CPU, as the setting `kernels` takes them."""
     kernels_reason: str | None = None
     """Why these."""
-
     instructable: bool = False
     """Whether a request may say in words when two texts are the same, and show the right answer."""
 
