@@ -301,7 +301,8 @@ def test_a_cohort_that_fails_unexpectedly_is_told_without_its_name(
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr(app.app.state.service.pipeline, "rewards", broken)  # type: ignore[attr-defined]
-    body = {**dict(DOORS["/v1/rollouts"]), "group_id": CANARY, "group_size": 1}
+    rollout: Any = DOORS["/v1/rollouts"]
+    body = {**rollout, "group_id": CANARY, "group_size": 1}
     assert app.post("/v1/rollouts", json=body).status_code == 500
     said = logged(caplog)
     assert any("scoring a cohort failed" in line for line in said)
