@@ -24,7 +24,7 @@ from darling_service.logs import JsonLines, PlainLines, log_unexpected
 from darling_service.misspelt import misspelt
 from darling_service.request_id import MAX_ID_CHARS, cleaned
 from darling_service.settings import Settings
-from darling_service.tracebacks import types_and_places
+from darling_service.tracebacks import MAX_CHAIN, types_and_places
 from tests.conftest import running
 from tests.faults.test_fuzz import DOORS, ROUTES
 
@@ -250,6 +250,14 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     one, other = KeyError(), ValueError()
     one.__cause__, other.__cause__ = other, one
     assert types_and_places(one).count("which led to:") == 1
+
+
+def test_a_chain_without_end_is_cut() -> None:
+    error: Exception = ValueError()
+    for _ in range(5000):
+        error, cause = ValueError(), error
+        error.__cause__ = cause
+    assert types_and_places(error).count("ValueError") == MAX_CHAIN
 
 
 @pytest.mark.parametrize("form", [PlainLines, JsonLines])
