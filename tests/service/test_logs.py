@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -19,6 +19,7 @@ from darling_models.lexical import Exact
 from darling_models.protocol import IntArray, Plan, Result, Unit, text_unit
 from darling_service.app import create_app
 from darling_service.cli.main import main
+from darling_service.errors import Overloaded, Refusal
 from darling_service.http.state import Service
 from darling_service.logs import JsonLines, PlainLines, log_unexpected
 from darling_service.misspelt import misspelt
@@ -157,6 +158,21 @@ def test_a_failure_is_one_line_with_its_cause(
     said = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
     assert len([message for message in said if "connection refused" in message]) == 1
     assert not any(one.exc_info for one in caplog.records)
+
+
+@pytest.mark.parametrize("reason", get_args(Refusal))
+def test_a_429_is_counted_by_what_the_request_was_over(
+    app: TestClient, monkeypatch: pytest.MonkeyPatch, reason: Refusal
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise Overloaded(reason, "too much", retry_after_s=2)
+
+    pipeline = app.app.state.service.pipeline  # type: ignore[attr-defined]
+    monkeypatch.setattr(pipeline, "rewards", refuse)
+    line = f'darling_refused_total{{reason="{reason}"}}'
+    assert f"{line} 0.0" in app.get("/metrics").text
+    assert app.post("/v1/rewards", json={"groups": [GROUP]}).status_code == 429
+    assert f"{line} 1.0" in app.get("/metrics").text
 
 
 def record(message: str, **extra: Any) -> logging.LogRecord:
