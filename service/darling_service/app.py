@@ -18,7 +18,6 @@ from darling_service.http.history import router as history
 from darling_service.http.middleware import AnswerHead, RequestSigns, RequireKey
 from darling_service.http.openapi import describe
 from darling_service.http.problems import handle_problems
-from darling_service.http.refuse_alike import RefuseAlike
 from darling_service.http.review import router as review
 from darling_service.http.routes import router
 from darling_service.http.state import Service
@@ -77,7 +76,6 @@ def create_app(
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
     app.add_middleware(BodyTime)
-    app.add_middleware(RefuseAlike)
     app.add_middleware(RequireKey, keys=service.keys)
     app.add_middleware(AnswerWhileStopping, requests=service.requests)
     app.add_middleware(RequestSigns, telemetry=service.telemetry)

@@ -42,11 +42,6 @@ YOUNG_OBJECTS = 50_000
 """Allocations between two runs of the garbage collector. A waiting rollout holds some hundred
 objects: with Python's default of 700, the collector would go through those of thousands of waiting
 rollouts again and again."""
-SWITCH_S = 0.0005
-"""Seconds for which a thread may keep the interpreter's lock while the event loop waits for it. The
-loop gives it up at every read and write: with Python's default of 5 ms it would wait that long
-each time beside a thread that compares or describes texts, several times a request."""
-
 SECURITY_HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),  # a URL may hold the key
@@ -163,7 +158,6 @@ def run(settings: Settings) -> None:
     _warn_of_unread_variables(settings)
     _allow_open_files()
     gc.set_threshold(YOUNG_OBJECTS)
-    sys.setswitchinterval(SWITCH_S)
     sockets = listen(settings.host, settings.port, BACKLOG)
     server = Server(settings)
     server.run(sockets)

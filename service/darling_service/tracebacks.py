@@ -8,6 +8,9 @@ import os
 from collections.abc import Iterator
 from traceback import format_tb
 
+MAX_CHAIN = 20
+"""Exceptions that led to one another, of which the last are told: there are rarely more than 3."""
+
 
 def types_and_places(error: BaseException | None) -> str:
     """The traceback of an exception and of those that led to it, the first one first.
@@ -18,18 +21,22 @@ def types_and_places(error: BaseException | None) -> str:
 
 
 def _lines(error: BaseException, told: set[int]) -> Iterator[str]:
-    told.add(id(error))
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None and id(before) not in told:
-        yield from _lines(before, told)
-        yield "which led to:"
-    yield "Traceback (most recent call last):"
-    yield "".join(format_tb(error.__traceback__)).rstrip("\n")
-    yield _name(error)
-    if isinstance(error, BaseExceptionGroup):
-        for number, one in enumerate(error.exceptions, start=1):
-            yield f"of which number {number}:"
-            yield from _lines(one, told)
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and id(link) not in told and len(chain) < MAX_CHAIN:
+        told.add(id(link))
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    for one in reversed(chain):
+        yield "Traceback (most recent call last):"
+        yield "".join(format_tb(one.__traceback__)).rstrip("\n")
+        yield _name(one)
+        if isinstance(one, BaseExceptionGroup):
+            for number, part in enumerate(one.exceptions, start=1):
+                yield f"of which number {number}:"
+                yield from _lines(part, told)
+        if one is not error:
+            yield "which led to:"
 
 
 def _name(error: BaseException) -> str:
@@ -37,6 +44,6 @@ def _name(error: BaseException) -> str:
     own = kind.__qualname__
     if kind.__module__ != "builtins":
         own = f"{kind.__module__}.{own}"
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, OSError) and isinstance(error.errno, int):
         return f"{own}: [Errno {error.errno}] {os.strerror(error.errno)}"
     return own

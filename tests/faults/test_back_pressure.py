@@ -89,12 +89,14 @@ def test_a_body_beyond_the_budget_gets_429_on_every_route(
         headers["content-encoding"] = "gzip"
     if form == "in chunks":
         content = iter([body[:10], body[10:]])
+    counted = service.telemetry.refused.labels("bodies")._value.get()
     with service.bodies.holding() as others:
         others.hold(BUDGET - 20)
         refused = client.post(route, content=content, headers=headers)
     assert refused.status_code == 429, refused.text
     assert "body_bytes is 4000" in refused.json()["detail"]
     assert int(refused.headers["Retry-After"]) >= 1
+    assert service.telemetry.refused.labels("bodies")._value.get() == counted + 1
     with service.bodies.holding() as nothing_is_left:
         nothing_is_left.hold(BUDGET - 1)
         with service.bodies.holding() as one_more:

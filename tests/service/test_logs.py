@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -19,12 +19,13 @@ from darling_models.lexical import Exact
 from darling_models.protocol import IntArray, Plan, Result, Unit, text_unit
 from darling_service.app import create_app
 from darling_service.cli.main import main
+from darling_service.errors import Overloaded, Refusal
 from darling_service.http.state import Service
 from darling_service.logs import JsonLines, PlainLines, log_unexpected
 from darling_service.misspelt import misspelt
 from darling_service.request_id import MAX_ID_CHARS, cleaned
 from darling_service.settings import Settings
-from darling_service.tracebacks import types_and_places
+from darling_service.tracebacks import MAX_CHAIN, types_and_places
 from tests.conftest import running
 from tests.faults.test_fuzz import DOORS, ROUTES
 
@@ -159,6 +160,21 @@ def test_a_failure_is_one_line_with_its_cause(
     assert not any(one.exc_info for one in caplog.records)
 
 
+@pytest.mark.parametrize("reason", get_args(Refusal))
+def test_a_429_is_counted_by_what_the_request_was_over(
+    app: TestClient, monkeypatch: pytest.MonkeyPatch, reason: Refusal
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise Overloaded(reason, "too much", retry_after_s=2)
+
+    pipeline = app.app.state.service.pipeline  # type: ignore[attr-defined]
+    monkeypatch.setattr(pipeline, "rewards", refuse)
+    line = f'darling_refused_total{{reason="{reason}"}}'
+    assert f"{line} 0.0" in app.get("/metrics").text
+    assert app.post("/v1/rewards", json={"groups": [GROUP]}).status_code == 429
+    assert f"{line} 1.0" in app.get("/metrics").text
+
+
 def record(message: str, **extra: Any) -> logging.LogRecord:
     return logging.makeLogRecord({"msg": message, "levelname": "INFO", "name": "n", **extra})
 
@@ -252,6 +268,14 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     assert types_and_places(one).count("which led to:") == 1
 
 
+def test_a_chain_without_end_is_cut() -> None:
+    error: Exception = ValueError()
+    for _ in range(5000):
+        error, cause = ValueError(), error
+        error.__cause__ = cause
+    assert types_and_places(error).count("ValueError") == MAX_CHAIN
+
+
 @pytest.mark.parametrize("form", [PlainLines, JsonLines])
 def test_messages_are_logged_if_that_was_asked_for(
     form: Callable[[bool], logging.Formatter],
@@ -301,7 +325,8 @@ def test_a_cohort_that_fails_unexpectedly_is_told_without_its_name(
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr(app.app.state.service.pipeline, "rewards", broken)  # type: ignore[attr-defined]
-    body = {**DOORS["/v1/rollouts"], "group_id": CANARY, "group_size": 1}
+    rollout: Any = DOORS["/v1/rollouts"]
+    body = {**rollout, "group_id": CANARY, "group_size": 1}
     assert app.post("/v1/rollouts", json=body).status_code == 500
     said = logged(caplog)
     assert any("scoring a cohort failed" in line for line in said)

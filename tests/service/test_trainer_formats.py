@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from darling_models.texts.special_tokens import without_special_tokens
 from darling_service.schemas.requests import PartitionOptions
 from darling_service.schemas.reward_options import RewardOptions
-from darling_service.trainers.query import Query
+from darling_service.trainers.query import NO_PARAMETERS, Query
 from darling_service.trainers.responses import response_of
 from tests.conftest import Service, running
 from tests.faults.test_bad_input import problem
@@ -120,7 +120,7 @@ def test_options_in_the_url(shims: Service) -> None:
 
 
 def test_the_document_names_every_option_of_the_url(shims: Service) -> None:
-    own = [name for name in Query.model_fields if name not in ("reward", "partition", "token")]
+    own = {*Query.model_fields} - NO_PARAMETERS
     options = {*own, *RewardOptions.model_fields, *PartitionOptions.model_fields}
     paths = httpx.get(f"{shims.url}/openapi.json").json()["paths"]
     described = {

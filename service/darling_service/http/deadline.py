@@ -17,11 +17,6 @@ def due_of(request: Request) -> float:
 
     Raises `Invalid` if the header is not a number of seconds above 0.
     """
-    return asyncio.get_running_loop().time() + wait_s_of(request)
-
-
-def wait_s_of(request: Request) -> float:
-    """Seconds that the caller waits; infinite where it does not say. Raises as `due_of` does."""
     written = request.headers.get(HEADER)
     if written is None:
         return math.inf
@@ -34,4 +29,4 @@ def wait_s_of(request: Request) -> float:
             f"is {written[:80]!r}; give the seconds that you wait, such as 60, or leave it out"
         )
         raise Invalid([FieldError(("header", HEADER), message)])
-    return seconds
+    return asyncio.get_running_loop().time() + seconds

@@ -21,6 +21,10 @@ from darling_service.schemas.reward_options import RewardOptions
 
 QueryModel = TypeVar("QueryModel", bound="Query")
 
+NO_PARAMETERS = frozenset({"reward", "partition", "token"})
+"""Fields of `Query` that are not described as parameters: the options are, one by one, and the key
+is a way to authenticate."""
+
 
 class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,22 +68,28 @@ def read_query(request: Request, schema: type[QueryModel]) -> QueryModel:
 
 def parameters(schema: type[Query]) -> list[dict[str, Any]]:
     """The parameters of a trainer's route as OpenAPI describes them, without the key's."""
-    fields: dict[str, dict[str, Any]] = {}
-    for model in (schema, RewardOptions, PartitionOptions):
-        fields |= model.model_json_schema(ref_template=REFERENCE)["properties"]
-    return [
-        _parameter(name, field)
-        for name, field in fields.items()
-        if name not in ("reward", "partition", "token")
-    ]
+    own = schema.model_json_schema(ref_template=REFERENCE)["properties"]
+    options = {
+        name: field
+        for model in (RewardOptions, PartitionOptions)
+        for name, field in model.model_json_schema(ref_template=REFERENCE)["properties"].items()
+    }
+    told = {name: _without_null(own[name]) for name in own if name not in NO_PARAMETERS} | options
+    return [_parameter(name, field) for name, field in told.items()]
+
+
+def _without_null(field: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a field that is no JSON, so that null cannot be written."""
+    schema = dict(field)
+    if schema.get("default", ...) is None:
+        del schema["default"]
+        (kind,) = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
+        schema |= kind
+    return schema
 
 
 def _parameter(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
     schema = {key: value for key, value in field.items() if key not in ("title", "description")}
-    if schema.get("default", ...) is None:  # which nobody can write into a URL
-        del schema["default"]
-        kinds = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
-        schema |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
     described = {"name": name, "in": "query", "description": field["description"]}
     if "$ref" in schema:  # an object, written as JSON
         return {**described, "content": {"application/json": {"schema": schema}}}
