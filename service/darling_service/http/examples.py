@@ -198,6 +198,7 @@ MODELS_RESPONSE: dict[str, Any] = {
             "operating_points": {"balanced": 0.55, "precision": 0.65, "recall": 0.4},
             "published_threshold": 0.5,
             "notions": ["answer", "approach"],
+            "instructable": False,
         }
     ],
     "limits": {
