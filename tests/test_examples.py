@@ -45,6 +45,13 @@ def test_a_repeated_idea_earns_less_than_its_quality(service: Service) -> None:
     assert float(lisbon[1]) < float(lisbon[0])
 
 
+def test_a_file_is_scored_without_http(service: Service) -> None:
+    served = run("score_file.py", "groups.jsonl", service.url)
+    rows = re.findall(r"class (\d)   quality \S+   reward (\S+)   (.+)", served)
+    printed = run("without_http.py", "groups.jsonl")
+    assert re.findall(r"class (\d)   reward (\S+)   (.+)", printed) == rows
+
+
 def test_a_partition_is_shown_with_a_probability_for_every_pair(service: Service) -> None:
     printed = run("look_at_partition.py", "groups.jsonl", service.url)
     for group in groups("groups.jsonl"):

@@ -172,7 +172,7 @@ async def _answered(
                 answer.cancel()
 
 
-async def _rewards(pipeline: Pipeline, request: RewardRequest) -> RewardResponse:
+async def rewards_after_pauses(pipeline: Pipeline, request: RewardRequest) -> RewardResponse:
     """The rewards, after all the pauses that a model server asks for."""
     while True:
         try:
@@ -187,7 +187,7 @@ async def _answer(
     try:
         # json writes what orjson refuses, such as a lone surrogate; `parse` then names the field.
         body = json.dumps({**options, "groups": [_group(line, columns)]}).encode()
-        answer = await _rewards(pipeline, parse(body, RewardRequest))
+        answer = await rewards_after_pauses(pipeline, parse(body, RewardRequest))
     except (BadRequest, Invalid, ModelFailed) as problem:
         return {"error": problem.body()}
     except Problem as problem:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from darling_service.evaluation.records import Record
-from darling_service.in_process import answers
+from darling_service.in_command import answers
 from darling_service.pipeline import Pipeline
 from darling_service.rewards.rounding import same
 from darling_service.schemas.requests import PartitionOptions, PartitionRequest, PromptGroup

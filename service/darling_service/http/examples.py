@@ -200,6 +200,7 @@ MODELS_RESPONSE: dict[str, Any] = {
             "notions": ["answer", "approach"],
             "kernels": "rows=16,pack=1024,whole=fffff,odd=ffppp",
             "kernels_reason": "nothing was 1.5 times as fast as the default",
+            "instructable": False,
         }
     ],
     "limits": {

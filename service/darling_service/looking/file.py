@@ -18,7 +18,7 @@ from darling_models.fields import named
 from darling_models.texts.rule import TextRule
 from darling_service.evaluation.records import Record, record_of
 from darling_service.history.recorded import MAX_STEP
-from darling_service.in_process import Unanswered, answers
+from darling_service.in_command import Unanswered, answers
 from darling_service.looking.group import ShownGroup, ShownRollout
 from darling_service.pipeline import Pipeline
 from darling_service.rewards.diversity import partition_diversity
