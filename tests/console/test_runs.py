@@ -90,8 +90,9 @@ def test_a_click_on_a_step_opens_its_groups(opened: Open, trained: Service) -> N
     page = one.go(f"#/runs?run={COLLAPSING}")
     curves(page, 7)
     over = page.locator(".curve .u-over").first
-    width = (over.bounding_box() or {})["width"]
-    over.click(position={"x": 0.75 * width, "y": 40})
+    box = over.bounding_box()
+    assert box is not None
+    over.click(position={"x": 0.75 * box["width"], "y": 40})
     expect(page.locator(".group-view").first).to_contain_text("4 rollouts in 1 class")
     assert "step=1" in page.url
     page.get_by_label("Step", exact=True).fill("7")
