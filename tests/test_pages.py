@@ -179,7 +179,9 @@ def test_routes_between_backticks_exist(service: Service) -> None:
     with service.client() as http:
         routes = http.get("/openapi.json").json()["paths"]
         starts = {path for path in paths if any(r.startswith(f"{path}/") for r in routes)}
-        unknown = {path for path in paths - starts if http.get(path).status_code == 404}
+        unknown = {
+            path for path in paths - starts - routes.keys() if http.get(path).status_code == 404
+        }
     assert unknown == ELSEWHERE
 
 

@@ -21,9 +21,10 @@ export function onKeyNeeded(ask) {
 
 /**
  * The answer of `path`, parsed if it is JSON. A `body` is sent by POST. Asks for a key when the
- * service wants one. Throws `Problem`, or an `AbortError` after `signal`.
+ * service wants one. `waits`: whether to ask again while the service is not ready, as at its start.
+ * Throws `Problem`, or an `AbortError` after `signal`.
  */
-export async function call(path, { body, signal } = {}) {
+export async function call(path, { body, signal, waits = false } = {}) {
   const key = sessionStorage.getItem(KEY);
   const headers = key ? { authorization: `Bearer ${key}` } : {};
   const request = { headers, signal };
@@ -48,7 +49,11 @@ export async function call(path, { body, signal } = {}) {
       });
       await asking;
     }
-    return call(path, { body, signal });
+    return call(path, { body, signal, waits });
+  }
+  if (response.status === 503 && waits) {
+    await new Promise((resolve) => setTimeout(resolve, 1000 * (response.headers.get("retry-after") || 1)));
+    return call(path, { body, signal, waits });
   }
   const isJson = /\bjson\b/.test(response.headers.get("content-type") ?? "");
   const answer = isJson ? await response.json() : await response.text();

@@ -89,8 +89,8 @@ class Settings(KeySources):
     api_key: str | None = Field(
         None,
         repr=False,
-        description="API key that every route but /health and /docs then requires; set it when "
-        "others can reach the port.",
+        description="API key that every route but /health, /docs and /console then requires; set "
+        "it when others can reach the port.",
     )
     api_key_file: Path | None = Field(
         None,

@@ -21,6 +21,7 @@ from playwright.sync_api import (
 
 from tests.conftest import Service
 from tests.console.browser import find
+from tests.console.recorded import recording
 
 SCREENSHOTS = Path(__file__).parent.parent.parent / "screenshots"
 """Where the pages are drawn, for a person to look at."""
@@ -89,6 +90,13 @@ class Opened:
 
 Open = Callable[..., Opened]
 """Opens a page."""
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that keeps a history, in which there is no run yet."""
+    with recording(tmp_path_factory.mktemp("console")) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

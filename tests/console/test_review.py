@@ -106,6 +106,6 @@ def test_fifty_pairs_marked_by_keyboard_are_what_training_reads(
 
     out = tmp_path / "classifier"
     words = ("train", "--pairs", path, "--out", out, "--folds", "2")
-    trained_on = run_command(*words, timeout=600)
+    trained_on = run_command(*words, timeout=1200)
     assert trained_on.returncode == 0, trained_on.stderr
     assert (out / "MODEL_CARD.md").exists()

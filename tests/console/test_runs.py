@@ -43,6 +43,15 @@ def test_an_empty_history_says_how_to_fill_it_and_a_run_appears_by_itself(
     expect(page.locator(".curve").first).to_be_visible()
 
 
+@pytest.mark.parametrize("name", ["runs", "review"])
+def test_without_a_history_a_page_says_how_to_keep_one(
+    opened: Open, exact: Service, name: str
+) -> None:
+    one = opened(url=exact.url, expected="404")
+    expect(one.go(f"#/{name}").locator(".problem")).to_contain_text("--history-url")
+    one.assert_accessible()
+
+
 def test_a_collapse_is_shown_within_five_seconds(opened: Open, service: Service) -> None:
     page = opened(url=service.url).go(f"#/runs?run={LASTING}")
     recorded.train(service, LASTING, range(STEPS))
@@ -90,8 +99,9 @@ def test_a_click_on_a_step_opens_its_groups(opened: Open, trained: Service) -> N
     page = one.go(f"#/runs?run={COLLAPSING}")
     curves(page, 7)
     over = page.locator(".curve .u-over").first
-    width = (over.bounding_box() or {})["width"]
-    over.click(position={"x": 0.75 * width, "y": 40})
+    box = over.bounding_box()
+    assert box is not None
+    over.click(position={"x": 0.75 * box["width"], "y": 40})
     expect(page.locator(".group-view").first).to_contain_text("4 rollouts in 1 class")
     assert "step=1" in page.url
     page.get_by_label("Step", exact=True).fill("7")

@@ -35,12 +35,26 @@ def running() -> Iterator[str]:
         data = folder / "data"
         subprocess.run(
             [initdb, "-D", data, "-A", "trust", "-U", USER, "--no-sync"],
-            **{"user": user, "cwd": folder, "check": True, "capture_output": True},
+            user=user,
+            cwd=folder,
+            check=True,
+            capture_output=True,
         )
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        words = [server, "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-F"]
+        words: list[str | Path] = [
+            server,
+            "-D",
+            data,
+            "-p",
+            str(port),
+            "-k",
+            folder,
+            "-h",
+            "127.0.0.1",
+            "-F",
+        ]
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(words, user=user, cwd=folder, stdout=log, stderr=log)
         try:

@@ -157,6 +157,9 @@ def test_a_run_of_the_history_is_found_by_its_name(
         (("a", "--history-url", "sqlite:///{text}"), "the history cannot be read: file is not"),
         (("a", "--history-url", "redis://x"), "history_url names no store that is supported"),
         (("{text}",), "{text}, line 1: not valid JSON"),
+        (("a", "-o", "/nowhere/a.html"), "--out: /nowhere/a.html is no file in a folder that"),
+        (("a", "-o", "/tmp"), "--out: /tmp is no file in a folder that exists"),
+        (("{folder}",), "there is no file {folder}; for a run of the service, name the store"),
         (("{text}", "-o", "{text}"), "FILE and --out are the same file"),
         (("{wrong}",), "{wrong}, line 1: step: -1 is not a training step; write an integer"),
     ],
@@ -170,7 +173,7 @@ def test_what_cannot_be_reported_is_said_in_one_line(
 ) -> None:
     (text := tmp_path / "text.jsonl").write_text("no JSON and no database, whatever it is called\n")
     (wrong := tmp_path / "wrong.jsonl").write_text(json.dumps({**GROUP, "step": -1}))
-    names = {"history": history, "text": str(text), "wrong": str(wrong)}
+    names = {"history": history, "text": str(text), "wrong": str(wrong), "folder": str(tmp_path)}
     flags = () if "-o" in words else ("-o", str(tmp_path / "report.html"))
     assert main(["report", *(word.format(**names) for word in words), *flags]) == 2
     error = capsys.readouterr().err

@@ -12,7 +12,7 @@ export default function Models() {
   const [card, setCard] = useState(null);
   const [failure, setFailure] = useState(null);
   useEffect(() => {
-    call("v1/models").then(setListed, setFailure);
+    call("v1/models", { waits: true }).then(setListed, setFailure);
     call("v1/models/card").then(setCard, setFailure);
   }, []);
   const blocks = card?.card ? blocksOf(card.card) : [];
@@ -31,14 +31,17 @@ export default function Models() {
     <div class="stack">
       <${ServiceState} limits=${listed?.limits} />
       ${listed && html`<${ModelTable} models=${listed.models} />`}
-      <div class="columns">
+      <div class=${hasBehaviours ? "columns" : "stack"}>
         ${hasBehaviours && html`<${Behaviours} lead=${blocks[at - 1].text} table=${blocks[at]} />`}
+        <div class="stack">
         ${card?.reliability &&
         html`<section class="card" aria-labelledby="reliability-title">
           <h2 id="reliability-title">Reliability</h2>
           <p class="hint">Of pairs that got a probability of 0.7, about seven in ten should be equivalent.</p>
           <img class="plot" src=${card.reliability} alt="Reliability plot: predicted against observed probability" />
         </section>`}
+        ${listed && html`<${Limits} limits=${listed.limits} />`}
+        </div>
       </div>
       ${card &&
       (card.card
@@ -52,7 +55,6 @@ export default function Models() {
               <code>darling-reward train --out DIR</code> writes it.
             </p>
           <//>`)}
-      ${listed && html`<${Limits} limits=${listed.limits} />`}
     </div>
   `;
 }

@@ -27,7 +27,7 @@ export default function Playground({ query }) {
   const results = useRef(null);
 
   useEffect(() => {
-    call("v1/models").then(({ models }) => setModels(models), setFailure);
+    call("v1/models", { waits: true }).then(({ models }) => setModels(models), setFailure);
     call("openapi.json").then((document) => setChoices(choicesOf(document)), setFailure);
   }, []);
   const link = query.get("s");
@@ -53,7 +53,7 @@ export default function Playground({ query }) {
   const show = (shown) => {
     setFailure(null);
     setGroup(shown);
-    score.wanted();
+    score.wanted(shown);
   };
   const setQuality = (index, quality) =>
     setGroup((before) => ({
@@ -101,41 +101,40 @@ function choicesOf(document) {
 const textsIn = (group) => JSON.stringify([group.prompt, group.rollouts.map(({ sent }) => sent)]);
 
 /**
- * Asks the service for the rewards of a group: when `wanted()` is called, and from then on whenever
- * an option or a quality changes. After other changes of the group its result is `stale`.
+ * Asks the service for the rewards of a group: when `wanted(group)` is called, and from then on
+ * whenever an option or a quality changes. After other changes of the group its result is `stale`.
  */
 function useScore(group, options) {
   const [state, setState] = useState({ result: null, failure: null, busy: false, texts: null, answered: 0 });
-  const [asked, setAsked] = useState(0);
+  const [wish, setWish] = useState({ texts: null, count: 0 });
   const texts = useMemo(() => textsIn(group), [group]);
-  const scored = useRef(0);
   const ready = group.rollouts.length > 0;
-  const isStale = state.texts !== null && state.texts !== texts;
 
   useEffect(() => {
-    const isNew = asked > scored.current;
-    if (!ready || (!isNew && (state.texts === null || isStale))) return undefined;
+    if (!ready || texts !== wish.texts) {
+      setState((before) => (before.busy ? { ...before, busy: false } : before));
+      return undefined;
+    }
     const stop = new AbortController();
     const ask = async () => {
       setState((before) => ({ ...before, busy: true }));
       try {
         const answer = await call("v1/rewards", { body: bodyOf(group, options), signal: stop.signal });
-        scored.current = asked;
-        setState({ result: { answer, group, options }, failure: null, busy: false, texts, answered: asked });
+        const result = { answer, group, options };
+        setState({ result, failure: null, busy: false, texts, answered: wish.count });
       } catch (failure) {
-        if (failure.name === "AbortError") return;
-        scored.current = asked;
-        setState((before) => ({ ...before, failure, busy: false }));
+        if (failure.name !== "AbortError") setState((before) => ({ ...before, failure, busy: false }));
       }
     };
-    const timer = setTimeout(ask, isNew ? 0 : RESHAPE_MS);
+    const timer = setTimeout(ask, wish.count > state.answered ? 0 : RESHAPE_MS);
     return () => {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [group, options, asked]);
+  }, [group, options, wish]);
 
-  return { ...state, isStale, wanted: () => setAsked((before) => before + 1), ready };
+  const wanted = (shown) => setWish(({ count }) => ({ texts: textsIn(shown), count: count + 1 }));
+  return { ...state, isStale: state.texts !== null && state.texts !== texts, wanted, ready };
 }
 
 function Result({ score, group, onQuality }) {

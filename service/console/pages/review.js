@@ -135,12 +135,13 @@ function usePairs(run, against) {
     state.queue = [last, ...state.queue];
     changed();
   };
-  const retry = () => {
+  const lookAgain = () => {
     state.failure = null;
+    state.ended = false;
     load();
     changed();
   };
-  return { ...state, mark, back, retry };
+  return { ...state, mark, back, lookAgain };
 }
 
 function Pairs({ run, against }) {
@@ -170,9 +171,9 @@ function Pairs({ run, against }) {
       ${pairs.failure &&
       html`<${Failure}
         error=${pairs.failure}
-        action=${html`<button type="button" onClick=${pairs.retry}>Try again</button>`}
+        action=${html`<button type="button" onClick=${pairs.lookAgain}>Try again</button>`}
       />`}
-      ${pair ? html`<${Judged} pair=${pair} isShown=${isShown} />` : pairs.ended && html`<${NoPairs} run=${run} />`}
+      ${pair ? html`<${Judged} pair=${pair} isShown=${isShown} />` : pairs.ended && html`<${NoPairs} run=${run} onAgain=${pairs.lookAgain} />`}
       <div class="verdicts">
         ${CHOICES.map(
           ({ key, same, title }) => html`
@@ -221,13 +222,14 @@ function Judged({ pair, isShown }) {
   `;
 }
 
-function NoPairs({ run }) {
+function NoPairs({ run, onAgain }) {
   return html`
     <${Empty} title="No pair is left to judge">
       <p>
         All pairs of the newest recorded groups of ${run} are marked, or their texts are equal. More come as the
         run goes on. Groups that are partitioned by single linkage have no probabilities, and no pairs here.
       </p>
+      <button type="button" onClick=${onAgain}>Look again</button>
     <//>
   `;
 }
@@ -263,7 +265,7 @@ function Progress({ progress }) {
         <${Goal} title="Prompts with a different pair" value=${progress.prompts_different} needed=${needed} />
       </div>
       <p class="hint">Training needs ${needed} of each. Then:</p>
-      <div class="code">
+      <div class="code train">
         <pre tabindex="0"><code>${TRAIN}</code></pre>
         <${CopyButton} text=${TRAIN}>Copy<//>
       </div>

@@ -86,12 +86,12 @@ function Block({ kind, level, text, items, head, rows }) {
 
 /** Code, bold words and links of a line. A link is kept if it leads to the web. */
 function inline(text) {
-  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\[[^\]]*\]\([^)]*\))/).map((part, index) => {
+  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|!?\[[^\]]*\]\([^)]*\))/).map((part, index) => {
     if (index % 2 === 0) return part;
     if (part.startsWith("`")) return html`<code>${part.slice(1, -1)}</code>`;
     if (part.startsWith("**")) return html`<strong>${part.slice(2, -2)}</strong>`;
-    const [, words, target] = /^\[([^\]]*)\]\(([^)]*)\)$/.exec(part);
-    if (!/^https?:\/\//.test(target)) return words;
+    const [, words, target] = /^!?\[([^\]]*)\]\(([^)]*)\)$/.exec(part);
+    if (part.startsWith("!") || !/^https?:\/\//.test(target)) return words;
     return html`<a href=${target} rel="noopener noreferrer" target="_blank">${words}</a>`;
   });
 }

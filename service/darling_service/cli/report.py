@@ -54,16 +54,20 @@ def run(arguments: argparse.Namespace) -> int:
     from darling_service.looking.report import written
     from darling_service.looking.run import recorded_run, run_of_file
 
-    settings, path = read_settings(arguments), Path(arguments.source)
-    if path.is_file() and arguments.out.exists() and path.samefile(arguments.out):
+    settings, path, out = read_settings(arguments), Path(arguments.source), arguments.out
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(f"--out: {out} is no file in a folder that exists; choose another")
+    # A folder may have a run's name, as that of its checkpoints.
+    is_file = path.exists() and not path.is_dir()
+    if is_file and out.exists() and path.samefile(out):
         raise ValueError("FILE and --out are the same file; choose another --out")
-    if path.is_file():
+    if is_file:
         shown = run_of_file(path, settings, arguments.groups, repartition=arguments.repartition)
         source = f"The groups of {path.name}."
     else:
         shown = recorded_run(settings, arguments.source, arguments.groups)
         source = "A training run, as the service has recorded it."
-    arguments.out.write_text(written(shown, source), "utf-8")
+    out.write_text(written(shown, source), "utf-8")
     points, groups = len(shown.curve["steps"]), len(shown.groups)
-    print(f"{arguments.out}: curves of {points} steps; groups shown: {groups}")
+    print(f"{out}: curves of {points} steps; groups shown: {groups}")
     return 0

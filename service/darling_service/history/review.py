@@ -172,7 +172,9 @@ def _pair_of(store: Store, caller: str, pair_id: str) -> tuple[Pair | None, str]
     wanted = select(GROUPS).where(GROUPS.c.caller == caller, GROUPS.c.id == name[1])
     with store.connect() as connection:
         row = connection.execute(wanted).mappings().first()
-    group = None if row is None else orjson.loads(row["body"])
-    if row is None or group["probabilities"] is None or not i < j < len(group["rollouts"]):
+    if row is None:
+        return None, ""
+    group = orjson.loads(row["body"])
+    if group["probabilities"] is None or not i < j < len(group["rollouts"]):
         return None, ""
     return _pair(row["id"], row["step"], group, i, j), row["run"]

@@ -129,8 +129,8 @@ def _scored(line: Line, answer: RewardResponse) -> ShownGroup:
 def _stored(line: Line) -> ShownGroup:
     record = line.record
     assert record.partition is not None, "lines without a partition are scored"
-    names = list(dict.fromkeys(record.partition))
-    numbers = np.asarray([names.index(name) for name in record.partition], dtype=np.int64)
+    place = {name: k for k, name in enumerate(dict.fromkeys(record.partition))}
+    numbers = np.asarray([place[name] for name in record.partition], dtype=np.int64)
     quality: Sequence[float | None] = _quality(record) or [None] * len(numbers)
     columns = (record.texts, numbers.tolist(), partition_diversity(numbers).tolist(), quality)
     return ShownGroup(

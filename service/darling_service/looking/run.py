@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from darling_models.keys import content_key
 from darling_service.history import reading
-from darling_service.history.figures import figures_of, total
+from darling_service.history.figures import Figures, figures_of, total
 from darling_service.history.recorded import DECIMALS, RunKey, StepKey
 from darling_service.history.store import GroupRow, StepSums, Store, reason_of
 from darling_service.history.tables import GROUPS
@@ -120,12 +120,17 @@ def _put(store: Store, key: RunKey, lines: Sequence[Line], groups: Sequence[Show
     store.write(steps, rows, per_step=len(rows))
 
 
-def _figures(group: ShownGroup) -> Any:
-    columns = [
-        None if column[0] is None else column
-        for column in ([r.quality for r in group.rollouts], [r.reward for r in group.rollouts])
-    ]
-    return figures_of([rollout.number for rollout in group.rollouts], *columns)
+def _figures(group: ShownGroup) -> Figures:
+    return figures_of(
+        [rollout.number for rollout in group.rollouts],
+        _known([rollout.quality for rollout in group.rollouts]),
+        _known([rollout.reward for rollout in group.rollouts]),
+    )
+
+
+def _known(values: Sequence[float | None]) -> list[float] | None:
+    """The values; None where none is known. A group has all of them or none."""
+    return [value for value in values if value is not None] or None
 
 
 def _recorded(group: ShownGroup) -> dict[str, Any]:

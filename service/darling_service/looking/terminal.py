@@ -33,9 +33,9 @@ def show(console: Console, group: ShownGroup, *, full: bool = False) -> None:
     console.print(title.append(f": {counted}, mean diversity {group.diversity:.2f}{reasoned}"))
     console.print(Text(_printable(group.prompt, None if full else MAX_PROMPT)))
     console.print(_table(group, full))
-    if (call := group.closest_call) is not None:
-        first, second, probability = call
-        decided = "equivalent" if probability > (group.threshold or 0) else "different"
+    if group.threshold is not None and group.closest_call is not None:
+        first, second, probability = group.closest_call
+        decided = "equivalent" if probability > group.threshold else "different"
         console.print(
             f"nearest the threshold {group.threshold:.2f}: [{first}] and [{second}], "
             f"P(equivalent) {probability:.2f}, {decided}",

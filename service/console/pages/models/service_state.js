@@ -15,9 +15,21 @@ function valuesOf(exposition) {
   return values;
 }
 
+/** Whether the service takes requests: its health check needs no key. Throws `Problem`. */
+async function ready() {
+  try {
+    await call("health/ready");
+    return true;
+  } catch (problem) {
+    if (problem.status === 503) return false;
+    throw problem;
+  }
+}
+
 /** `limits` come from /v1/models, and may still be on their way. */
 export function ServiceState({ limits = {} }) {
   const [values, setValues] = useState(null);
+  const [isReady, setIsReady] = useState(null);
   const [failure, setFailure] = useState(null);
   useEffect(() => {
     let timer;
@@ -25,6 +37,7 @@ export function ServiceState({ limits = {} }) {
     const look = async () => {
       if (!document.hidden) {
         try {
+          setIsReady(await ready());
           setValues(valuesOf(await call("metrics")));
           setFailure(null);
         } catch (error) {
@@ -40,7 +53,7 @@ export function ServiceState({ limits = {} }) {
     };
   }, []);
   if (failure) return html`<${Failure} error=${failure} />`;
-  const of = (name) => values?.[name] ?? 0;
+  const of = (name) => values && (values[name] ?? 0);
   const pairs = ["classified", "cached", "skipped"].map((outcome) => [
     outcome,
     of(`darling_pairs_total{outcome="${outcome}"}`),
@@ -49,11 +62,13 @@ export function ServiceState({ limits = {} }) {
   return html`
     <section class="card" aria-labelledby="state-title">
       <div class="card-head">
-        <h2 id="state-title">Now</h2>
+        <h2 id="state-title">
+          Now ${isReady !== null && html`<span class="tag ${isReady ? "" : "warn"}">${isReady ? "ready" : "loading the model"}</span>`}
+        </h2>
         <p class="hint">Read from /metrics every two seconds.</p>
       </div>
       <dl class="tiles">
-        <${Tile} name="Requests in flight" value=${of("darling_requests_in_flight") - (values ? 1 : 0)} />
+        <${Tile} name="Requests in flight" value=${values && of("darling_requests_in_flight") - 1} />
         <${Tile}
           name="Tokens in the queue"
           value=${of("darling_queue_tokens")}
@@ -82,6 +97,13 @@ const megabytes = (value) => `${(value / 2 ** 20).toFixed(1)} MiB`;
 
 function Tile({ name, value, limit, parts, shown = whole }) {
   const total = parts ? parts.reduce((sum, [, part]) => sum + part, 0) : value;
+  const isKnown = parts ? parts[0][1] !== null : value !== null;
+  if (!isKnown) {
+    return html`<div>
+      <dt>${name}</dt>
+      <dd>–</dd>
+    </div>`;
+  }
   return html`
     <div>
       <dt>${name}</dt>

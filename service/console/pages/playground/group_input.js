@@ -60,7 +60,7 @@ export function GroupInput({ group, onEdit, onGroup, score }) {
   };
   const submit = (event) => {
     event.preventDefault();
-    score.wanted();
+    score.wanted(group);
   };
   const count = group.rollouts.length;
   return html`
