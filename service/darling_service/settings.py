@@ -145,8 +145,8 @@ class Settings(KeySources):
     workers: Positive = Field(
         1,
         description="Processes that compute a local model, each with a copy of it and its part of "
-        "the cores; 1 computes in the service itself. Set it to half the cores on a machine of 4 "
-        "or more.",
+        "the cores; 1 computes in the service itself. Raise it where one process "
+        "does not fill the cores.",
     )
     runtime: Runtime = Field(
         "auto",

@@ -36,7 +36,7 @@ from darling_service.engine.workers import Workers
 from darling_service.errors import Problem, Unavailable
 from darling_service.http import examples
 from darling_service.telemetry import Telemetry
-from tests import commands
+from tests import commands, conftest
 from tests.conftest import Service, metric, running
 
 INFO = ModelInfo("by-length", "1", 0.5, "average", "test")
@@ -319,8 +319,9 @@ def test_a_model_without_weights_of_its_own_refuses_workers(model: str) -> None:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of the embedded default with two model processes."""
-    with running(tmp_path_factory.mktemp("two") / "log", "--workers", "2") as service:
+    """A service of the embedded default with two model processes, which audits every answer."""
+    log = tmp_path_factory.mktemp("two") / "log"
+    with running(log, "--workers", "2", "--audit-share", "1") as service:
         yield service
 
 
@@ -329,6 +330,19 @@ REQUESTS = [
     *[("/v1/partitions", request) for request in examples.PARTITION_REQUESTS.values()],
     *[("/v1/preferences", request) for request in examples.PREFERENCE_REQUESTS.values()],
     *[("/v1/equivalence", request) for request in examples.EQUIVALENCE_REQUESTS.values()],
+]
+
+
+GROUP = {
+    "prompt": "What is 12 * 12?",
+    "rollouts": ["12 * 12 = 144", "It is 144, since 10 * 12 + 24 is.", "144", "It is 124."],
+    "quality": [1.0, 1.0, 1.0, 0.0],
+}
+REQUESTS += [
+    ("/v1/partitions", {"groups": [GROUP], "notion": "approach", "return_probabilities": True}),
+    ("/v1/rewards", {"groups": [GROUP], "reward": {"diversity": "volume"}}),
+    # More pairs than are compared in one slice.
+    ("/v1/partitions", {"groups": [{"prompt": "Count.", "rollouts": list(map(str, range(120)))}]}),
 ]
 
 
@@ -341,6 +355,8 @@ def test_every_example_gets_the_bits_of_a_service_without_model_processes(
         ours, theirs = own.json(), other.json()
         del ours["usage"], theirs["usage"]
         assert ours == theirs
+    conftest.until(lambda: metric(two, 'darling_audits_total{outcome="equal"}') > 0, seconds=60)
+    assert metric(two, 'darling_audits_total{outcome="differing"}') == 0
     assert metric(two, "darling_workers") == 2
     assert metric(service, "darling_workers") == 0
 

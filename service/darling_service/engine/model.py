@@ -28,7 +28,7 @@ from darling_models.protocol import (
     run_batch,
 )
 from darling_models.runtime.memory import is_out_of_memory
-from darling_service.engine.workers import Workers
+from darling_service.engine.workers import TRIES, Workers
 from darling_service.upstream import PROBE_S
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,7 @@ class Model:
         self.distant = isinstance(classifier, Distant)
         """Whether several calls may run at a time, each of which can be given up."""
         self.healthy = True
+        self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._thread = ModelThread("model", timeout_s)
         self._since: set[float] = set()
@@ -129,7 +130,8 @@ class Model:
     def run_now(self, unit: Unit) -> Result:
         """The unit's result by itself, for another thread, which waits."""
         if self._workers is not None:
-            results = asyncio.run_coroutine_threadsafe(self.run([unit]), self._loop).result()
+            running = asyncio.run_coroutine_threadsafe(self.run([unit]), self._loop)
+            results = running.result(TRIES * self._timeout_s)
         elif isinstance(self.classifier, Distant):
             results = counted(self.classifier, [unit], self.classifier.begin([unit]).result())
         else:
