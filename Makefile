@@ -18,14 +18,15 @@ SOAK_S ?= 7200
 COVERAGE ?=
 # Threads of torch that wait for work sleep: on cores that the tests' processes share, those that spin
 # take five times the time (docs/decisions.md).
-test test-fast test-faults soak test-slow test-processors test-trainers test-console: export OMP_WAIT_POLICY = PASSIVE
+test test-fast test-faults soak test-slow test-workers test-processors test-trainers test-console: \
+	export OMP_WAIT_POLICY = PASSIVE
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
 # The images that Dockerfile and Compose name, by the variables that replace them.
 IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compose.yaml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-processors coverage \
+.PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-workers test-processors coverage \
 	audit test-console vendor-console test-image pin-images test-trainers bench bench-full headline headline-full
 
 help: ## list the targets
@@ -39,6 +40,11 @@ serve: $(SERVING) ## install what serving needs and serve the embedded model on 
 format: $(STAMP) ## let ruff fix and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+test-workers: $(STAMP) ## the tests of the API, cohorts, limits and stops against services with two model processes
+	MODEL_PROCESSES=2 $(PYTEST) $(or $(ARGS),tests/service/test_api.py tests/service/test_determinism.py \
+		tests/service/test_stored_requests.py tests/service/test_cohorts.py tests/service/test_notion.py \
+		tests/service/test_objectives_over_http.py tests/faults/test_keys.py tests/faults/test_life_cycle.py)
 
 test-processors: $(STAMP) ## run the numeric tests as on other processors: capped, and pretended
 	$(BIN)/python -m tests.processors $(PROCESSORS)

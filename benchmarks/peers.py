@@ -56,13 +56,18 @@ def peers(clock: Clock = time.perf_counter) -> Iterator["Peers"]:
     torch.manual_seed(0)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        model = BertForSequenceClassification.from_pretrained(wheel_weights(), num_labels=1)
-        tokenizer = AutoTokenizer.from_pretrained(wheel_weights())
-        fit_head(model, tokenizer)
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        checkpoint_of_pairs(folder)
         with infinity(folder) as server:
             yield Peers(folder, server, clock)
+
+
+def checkpoint_of_pairs(folder: Path) -> None:
+    """Writes MiniLM with a fitted one-label head."""
+    model = BertForSequenceClassification.from_pretrained(wheel_weights(), num_labels=1)
+    tokenizer = AutoTokenizer.from_pretrained(wheel_weights())
+    fit_head(model, tokenizer)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def fit_head(model: Any, tokenizer: Any) -> None:

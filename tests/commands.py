@@ -45,7 +45,7 @@ class Command:
         streams = [stdin or Path(os.devnull), stdout, stderr]
         env = dict(os.environ if environment is None else environment)
         self.words = words
-        self._process: BaseProcess = _context().Process(
+        self._process: BaseProcess = context().Process(
             target=_run, args=(module, words, streams, env, os.getcwd())
         )
         self._process.start()
@@ -94,7 +94,8 @@ def run_command(
         return CompletedProcess(arguments, status, *said)
 
 
-def _context() -> ForkServerContext:
+def context() -> ForkServerContext:
+    """What starts commands: forks of a process that has imported much."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
     return context

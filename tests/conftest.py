@@ -27,6 +27,9 @@ settings.load_profile("suite")
 
 LISTENING = re.compile(r"listening on (http://\S+),")
 START_S = 120
+MODEL_PROCESSES = "MODEL_PROCESSES"
+"""Environment variable that gives services of the default model so many workers: `make
+test-workers`."""
 FAULTS = Path(__file__).with_name("faults")
 """The folder of the tests that `make test-faults` runs, and `make test` does not."""
 
@@ -66,6 +69,8 @@ def running(
     """A service on a free port, stopped at the end; `environment` is added to this process's."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("DARLING_")}
     words = ["serve", "--port", "0", *arguments]
+    if MODEL_PROCESSES in os.environ and not {"--model", "--workers"} & set(arguments):
+        words += ["--workers", os.environ[MODEL_PROCESSES]]
     own = {**kept, **(environment or {})}
     log.write_bytes(b"")
     process: Running

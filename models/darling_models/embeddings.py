@@ -61,6 +61,18 @@ class Embedding:
         return number_fault(bool(np.isfinite(self.vector).all()))
 
 
+@dataclass(frozen=True, slots=True)
+class TextPlanner:
+    """The classifier without its model."""
+
+    info: ModelInfo
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        used, local = np.unique(pairs, return_inverse=True)
+        needs = local.reshape(pairs.shape).astype(np.int64)
+        return Plan([text_unit(texts[i]) for i in used], needs)
+
+
 class Embeddings:
     """An encode-once classifier: one unit per distinct text; the prompt is not read."""
 
@@ -92,10 +104,11 @@ class Embeddings:
             )
         )
 
+    def planner(self) -> "TextPlanner":
+        return TextPlanner(self.info)
+
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
-        used, local = np.unique(pairs, return_inverse=True)
-        needs = local.reshape(pairs.shape).astype(np.int64)
-        return Plan([text_unit(texts[i]) for i in used], needs)
+        return self.planner().plan(prompt, texts, pairs)
 
     def run(self, units: Sequence[Unit]) -> list[Embedding]:
         # One text at a time: a padded batch rounds differently, and then a text's vector would

@@ -44,13 +44,14 @@ class Pairwise(ABC):
     def run(self, units: Sequence[Unit]) -> Sequence[PairResult | Failed]: ...
 
     def context(self, prompt: str) -> tuple[str, ...]:
-        """What the model reads beside the two texts, such as the prompt."""
+        """What the model reads beside the two texts: nothing, or the prompt."""
         return ()
 
     def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
-        context = self.context(prompt)
-        units = [pair_unit(texts[i], texts[j], *context) for i, j in pairs.tolist()]
-        return Plan(units, np.arange(len(units), dtype=np.int64)[:, None])
+        return plan_of_pairs(texts, pairs, self.context(prompt))
+
+    def planner(self) -> "PairPlanner":
+        return PairPlanner(self.info, reads_prompt=bool(self.context("prompt")))
 
     def probabilities(
         self, prompt: str, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
@@ -67,6 +68,23 @@ class Pairwise(ABC):
             probabilities[step] = [results[unit.key].probability for unit in units]
             yield
         return probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class PairPlanner:
+    """A pairwise classifier without its model."""
+
+    info: ModelInfo
+    reads_prompt: bool
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        return plan_of_pairs(texts, pairs, (prompt,) if self.reads_prompt else ())
+
+
+def plan_of_pairs(texts: Sequence[str], pairs: IntArray, context: tuple[str, ...]) -> Plan:
+    """One unit for each pair; `context` is what the model reads beside its two texts."""
+    units = [pair_unit(texts[i], texts[j], *context) for i, j in pairs.tolist()]
+    return Plan(units, np.arange(len(units), dtype=np.int64)[:, None])
 
 
 def pair_unit(a: str, b: str, *context: str) -> Unit:

@@ -223,6 +223,26 @@ class Distant(Protocol):
         ...
 
 
+class Planner(Protocol):
+    """A classifier without its model: what it is, and what its model would have to read."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        """What the classifier's own `plan` returns."""
+        ...
+
+
+@runtime_checkable
+class Copied(Protocol):
+    """A local model of which several processes may hold a copy each."""
+
+    def planner(self) -> Planner:
+        """The classifier's planner, small enough to be sent to another process."""
+        ...
+
+
 @runtime_checkable
 class Embedder(Protocol):
     """A classifier that has a vector of every text, and so cosines beside its probabilities."""

@@ -46,7 +46,7 @@ def _number_or_name(value: object) -> object:
 SERVER_ONLY = frozenset(
     {
         *("host", "port", *KEY_SOURCES, "allow_no_key", "quality"),
-        *("max_body_bytes", "body_bytes", "max_queue_tokens"),
+        *("max_body_bytes", "body_bytes", "max_queue_tokens", "workers"),
         *("request_timeout_s", "shutdown_grace_s"),
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
         *("cohort_bytes", "log_level", "log_format", "log_texts", "audit_share", "traces_url"),
@@ -143,6 +143,12 @@ class Settings(KeySources):
         "model's own; set approach to reward different ways to one answer.",
     )
     device: str = Field("cpu", description="Torch device of the model, such as cpu or cuda.")
+    workers: Positive = Field(
+        1,
+        description="Processes that compute a local model, each with a copy of it and its part of "
+        "the cores; 1 computes in the service itself. Raise it where one process "
+        "does not fill the cores.",
+    )
     runtime: Runtime = Field(
         "auto",
         description="Precision and batching of an encoder or cross-encoder: auto, bfloat16, "
@@ -358,9 +364,13 @@ class Settings(KeySources):
     )
 
     def unbounded(self) -> Self:
-        """These settings without limits of queue and time, for offline work."""
+        """These settings without limits of queue and time, in one process, for offline work."""
         return self.model_copy(
-            update={"max_queue_tokens": UNBOUNDED, "request_timeout_s": float(UNBOUNDED)}
+            update={
+                "max_queue_tokens": UNBOUNDED,
+                "request_timeout_s": float(UNBOUNDED),
+                "workers": 1,
+            }
         )
 
     def model_options(self) -> ModelOptions:

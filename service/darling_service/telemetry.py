@@ -117,6 +117,16 @@ class Telemetry:
         self.model_failures = Counter(
             "darling_model_failures_total", "Model batches that failed.", registry=r
         )
+        self.workers = Gauge(
+            "darling_workers",
+            "Model processes that answer; 0 where the service computes the model itself.",
+            registry=r,
+        )
+        self.worker_ends = Counter(
+            "darling_worker_ends_total",
+            "Model processes that ended or hung, and were replaced.",
+            registry=r,
+        )
         self.dropped = Counter(
             "darling_dropped_units_total",
             "Units of model work dropped because their callers had gone.",
@@ -217,6 +227,6 @@ def _require_folder() -> None:
         except OSError as error:
             raise ValueError(
                 f"the environment variable {name} is {folder!r}, in which no file can be written "
-                f"({error.strerror}); unset it, since the service is one process and needs no such "
+                f"({error.strerror}); unset it, since one process counts and needs no such "
                 "folder"
             ) from error

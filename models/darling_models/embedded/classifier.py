@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, get_args
 
 import numpy as np
 
@@ -45,8 +45,33 @@ def load(name: str, target: str, options: ModelOptions) -> "Embedded":
     return Embedded(options, Path(target) if target else ARTEFACT)
 
 
-class Embedded:
-    """An encode-once classifier: one unit per distinct text, the prompt among them."""
+class EmbeddedPlanner:
+    """The embedded default without its model: one unit per distinct text, the prompt among them."""
+
+    def __init__(self, infos: Mapping[Notion, ModelInfo], notion: Notion) -> None:
+        """`infos`: what the classifier is by each notion."""
+        self._infos = infos
+        self.info = infos[notion]
+
+    def by(self, notion: Notion) -> Self:
+        view = copy(self)
+        view.info = self._infos[notion]
+        return view
+
+    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
+        used, local = np.unique(pairs, return_inverse=True)
+        units = [text_unit(prompt), *(self._unit(texts[i]) for i in used)]
+        needs = np.concatenate(
+            [np.zeros((len(pairs), 1), dtype=np.int64), local.reshape(pairs.shape) + 1], axis=1
+        )
+        return Plan(units if len(pairs) else [], needs)
+
+    def _unit(self, text: str) -> Unit:
+        return approach.unit_of(text) if self.info.notion == "approach" else text_unit(text)
+
+
+class Embedded(EmbeddedPlanner):
+    """An encode-once classifier."""
 
     def __init__(self, options: ModelOptions = DEFAULT_OPTIONS, artefact: Path = ARTEFACT) -> None:
         """Raises `ModelError` if the weights or the head cannot be read."""
@@ -64,8 +89,9 @@ class Embedded:
         digest = blake2b(self._encoder.fingerprint().encode(), digest_size=8)
         digest.update(fingerprint(artefact).encode())
         self._revision = digest.hexdigest()
-        self._options = options
-        self.info = self._info(options)
+        own: Notion = options.notion or "answer"
+        others = {notion: self._info(options.by(notion)) for notion in get_args(Notion)}
+        super().__init__({**others, own: self._info(options)}, own)
 
     def _info(self, options: ModelOptions) -> ModelInfo:
         """Raises `ModelError` for a named threshold that the notion does not have."""
@@ -88,18 +114,9 @@ class Embedded:
             )
         )
 
-    def by(self, notion: Notion) -> "Embedded":
-        view = copy(self)
-        view.info = self._info(self._options.by(notion))
-        return view
-
-    def plan(self, prompt: str, texts: Sequence[str], pairs: IntArray) -> Plan:
-        used, local = np.unique(pairs, return_inverse=True)
-        units = [text_unit(prompt), *(self._unit(texts[i]) for i in used)]
-        needs = np.concatenate(
-            [np.zeros((len(pairs), 1), dtype=np.int64), local.reshape(pairs.shape) + 1], axis=1
-        )
-        return Plan(units if len(pairs) else [], needs)
+    def planner(self) -> EmbeddedPlanner:
+        assert self.info.notion is not None, "the classifier has notions"
+        return EmbeddedPlanner(self._infos, self.info.notion)
 
     def run(self, units: Sequence[Unit]) -> list[Description]:
         texts = [unit.inputs[0] for unit in units]
@@ -156,9 +173,6 @@ class Embedded:
         self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]
     ) -> FloatArray:
         return cosines_of(self._vectors(texts, pairs, results), texts, pairs)
-
-    def _unit(self, text: str) -> Unit:
-        return approach.unit_of(text) if self.info.notion == "approach" else text_unit(text)
 
     def _vectors(
         self, texts: Sequence[str], pairs: IntArray, results: Mapping[bytes, Any]

@@ -15,6 +15,11 @@ Work = TypeVar("Work")
 Done = TypeVar("Done")
 
 
+def share_cores(processes: int) -> None:
+    """Leaves torch in this process its part of the threads, where as many processes compute."""
+    torch.set_num_threads(max(torch.get_num_threads() // processes, 1))
+
+
 class Workers:
     def __init__(self, count: int) -> None:
         """`count` threads; with 1 the caller's own does the work."""

@@ -1,9 +1,9 @@
 """The batching engine: units of many requests through one model, off the event loop.
 
-The model gets batch after batch in the order of the fair queue (`queue`), in a thread or from afar
-(`model`); another thread compares by the same rule (`comparing`). Equal units of different requests
-run once. A unit whose callers have all gone is dropped. A request is let in or refused as a whole,
-before any of it runs (`admission`).
+The model gets batch after batch in the order of the fair queue (`queue`), in a thread, in processes
+of its own (`workers`) or from afar (`model`); comparing follows the same rule (`comparing`). Equal
+units of different requests run once. A unit whose callers have all gone is dropped. A request is
+let in or refused as a whole, before any of it runs (`admission`).
 
 Everything but `plan` and the executor calls happens on the event loop, so there are few locks.
 """
@@ -42,6 +42,7 @@ from darling_service.engine.model import Model, log_fault
 from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
 from darling_service.engine.speed import Speed
+from darling_service.engine.workers import Workers
 from darling_service.errors import Unavailable
 from darling_service.telemetry import Telemetry
 from darling_service.upstream import PASSING, problem_of
@@ -72,15 +73,20 @@ class Engine:
         max_queue_tokens: int,
         shared: SharedCache | None = None,
         model_timeout_s: float = DEFAULT_OPTIONS.model_timeout_s,
+        workers: Workers | None = None,
     ) -> None:
+        """`workers`: the processes that run the classifier; None: this one does."""
         self.classifier = classifier
         self._cache = cache
         self._shared = shared if isinstance(classifier, Pairwise) else None
         self._telemetry = telemetry
         self._max_batch_tokens = max_batch_tokens
         self._fingerprint = f"{classifier.info.id}@{classifier.info.revision}:".encode()
-        self._queue: FairQueue[Work] = FairQueue(INITIAL_TOKENS_PER_SECOND)
-        self._comparing = Comparing(model_timeout_s)
+        at_once, slice_s = 1, model_timeout_s
+        if workers is not None:
+            at_once, slice_s = workers.count, workers.patience_s
+        self._queue: FairQueue[Work] = FairQueue(INITIAL_TOKENS_PER_SECOND * at_once)
+        self._comparing = Comparing(slice_s, at_once)
         self._admissions = Admissions(
             self._queue, self._comparing.queue, max_queue_tokens, telemetry
         )
@@ -88,7 +94,7 @@ class Engine:
         """Fraction of the pairs that are asked about where not all need be."""
         self._work: dict[bytes, Work] = {}
         self._wake = asyncio.Event()
-        self.model = Model(classifier, model_timeout_s)
+        self.model = Model(classifier, model_timeout_s, workers)
         self._running: dict[asyncio.Task[None], Sequence[Work]] = {}
         """The batches in the model."""
         self._dispatcher: asyncio.Task[None] | None = None
@@ -115,8 +121,8 @@ class Engine:
         return self.model.run_now(unit)
 
     def compare_now(self, work: Callable[[], T]) -> T:
-        """What `work` returns in the thread that compares, past its queue. It blocks, too."""
-        return self._comparing.thread.call_now(work)
+        """What `work` returns in a thread that compares, past its queue. It blocks, too."""
+        return self._comparing.threads[0].call_now(work)
 
     def plan(
         self,
@@ -241,12 +247,25 @@ class Engine:
                 running = asyncio.create_task(self._run_safely(batch.works))
                 self._running[running] = batch.works
                 running.add_done_callback(self._running.pop)
-                await asyncio.wait({running}, timeout=STEP_ASIDE_S if self.model.distant else None)
+                await self._room(running)
             else:
                 self._wake.clear()
-                began = time.perf_counter()
+                began, idle = time.perf_counter(), self._idle_share()
                 await self._wake.wait()
-                self._queue.rested(time.perf_counter() - began)
+                self._queue.rested((time.perf_counter() - began) * idle)
+
+    async def _room(self, latest: asyncio.Task[None]) -> None:
+        """Waits until the model takes another batch."""
+        if self.model.distant:
+            await asyncio.wait({latest}, timeout=STEP_ASIDE_S)
+            return
+        while len(self._running) >= self.model.at_once:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    def _idle_share(self) -> float:
+        """Part of a local model that runs no batch; a distant one is never full."""
+        busy = 0 if self.model.distant else len(self._running)
+        return max(1 - busy / self.model.at_once, 0.0)
 
     async def _run_safely(self, batch: Sequence[Work]) -> None:
         """Runs the batch; whatever goes wrong fails it, and never the dispatcher."""
@@ -295,7 +314,7 @@ class Engine:
         else:
             tokens = sum(unit.tokens for unit in units)
             if 2 * tokens >= self._max_batch_tokens:
-                self._queue.speed.observe(tokens, seconds)
+                self._queue.speed.observe(tokens * self.model.at_once, seconds)
         self._telemetry.batch_tokens.observe(sum(result.tokens for result in results))
         self._telemetry.batch_seconds.observe(seconds)
         for work, result in zip(batch, results, strict=True):

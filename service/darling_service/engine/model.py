@@ -1,7 +1,8 @@
 """Calls of the model, each of which may hang: what hangs is given up, and the next call goes on.
 
-A model of this process runs in a thread, one call at a time. A distant model is asked on the event
-loop of its servers, where a call can be given up at any time.
+A model of this process runs in a thread, one call at a time. Model processes (`workers`) run a call
+each at a time. A distant model is asked on the event loop of its servers, where a call can be given
+up at any time.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from darling_models.protocol import (
 )
 from darling_models.runtime.memory import is_out_of_memory
 from darling_service.engine.thread import ModelThread
+from darling_service.engine.workers import TRIES, Workers
 from darling_service.upstream import PROBE_S
 
 log = logging.getLogger(__name__)
@@ -42,21 +44,37 @@ PROBE = ("Name a colour.", ["Blue is a colour.", "Red."], all_pairs(2))
 class Model:
     """The calls of one classifier, and whether it answers them."""
 
-    def __init__(self, classifier: EquivalenceClassifier, timeout_s: float) -> None:
+    def __init__(
+        self,
+        classifier: EquivalenceClassifier,
+        timeout_s: float,
+        workers: Workers | None = None,
+    ) -> None:
+        """`workers`: the processes that run the classifier; None: this one does."""
         self.classifier = classifier
+        self._workers = workers
         self.distant = isinstance(classifier, Distant)
         """Whether several calls may run at a time, each of which can be given up."""
         self.healthy = True
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
         self._thread = ModelThread("model", timeout_s)
         self._since: set[float] = set()
         """When the calls that run began, by the monotonic clock."""
         self._probing: asyncio.Task[Exception | None] | None = None
+
+    @property
+    def at_once(self) -> int:
+        """Number of batches that can run side by side. A distant model takes more."""
+        return 1 if self._workers is None else max(len(self._workers.alive), 1)
 
     async def run(self, units: Sequence[Unit]) -> Sequence[Result]:
         """What `run_batch` returns or raises, and `ModelHung`."""
         began = time.monotonic()
         self._since.add(began)
         try:
+            if self._workers is not None:
+                return counted(self.classifier, units, await self._workers.run(units))
             if not isinstance(self.classifier, Distant):
                 return await self._thread.call(run_batch, self.classifier, units)
             results = await asyncio.wrap_future(self.classifier.begin(units))
@@ -66,7 +84,10 @@ class Model:
 
     def run_now(self, unit: Unit) -> Result:
         """The unit's result by itself, for another thread, which waits."""
-        if isinstance(self.classifier, Distant):
+        if self._workers is not None:
+            running = asyncio.run_coroutine_threadsafe(self.run([unit]), self._loop)
+            results = running.result(TRIES * self._timeout_s)
+        elif isinstance(self.classifier, Distant):
             results = counted(self.classifier, [unit], self.classifier.begin([unit]).result())
         else:
             results = self._thread.call_now(run_batch, self.classifier, [unit])
@@ -93,6 +114,8 @@ class Model:
 
     async def ready(self) -> bool:
         """Whether the model answers. One that has failed, or lets a batch wait, is asked anew."""
+        if self._workers is not None and not self._workers.alive:
+            return False
         if self.healthy and time.monotonic() - min(self._since, default=math.inf) < STALL_S:
             return True
         if self._probing is None or self._probing.done():
@@ -109,7 +132,8 @@ class Model:
         if self.distant:
             return
         try:
-            await self.run(_batch_of(self.classifier, min(tokens, MAX_WARM_UP_TOKENS)))
+            batch = _batch_of(self.classifier, min(tokens, MAX_WARM_UP_TOKENS))
+            await asyncio.gather(*(self.run(batch) for _ in range(self.at_once)))
         except Exception as fault:
             if not is_out_of_memory(fault):
                 raise
@@ -122,6 +146,8 @@ class Model:
     def stop(self) -> None:
         """Takes no more calls; does not wait for those that run."""
         self._thread.stop()
+        if self._workers is not None:
+            self._workers.stop()
 
 
 def log_fault(fault: Exception, count: int) -> None:

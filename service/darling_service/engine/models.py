@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from darling_models.errors import InputRejected, ModelBusy, ModelError, ServerRefused
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
@@ -11,8 +12,11 @@ from darling_models.protocol import ModelInfo
 from darling_models.registry import LEXICAL, load, settings_read
 from darling_service.engine.alone import Alone
 from darling_service.engine.cache import ResultCache
+from darling_service.engine.elsewhere import elsewhere
 from darling_service.engine.engine import Engine
 from darling_service.engine.shared_cache import SharedCache
+from darling_service.engine.worker import Load
+from darling_service.engine.workers import Workers
 from darling_service.errors import FieldError, Invalid, Unavailable
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
@@ -42,7 +46,13 @@ class Engines:
             self._shared = SharedCache(self._settings.cache_url)
         for name in dict.fromkeys([default, *LEXICAL]):
             options = self._options() if name == default else DEFAULT_OPTIONS
-            classifier = await asyncio.to_thread(load, name, options)
+            loading = partial(load, name, options)
+            workers = self._workers(loading) if name == default else None
+            classifier = (
+                await asyncio.to_thread(loading)
+                if workers is None
+                else elsewhere(await workers.start(), workers)
+            )
             engine = Engine(
                 classifier,
                 self._cache,
@@ -51,6 +61,7 @@ class Engines:
                 self._settings.max_queue_tokens,
                 self._shared,
                 self._settings.model_timeout_s,
+                workers,
             )
             await engine.start()
             self._engines[name] = engine
@@ -71,6 +82,16 @@ class Engines:
         info = model.classifier.info
         self._telemetry.models_without_packs.set(info.texts_run_alone)
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
+
+    def _workers(self, loading: Load) -> Workers | None:
+        """The processes that the settings want for the default model; None for this one."""
+        settings = self._settings
+        if settings.workers == 1:
+            return None
+        log_form = settings.log_level, settings.log_format
+        return Workers(
+            loading, settings.workers, settings.model_timeout_s, self._telemetry, log_form
+        )
 
     def _options(self) -> ModelOptions:
         """The default model's options, without a `max_length` that only the reward model reads."""
