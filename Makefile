@@ -73,14 +73,14 @@ soak: $(STAMP) ## the long forms of tests/faults: 10,000 cases, five minutes of 
 	SOAK_S=$(SOAK_S) $(BIN)/pytest -m soak -s tests/faults $(ARGS)
 
 test-slow: $(STAMP) ## the tests that train classifiers, send storms or fuzz
-	$(BIN)/pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 coverage: lint ## `make test` and `make test-faults` with branch coverage, that of services included
 	$(MAKE) test COVERAGE=1 ARGS="-m 'not slow and not soak'"
 
 test-trainers: $(STAMP) ## the trainers' own packages, in environments of their own, against a service
 	$(BIN)/python -m tests.trainers.environments
-	$(BIN)/pytest tests/trainers
+	$(PYTEST) tests/trainers
 
 test-console: $(STAMP) ## the console in headless Chromium, against a service; draws its pages into screenshots/
 	$(BIN)/python -m tests.console.browser
