@@ -153,7 +153,7 @@ def test_ten_thousand_steps_are_drawn_at_once(opened: Open, service: Service) ->
     run = RunKey.of("", "exp-long")
     store.write({StepKey(run, step): sums for step in range(10_000)}, [], per_step=4)
     store.close()
-    times = []
+    times: list[float] = []
     while not times or (times[-1] > MAX_DRAWN_MS and len(times) < TRIES):
         page = opened(url=service.url).page
         page.goto(f"{service.url}/console/#/runs?run=exp-long", wait_until="commit")
