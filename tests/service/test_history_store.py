@@ -215,7 +215,8 @@ def count(telemetry: Telemetry, outcome: str) -> float:
 def steps_in(file: Path) -> list[int]:
     kept = Store(f"sqlite:///{file}")
     try:
-        return (reading.steps(kept, RUN) or {"steps": []})["steps"]
+        steps: list[int] = (reading.steps(kept, RUN) or {"steps": []})["steps"]
+        return steps
     finally:
         kept.close()
 
