@@ -4,7 +4,7 @@ another host for anything."""
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,7 +26,8 @@ from tests.console.recorded import recording
 SCREENSHOTS = Path(__file__).parent.parent.parent / "screenshots"
 """Where the pages are drawn, for a person to look at."""
 WIDTHS = (1280, 390)
-SCHEMES = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 OFFLINE = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"),
     *("--disable-component-update", "--no-first-run", "--no-proxy-server"),
@@ -117,7 +118,7 @@ def opened(browser: Browser, service: Service) -> Iterator[Open]:
     def open_page(
         *,
         width: int = 1280,
-        scheme: str = "light",
+        scheme: Scheme = "light",
         expected: str = "",
         url: str = service.url,
         **more: Any,

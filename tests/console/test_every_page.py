@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.console.conftest import SCHEMES, WIDTHS, Open, Opened
+from tests.console.conftest import SCHEMES, WIDTHS, Open, Opened, Scheme
 
 PAGES = ("playground", "runs", "review", "models")
 MAX_LOAD_MS = 1000
@@ -29,7 +29,7 @@ def fill(one: Opened, page: str) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("page", PAGES)
-def test_is_accessible_and_fits(opened: Open, page: str, width: int, scheme: str) -> None:
+def test_is_accessible_and_fits(opened: Open, page: str, width: int, scheme: Scheme) -> None:
     one = opened(width=width, scheme=scheme)
     one.go(f"#/{page}")
     if page == "playground":

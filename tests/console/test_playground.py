@@ -245,8 +245,10 @@ def test_a_file_of_json_lines_is_read_group_by_group(opened: Open, tmp_path: Pat
     ("content", "words"),
     [
         ('{"prompt": "a", "rollouts": ["b"]}\n{"prompt": "a"}', "line 2: rollouts is missing"),
-        ('{"rollouts": ["b"]}', "line 1: prompt is missing"),
+        ('{"rollouts": ["b"]}\n{}', "line 1: prompt is missing"),
         ("no JSON", "line 1: "),
+        ('{"prompt": "a", "rollouts": ["b"], "quality": 1}', "quality must be a list"),
+        ('[{"prompt": "a", "rollouts": ["b"]}, 7]', "group 2: a group is an object"),
         ("\n", "has no groups"),
         ('{"prompt": "a", "rollouts": [{"quality": 1}]}', "rollouts.0 has neither"),
     ],

@@ -1,16 +1,28 @@
 """The runs page: live curves, collapse, comparison, and the groups behind a step."""
 
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from darling_service.history.figures import figures_of
+from darling_service.history.recorded import RunKey, StepKey
+from darling_service.history.store import StepSums, Store
 from tests.conftest import Service
 from tests.console import recorded
 from tests.console.conftest import SCHEMES, WIDTHS, Open
 from tests.console.recorded import COLLAPSE, COLLAPSING, LASTING, STEPS
 
+MAX_DRAWN_MS = 2000
+TRIES = 3
+"""Loads of which the fastest counts: the machine does other things, too."""
+DRAWN = """() => new Promise((resolve) => {
+    const look = () => document.querySelectorAll(".curve canvas").length === 7
+        ? resolve(performance.now()) : requestAnimationFrame(look);
+    look();
+})"""
 MAX_SHOWN_S = 5.0
 """Seconds after which what a service has scored is on the page."""
 
@@ -133,6 +145,22 @@ def test_dragging_zooms_in_and_a_double_click_out(opened: Open, trained: Service
     page.locator(".curve .u-over").first.dblclick(position={"x": 2, "y": 40})
     page.locator(".curve .u-over").first.hover(position={"x": 3, "y": 41})
     assert int(first.inner_text()) < 0.1 * STEPS
+
+
+def test_ten_thousand_steps_are_drawn_at_once(opened: Open, service: Service) -> None:
+    store = Store(f"sqlite:///{service.log.with_name('history.db')}")
+    sums = StepSums(figures_of([0, 1, 1, 2], [1, 0, 1, 0], [1, 0, 0.5, 0]), 1.0, 2.0)
+    run = RunKey.of("", "exp-long")
+    store.write({StepKey(run, step): sums for step in range(10_000)}, [], per_step=4)
+    store.close()
+    times: list[float] = []
+    while not times or (times[-1] > MAX_DRAWN_MS and len(times) < TRIES):
+        page = opened(url=service.url).page
+        page.goto(f"{service.url}/console/#/runs?run=exp-long", wait_until="commit")
+        times.append(page.evaluate(DRAWN))
+    assert times[-1] < MAX_DRAWN_MS
+    label = page.locator(".curve [role=img]").first
+    expect(label).to_have_attribute("aria-label", re.compile("up to step 9999$"))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -215,7 +215,8 @@ def count(telemetry: Telemetry, outcome: str) -> float:
 def steps_in(file: Path) -> list[int]:
     kept = Store(f"sqlite:///{file}")
     try:
-        return (reading.steps(kept, RUN) or {"steps": []})["steps"]
+        steps: list[int] = (reading.steps(kept, RUN) or {"steps": []})["steps"]
+        return steps
     finally:
         kept.close()
 
@@ -275,3 +276,37 @@ def test_what_does_not_fit_into_the_queue_is_dropped_and_counted(
     writing.stop()
     assert count(telemetry, "dropped") == 30
     assert steps_in(tmp_path / "history.db") == list(range(20))
+
+
+def test_what_could_not_be_pruned_is_not_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(store: Store, kept: Kept) -> None:
+        raise OperationalError("", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(Store, "prune", fail)
+    monkeypatch.setattr(recorder, "PRUNE_S", 0)
+    telemetry = Telemetry()
+    writing = Recorder(Settings(history_url=f"sqlite:///{tmp_path}/history.db"), telemetry)
+    writing.start()
+    writing.record([recorded(1)])
+    until(lambda: count(telemetry, "recorded") == 1)
+    writing.stop()
+    kept = Store(f"sqlite:///{tmp_path}/history.db")
+    assert (reading.steps(kept, RUN) or {})["series"]["groups"] == [1]
+    kept.close()
+    assert "could not be pruned: database is locked" in caplog.text
+
+
+def test_a_store_that_loses_its_tables_is_made_again(tmp_path: Path) -> None:
+    file, telemetry = tmp_path / "history.db", Telemetry()
+    writing = Recorder(Settings(history_url=f"sqlite:///{file}"), telemetry)
+    writing.start()
+    with sqlite3.connect(file) as other:
+        other.execute("DROP TABLE history_steps")
+        other.execute("DROP TABLE history_schema")
+    other.close()
+    writing.record([recorded(3)])
+    until(lambda: count(telemetry, "recorded") == 1)
+    writing.stop()
+    assert steps_in(file) == [3]

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from darling_models.labelled_data import read_pairs
+from darling_service.history.recorded import MAX_MATRIX_TEXTS
 from darling_service.keys import digest_of
 from tests.conftest import Service, running, until
 
@@ -38,11 +39,11 @@ def bob(reviewed: Service) -> Iterator[httpx.Client]:
         yield http
 
 
-def record(http: httpx.Client, run: str, prompt: str, texts: list[str], **partition: Any) -> None:
+def record(http: httpx.Client, run: str, prompt: str, texts: list[str]) -> None:
     """Has a group scored, and waits until it is recorded."""
     group = {"prompt": prompt, "rollouts": texts}
     body = {"groups": [group], "run": {"name": run, "step": 7}, "return_probabilities": True}
-    http.post("/v1/partitions", json={**body, "partition": partition}).raise_for_status()
+    http.post("/v1/partitions", json=body).raise_for_status()
     until(lambda: any(one["run"] == run for one in runs(http)))
 
 
@@ -131,16 +132,9 @@ def test_a_caller_sees_and_marks_only_its_own_runs(alice: httpx.Client, bob: htt
 
 
 def test_a_group_without_probabilities_offers_no_pairs(alice: httpx.Client) -> None:
-    alice.post(
-        "/v1/partitions",
-        json={
-            "groups": [{"prompt": "Single.", "rollouts": TEXTS}],
-            "run": {"name": "single", "step": 1},
-            "partition": {"linkage": "single"},
-        },
-    ).raise_for_status()
-    until(lambda: any(one["run"] == "single" for one in runs(alice)))
-    assert offered(alice, "single") == []
+    """The history keeps no matrix of so many texts."""
+    record(alice, "large", "Large.", [f"word{k}" for k in range(MAX_MATRIX_TEXTS + 1)])
+    assert offered(alice, "large") == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from darling_service import run_metrics
 from darling_service.history.figures import Figures, figures_of, total
 from darling_service.run_metrics import IDLE_S, MAX_RUNS, OTHER, RunMetrics
 
@@ -88,7 +87,7 @@ def test_runs_beyond_the_limit_are_counted_together_until_others_are_idle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry, now = CollectorRegistry(), [time.monotonic()]
-    monkeypatch.setattr(run_metrics.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("darling_service.run_metrics.time.monotonic", lambda: now[0])
     metrics = RunMetrics(registry)
     one = figures_of([0, 1], [-1.0, 1.0], [1.0, 1.0])
 

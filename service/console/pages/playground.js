@@ -11,11 +11,11 @@ import { ExampleCards } from "./playground/examples.js";
 import { GroupInput } from "./playground/group_input.js";
 import { packed, unpacked } from "./playground/link.js";
 import { NO_GROUP, groupFrom } from "./playground/reading.js";
-import { DEFAULTS, bodyOf, codeOf, recordOf } from "./playground/request.js";
+import { DEFAULTS, bodyOf, codeOf, optionsFrom, recordOf } from "./playground/request.js";
 import { Shaping } from "./playground/shaping.js";
 
-const RESHAPE_MS = 120;
 /** Milliseconds that a slider must rest before the service is asked again. */
+const RESHAPE_MS = 120;
 
 export default function Playground({ query }) {
   const [group, setGroup] = useState(NO_GROUP);
@@ -36,8 +36,8 @@ export default function Playground({ query }) {
     const open = async () => {
       if (link) {
         const state = await unpacked(link);
-        setOptions({ ...DEFAULTS, ...state.options });
-        show(groupFrom(state.group));
+        setOptions(optionsFrom(state?.options));
+        show(groupFrom(state?.group));
       } else if (recorded) {
         show(groupFrom(await call(`v1/history/groups/${encodeURIComponent(recorded)}`)));
       }

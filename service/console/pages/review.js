@@ -227,7 +227,7 @@ function NoPairs({ run, onAgain }) {
     <${Empty} title="No pair is left to judge">
       <p>
         All pairs of the newest recorded groups of ${run} are marked, or their texts are equal. More come as the
-        run goes on. Groups that are partitioned by single linkage have no probabilities, and no pairs here.
+        run goes on. Groups whose probabilities are not kept, as those of more than 128 texts, have no pairs here.
       </p>
       <button type="button" onClick=${onAgain}>Look again</button>
     <//>

@@ -1,6 +1,7 @@
 // How a class of a partition looks wherever it is shown: a letter, and one of eight colours.
 import { html } from "../view.js";
 
+/** Colours that people tell apart; the classes beyond them have hollow chips. */
 const COLOURS = 8;
 
 /** The letters of a class number: A to Z, then AA, AB and so on. */

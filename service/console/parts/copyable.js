@@ -1,6 +1,7 @@
 // Code with a button that copies it.
 import { html, useState } from "../view.js";
 
+/** Milliseconds that "Copied" is shown. */
 const SHOWN_MS = 1600;
 
 /** Whether the text is in the clipboard. Pages without TLS have only the second, older means. */

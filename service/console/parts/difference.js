@@ -1,8 +1,8 @@
 // Two texts side by side, with the words that only one of them has marked.
 import { html, useMemo } from "../view.js";
 
-const MAX_CELLS = 4_000_000;
 /** Words of one text times words of the other that are compared, which takes some 30 ms. */
+const MAX_CELLS = 4_000_000;
 
 /** A text's words, with the white space that follows each. */
 function wordsOf(text) {

@@ -45,7 +45,7 @@ function Pairs({ group, partition }) {
   const [pair, setPair] = useState([0, 1]);
   const [a, b] = pair;
   return html`
-    <div class="halves">
+    <div class="pairs-view">
       <div>
         <${HeatMap}
           probabilities=${probabilities}

@@ -3,8 +3,9 @@ import { html, useEffect, useId, useRef, useState } from "../view.js";
 import { colourOf, letterOf } from "./classes.js";
 import { onThemeChange } from "./theme_button.js";
 
-const BAND = 16;
 /** Width in pixels of the classes' colours beside the cells. */
+const BAND = 16;
+/** Width in pixels from which on larger cells would tell no more. */
 const MAX_PIXELS = 460;
 
 /**

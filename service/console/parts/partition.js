@@ -3,6 +3,7 @@ import { html, useState } from "../view.js";
 import { ClassChip, toneOf } from "./classes.js";
 import { Meter } from "./meter.js";
 
+/** Characters of a text that are shown before a person asks for more: about four lines. */
 const LONG_CHARS = 420;
 
 /** Indices of the rollouts, class by class. */

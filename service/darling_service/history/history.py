@@ -21,6 +21,8 @@ Answer = TypeVar("Answer")
 
 READ_S = 10.0
 """Seconds that a look into the history may take: a million steps take one or two."""
+RETRY_AFTER_OPENING_S = 1.0
+"""Seconds after which a store that is being opened is worth another look."""
 RETRY_AFTER_S = 5.0
 """Seconds after which a store that did not answer is worth another look."""
 
@@ -79,6 +81,8 @@ class History:
 
         Raises `NotFound` where there is no store, and `Unavailable` where it does not answer.
         """
+        if self._recorder is None and self._settings.history_url is not None:
+            raise Unavailable("the history is not open", retry_after_s=RETRY_AFTER_OPENING_S)
         if self._recorder is None:
             raise NotFound(
                 "this service keeps no history; start it with --history-url "

@@ -18,6 +18,8 @@ MAX_MATRIX_TEXTS = 128
 """Distinct texts of a group up to which its probabilities are kept: 16,384 numbers, 100 KB."""
 DECIMALS = 4
 """Decimals of a probability that is kept: what a page shows."""
+NUMBER_BYTES = 32
+"""Bytes of a number in a list of Python."""
 OVERHEAD_BYTES = 2048
 """About the bytes of memory that a group takes beside its texts and probabilities."""
 
@@ -56,10 +58,11 @@ class WholeGroup:
 
     @property
     def nbytes(self) -> int:
-        """About the bytes of memory that are held; a character may take four."""
+        """About the bytes of memory that are held; a character takes one, two or four."""
         texts = self.classified.texts
         chars = len(texts.prompt) + sum(map(len, texts.texts))
-        return 2 * chars + self.classified.distinct.nbytes
+        listed = 0 if self.answer.probabilities is None else NUMBER_BYTES * len(texts.texts) ** 2
+        return 2 * chars + self.classified.distinct.nbytes + listed
 
     def key(self, run: RunKey, step: int) -> str:
         """The group's id, the same for the same group in whatever order groups come, and as good as

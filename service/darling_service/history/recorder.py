@@ -112,7 +112,7 @@ class Recorder:
         try:
             self._write(batch)
         except Exception as error:
-            self._next.clear()
+            self._forget()
             self._tell(error)
             if isinstance(error, OperationalError):
                 with self._lock:
@@ -126,6 +126,7 @@ class Recorder:
                 log.info("the history is written again")
         with self._lock:
             self._held -= sum(group.nbytes for group in batch)
+        self._prune()
 
     def _write(self, batch: Sequence[Recorded]) -> None:
         """Raises `DBAPIError`. A damaged file is set aside, and the batch begins a new one."""
@@ -150,9 +151,16 @@ class Recorder:
                 rows[row.id] = row
         steps = {step: _sums(groups) for step, groups in sums.items()}
         self.store.write(steps, list(rows.values()), self._kept.groups)
-        if time.monotonic() >= self._prune_at:
-            self._prune_at = time.monotonic() + PRUNE_S
+
+    def _prune(self) -> None:
+        """Drops what is too old or too much, now and then."""
+        if time.monotonic() < self._prune_at:
+            return
+        self._prune_at = time.monotonic() + PRUNE_S
+        try:
             self.store.prune(self._kept)
+        except DBAPIError as error:  # the next write tells whether that lasts
+            log.warning("the history could not be pruned: %s", reason_of(error))
 
     def _step_of(self, group: Recorded) -> int:
         """The group's step; one that names none is the step after the last."""
@@ -180,14 +188,15 @@ class Recorder:
         file = self.store.file
         assert file is not None, "only files are damaged"
         self.store.close()
+        self._forget()
         aside = set_aside(file)
         log.error(
             "the history %s is damaged (%s); it is now %s, and a new one is begun",
             *(file, reason_of(error), aside),
         )
-        self._next.clear()
         self.store = Store(self._url)
         self.store.prepare()
+        self._prepared = True
 
     def _is_gone(self) -> bool:
         """Whether somebody has removed the file, which would still take what is written."""
@@ -195,8 +204,13 @@ class Recorder:
         if file is None or file.exists():
             return False
         self.store.close()
-        self._next.clear()
+        self._forget()
         return True
+
+    def _forget(self) -> None:
+        """Forgets what is known of the store: it may be another, or empty, when it works again."""
+        self._prepared = False
+        self._next.clear()
 
     def _tell(self, error: Exception) -> None:
         """Says once that the store cannot be written, until it can be written again."""

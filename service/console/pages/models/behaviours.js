@@ -17,7 +17,7 @@ export function Behaviours({ lead, table }) {
   return html`
     <section class="card" aria-labelledby="behaviours-title">
       <h2 id="behaviours-title">Behaviours</h2>
-      <p class="hint">${lead} A wrong merge takes two ideas for one, a wrong split one idea for two.</p>
+      <p class="hint">${lead.replace(/:$/, ".")} A wrong merge takes two ideas for one, a wrong split one idea for two.</p>
       <div class="table-frame" tabindex="0" role="group" aria-labelledby="behaviours-title">
         <table class="behaviours">
           <thead>

@@ -3,6 +3,7 @@ import { call } from "../../api.js";
 import { Failure } from "../../parts/problem.js";
 import { html, useEffect, useState } from "../../view.js";
 
+/** Milliseconds between two looks at the metrics. */
 const POLL_MS = 2000;
 
 /** The values of an exposition in Prometheus's text format, by name with labels. */

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../view.js";
 import { useExamples } from "./examples.js";
 import { RecordedGroups } from "./recorded_groups.js";
-import { NO_GROUP, SEPARATORS, groupsOfLines, separatorFor, textsOf, withTexts } from "./reading.js";
+import { NO_GROUP, SEPARATORS, groupsOfFile, separatorFor, textsOf, withTexts } from "./reading.js";
 
 /** `onEdit` gets a group that a person writes, `onGroup` one that is ready to be scored. */
 export function GroupInput({ group, onEdit, onGroup, score }) {
@@ -35,7 +35,7 @@ export function GroupInput({ group, onEdit, onGroup, score }) {
   };
   const read = async (dropped) => {
     try {
-      const groups = groupsOfLines(await dropped.text());
+      const groups = groupsOfFile(await dropped.text());
       setFault(null);
       setFile({ name: dropped.name, groups, at: 0 });
       onGroup(groups[0]);

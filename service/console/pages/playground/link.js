@@ -1,9 +1,9 @@
 // The page's state in its link, compressed: what stands behind the # is never sent to a server.
 
-const MAX_LINK_CHARS = 16_000;
 /** Characters of a link that chat programs and browsers keep whole. */
-const MAX_STATE_CHARS = 4_000_000;
+const MAX_LINK_CHARS = 16_000;
 /** Characters that a link may unfold to, so that a hostile one cannot fill the memory. */
+const MAX_STATE_CHARS = 4_000_000;
 
 /** The state as a part of a link, or null where it would be too long for one. */
 export async function packed(state) {

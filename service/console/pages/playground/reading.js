@@ -6,8 +6,8 @@ export const SEPARATORS = {
   rule: { label: "with lines of --- between", split: /^---[^\S\n]*$/m, joint: "\n---\n" },
 };
 
-const MAX_GROUPS = 5000;
 /** Groups of a file that are kept: more than anybody looks through. */
+const MAX_GROUPS = 5000;
 
 /** The texts that a person has written, without those that are blank. */
 export function textsOf(written, separator) {
@@ -31,7 +31,8 @@ export function shownText(content) {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return JSON.stringify(content ?? "");
   return content
-    .map(({ role, content: words, tool_calls: calls }) => {
+    .map((turn) => {
+      const { role, content: words, tool_calls: calls } = turn ?? {};
       const said = typeof words === "string" ? words : JSON.stringify(words ?? calls ?? "");
       return content.length === 1 ? said : `${role}: ${said}`;
     })
@@ -49,15 +50,19 @@ export function groupFrom(record) {
   if (!Array.isArray(record.rollouts) || record.rollouts.length === 0) {
     throw new Error("rollouts is missing; give a list of texts, or of objects with text");
   }
+  const { quality } = record;
+  if (quality != null && quality.length !== record.rollouts.length) {
+    throw new Error(`quality must be a list with a number for each of the ${record.rollouts.length} rollouts`);
+  }
   const rollouts = record.rollouts.map((rollout, index) => {
     const isObject = typeof rollout === "object" && rollout !== null && !Array.isArray(rollout);
     const content = isObject ? (rollout.text ?? rollout.messages) : rollout;
     if (content === undefined) throw new Error(`rollouts.${index} has neither text nor messages`);
     // Beside a reference, the service makes the quality of the answers.
     const otherwise = record.reference === undefined ? 1 : null;
-    const quality = record.quality?.[index] ?? (isObject ? rollout.quality : null) ?? otherwise;
+    const own = quality?.[index] ?? (isObject ? rollout.quality : null) ?? otherwise;
     const sent = isObject ? known(rollout) : Array.isArray(content) ? { messages: content } : { text: content };
-    return { text: shownText(content), quality, sent };
+    return { text: shownText(content), quality: own, sent };
   });
   const { prompt, reference } = record;
   return { prompt, shownPrompt: shownText(prompt), reference, rollouts };
@@ -67,6 +72,28 @@ export function groupFrom(record) {
 function known(rollout) {
   const names = ["text", "messages", "answer", "correct", "logprob", "solutions"];
   return Object.fromEntries(names.filter((name) => rollout[name] != null).map((name) => [name, rollout[name]]));
+}
+
+/**
+ * The groups of a file: JSON lines, or one JSON document with a group, a list of groups, or the body
+ * of a request. Throws an `Error` that names the line or the group.
+ */
+export function groupsOfFile(text) {
+  let document;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return groupsOfLines(text);
+  }
+  const records = document?.groups ?? document;
+  if (!Array.isArray(records)) return [groupFrom(records)];
+  return records.slice(0, MAX_GROUPS).map((record, index) => {
+    try {
+      return groupFrom(record);
+    } catch (error) {
+      throw new Error(`group ${index + 1}: ${error.message}`);
+    }
+  });
 }
 
 /** The groups of a file of JSON lines. Throws an `Error` that names the line. */

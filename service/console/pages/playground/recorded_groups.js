@@ -4,6 +4,7 @@ import { Failure } from "../../parts/problem.js";
 import { html, useEffect, useState } from "../../view.js";
 import { groupFrom } from "./reading.js";
 
+/** Groups of a step that are listed. */
 const MAX_SHOWN = 50;
 
 export function RecordedGroups({ onGroup }) {

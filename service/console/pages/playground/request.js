@@ -13,6 +13,16 @@ export const DEFAULTS = {
   more: "",
 };
 
+/** The options of a link: those that there are, each of its kind. */
+export function optionsFrom(record) {
+  const isOfKind = (name, value) =>
+    DEFAULTS[name] === null
+      ? ["string", "number"].includes(typeof value)
+      : typeof value === typeof DEFAULTS[name];
+  const known = Object.keys(DEFAULTS).filter((name) => isOfKind(name, record?.[name]));
+  return { ...DEFAULTS, ...Object.fromEntries(known.map((name) => [name, record[name]])) };
+}
+
 /** Objectives that read the exponent and the floor; the service refuses them beside the others. */
 export const SHAPED = ["darling", "additive", "diversity"];
 
