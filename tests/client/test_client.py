@@ -227,7 +227,7 @@ def test_a_storm_without_end_is_given_up_with_the_reason(url: str, kind: Kind) -
 def test_an_error_ends_with_the_id_by_which_the_log_names_the_request(
     status: int, body: Any, said: str
 ) -> None:
-    hasty = {"patience_s": 30, "backoff_s": 100, "longest_backoff_s": 100}
+    hasty: dict[str, Any] = {"patience_s": 30, "backoff_s": 100, "longest_backoff_s": 100}
     with (
         scripted(lambda _: Reply(status, body)) as server,
         pytest.raises((Overloaded, Refused)) as error,

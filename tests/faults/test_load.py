@@ -101,7 +101,8 @@ def test_it_bears_what_it_can_bear_for_as_long_as_wanted(tmp_path: Path) -> None
             parts.append(asyncio.run(pace(service.url, bodies, expected, rate, step)))
             memory.append((number * step / 3600, resident_bytes(pid) / 2**20))
             print(said(parts[-1], f"{number * step:.0f} s, {memory[-1][1]:.0f} MiB"), flush=True)
-        metrics = service.client().get("/metrics").text
+        with service.client() as http:
+            metrics = http.get("/metrics").text
     grown = slope(iter(memory[5:]))
     print(f"rate {rate:.2f} requests/s for {20 * step:.0f} s, memory slope {grown:.2f} MiB/h")
     assert sum(part.errors + part.wrong for part in parts) == 0
