@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from darling_models.options import ModelOptions
 from darling_models.registry import load
 from darling_models.runtime import attention, kernel_cache, kernel_trial, linear, packed
 from darling_models.runtime.bert import Shape
-from darling_models.runtime.kernel_trial import BUDGET_S, MARGIN, Candidate, preferred
+from darling_models.runtime.kernel_trial import MARGIN, Candidate, preferred
 from darling_models.runtime.kernels import PACKS, ROWS, Choice, Kernels
 from darling_models.runtime.packed import PackedEncoder
 from tests.models.test_cross_encoder import bert
@@ -43,7 +44,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Patch) -> P
 def with_times(monkeypatch: Patch, times: dict[Any, float]) -> None:
     """Measurements of kernels and packs that give these seconds, and 1 for all others."""
 
-    def seconds(runs: Any, ends: float) -> dict[Any, float]:
+    def seconds(runs: Any, budget: float) -> dict[Any, float]:
         return {name: times.get(name, 1.0) for name in runs}
 
     monkeypatch.setattr(kernel_trial, "seconds", seconds)
@@ -78,8 +79,7 @@ def patch_products(monkeypatch: Patch, shift: Callable[[int], float]) -> None:
     def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return functional.linear(x, weight, bias) * (1 + shift(len(x)))
 
-    fake = type("fake", (), {"linear": staticmethod(product), "gelu": functional.gelu})
-    monkeypatch.setattr(linear, "functional", fake)
+    monkeypatch.setattr(linear, "functional", SimpleNamespace(linear=product))
     monkeypatch.setattr(linear, "prepacks", lambda: False)
 
 
@@ -138,8 +138,9 @@ def test_a_kernel_of_attention_that_rounds_by_company_is_not_chosen(
     [
         (1.0, 1.0, "fffff", "ffppp"),
         (1.45, 1.0, "fffff", "ffppp"),
-        (1.6, 1.0, "ppppp", "ppppp"),
-        (1.0, 1.6, "fffff", "fffff"),
+        (1.75, 1.0, "fffff", "ffppp"),
+        (1.85, 1.0, "ppppp", "ppppp"),
+        (1.0, 1.85, "fffff", "fffff"),
     ],
 )
 def test_attention_is_replaced_only_by_what_is_clearly_faster(
@@ -174,7 +175,7 @@ def test_packs_are_as_big_as_is_fastest_and_change_no_bit(size: int, monkeypatch
 
 
 @given(
-    st.dictionaries(st.sampled_from("fbp"), st.floats(0.5, 2.0), min_size=3),
+    st.dictionaries(st.sampled_from("fbp"), st.floats(0.3, 3.0), min_size=3),
     st.lists(st.floats(0.95, 1.05), min_size=3, max_size=3),
 )
 def test_equal_machines_choose_alike_although_measurements_differ(
@@ -214,7 +215,7 @@ def test_measured_kernels_are_invariant_and_measuring_ends_in_time(monkeypatch: 
     monkeypatch.setattr(kernel_trial, "seconds", SECONDS)
     started = time.process_time()
     model = made()
-    assert time.process_time() - started < 5 * BUDGET_S
+    assert time.process_time() - started < 6, "some 1.5 s"
     require_invariant(model)
 
 

@@ -33,7 +33,9 @@ class Linear:
         """GELU of the result, the exact one."""
         if self._prepacked:
             return self._fused(x, "gelu")
-        return functional.gelu(functional.linear(x, self._weight, self._bias))
+        # In place: a second matrix of this size costs more than its GELU.
+        done: Tensor = torch.ops.aten.gelu_(functional.linear(x, self._weight, self._bias))
+        return done
 
     def plus(self, x: Tensor, residual: Tensor) -> Tensor:
         """The result and `residual`, of its shape."""
