@@ -94,7 +94,7 @@ def contender(setting: Setting, kind: Kind, checkpoint: Path) -> Iterator[Conten
     python = os.environ[setting.interpreter] if setting.interpreter else sys.executable
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     process = subprocess.Popen(
-        [python, str(PROGRAM)],
+        [python, "-P", str(PROGRAM)],  # -P: our http.py would shadow Python's
         env=environment | {"HF_HUB_OFFLINE": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -146,8 +146,8 @@ def race(kind: Kind, workload: Workload, groups: int, rounds: int, clock: str) -
         figures[f"{label}: {name}"] = Figure.of(taken, f"{clock} s a group")
         if name != "ours":
             figures[f"{label}: {name} / ours"] = ratio(taken, seconds["ours"])
-            own = np.concatenate([one.ravel() > above for one in values[name]])
-            agreement = [float(np.mean(own == right))]
+            decisions = np.concatenate([one.ravel() > above for one in values[name]])
+            agreement = [float(np.mean(decisions == right))]
             figures[f"{label}: {name}, decisions as float32"] = Figure.of(
                 agreement, "of 1", "higher"
             )

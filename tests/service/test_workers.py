@@ -143,7 +143,9 @@ class Played:
     async def judged(self, *texts: str, prompt: str = "") -> list[float]:
         job = self.engine.plan(prompt, texts, all_pairs(len(texts)))
         with self.engine.reserve(job.tokens, job.comparing) as reservation:
-            return (await self.engine.classify(job, reservation)).probabilities.tolist()
+            verdict = await self.engine.classify(job, reservation)
+        probabilities: list[float] = verdict.probabilities.tolist()
+        return probabilities
 
     def figure(self, name: str) -> float | None:
         return self.telemetry.registry.get_sample_value(name)
@@ -201,7 +203,7 @@ def test_batches_and_comparisons_run_in_both_processes_at_once(tmp_path: Path) -
         texts = ("meet one", "meet two")
         first = asyncio.create_task(played.judged(f"{texts[0]:30}"))
         second = asyncio.create_task(played.judged(f"{texts[1]:30}"))
-        assert await asyncio.gather(first, second) == [[], []]
+        assert [await first, await second] == [[], []]
         forget_meeting(tmp_path)
         both = (played.judged("aa", "bb", prompt=text) for text in texts)
         assert await asyncio.gather(*both) == [[1.0], [1.0]]

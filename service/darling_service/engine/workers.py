@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any
 
-from darling_models.errors import ModelError, ModelFault, ModelHung, ModelUnavailable
+from darling_models.errors import ModelError, ModelFault, ModelHung
 from darling_models.protocol import FloatArray, Planner, Result, Steps, Unit
 from darling_service.engine.worker import Load, Task, Turn, serve
 from darling_service.logs import LogFormat, LogLevel
@@ -187,8 +187,8 @@ class Workers:
     async def run(self, units: Sequence[Unit]) -> Sequence[Result]:
         """What `run_batch` returns or raises in an idle process.
 
-        Raises `ModelError` if the processes end over it, `ModelHung` if they hang, and
-        `ModelUnavailable` if none is alive.
+        Raises `ModelError` if the processes end over it, and `ModelHung` if they hang or none is
+        free in time.
         """
         for attempt in range(1, TRIES + 1):
             worker = await self._next_idle()
@@ -245,7 +245,7 @@ class Workers:
                 while not (worker := await self._idle.get()).alive():
                     pass
         except TimeoutError:
-            raise self._none_alive() from None
+            raise self._none_free() from None
         return worker
 
     def _for_comparison(self) -> Worker:
@@ -258,11 +258,11 @@ class Workers:
                     worker.comparisons += 1
                     return worker
             if time.monotonic() > end:
-                raise self._none_alive()
+                raise self._none_free()
             time.sleep(LOOK_S)
 
-    def _none_alive(self) -> ModelUnavailable:
-        return ModelUnavailable(f"no model process was free for {self._timeout_s:g} s")
+    def _none_free(self) -> ModelHung:
+        return ModelHung(f"no model process was free for {self._timeout_s:g} s")
 
     def _take_in(self, worker: Worker) -> None:
         self.alive = (*self.alive, worker)
