@@ -14,7 +14,9 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +43,8 @@ def service(*arguments: str) -> Iterator[tuple[str, int]]:
             if found := re.search(r"listening on (http://\S+),", line):
                 url = found.group(1)
             ready = ready or " ready: " in line
+        # A pipe that nobody reads fills with the log of requests, and then stops the service.
+        threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
         yield url, process.pid
     finally:
         process.terminate()
