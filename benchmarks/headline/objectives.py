@@ -27,10 +27,7 @@ OBJECTIVES = {
     "darling": Compared({"reward": DARLING, "model": "exact"}),
     "ngram": Compared({"reward": DARLING | {"diversity": "ngram"}, "model": "exact"}, False),
     "additive": Compared({"reward": {"objective": "additive"}, "model": "exact"}),
-    # `recall`, as pairs of expressions get low probabilities, though in the right order.
-    "classifier": Compared(
-        {"reward": DARLING, "model": "embedded", "partition": {"threshold": "recall"}}, False
-    ),
+    "classifier": Compared({"reward": DARLING, "model": "embedded"}, False),
     "share": Compared({"reward": DARLING | {"diversity": "share"}, "model": "exact"}),
     "maxrl": _advantage("maxrl"),
     "f-grpo": _advantage("centered", focal=1.0),

@@ -24,7 +24,7 @@ SUITE = Path(__file__).parents[1] / "behaviours/suite.jsonl"
 
 BOUNDS = {
     "advice-explanations": (0.73, 0.07),
-    "code": (0.70, 0.16),
+    "code": (0.77, 0.10),
     "creative-short": (0.86, 0.10),
     "creative-story": (0.75, 0.05),
     "factual-qa": (0.93, 0.03),
@@ -33,7 +33,7 @@ BOUNDS = {
     "long-maths": (0.76, 0.13),
     "long-qa": (0.71, 0.29),
     "long-story": (0.67, 0.05),
-    "maths-final-answer": (0.90, 0.02),
+    "maths-final-answer": (0.92, 0.02),
     "multilingual": (0.89, 0.03),
     "negation-and-polarity": (0.81, 0.02),
     "noise": (0.88, 0.03),

@@ -19,6 +19,7 @@ from darling_models.embedded.encoder import TextEncoder, Vectors, wheel_weights
 from darling_models.embedded.features import pair_features_in_steps
 from darling_models.embedded.head import PairHead, fingerprint, load_tuned
 from darling_models.embedded.strings.facts import KINDS
+from darling_models.embedded.strings.settled import settle
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.protocol import (
     FloatArray,
@@ -164,6 +165,8 @@ class Embedded(EmbeddedPlanner):
                 described, asked, canonical[~by_approach], self._head.lexicon
             )
             same_answer = yield from self._head.probabilities_in_steps(features)
+            if self._head.settles:
+                settle(same_answer, [one.facts for one in described], canonical[~by_approach])
             probabilities[~by_approach] = same_answer
         vectors = self._vectors(texts, pairs, results)
         probabilities[self._encoder.confused(texts, pairs, vectors)] = 0.0

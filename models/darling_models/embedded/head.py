@@ -83,6 +83,9 @@ class PairHead:
     """Platt scaling: P = sigmoid(slope * logit + intercept)."""
     thresholds: dict[OperatingPoint, float]
     linkage: Linkage
+    settles: bool = False
+    """Whether strings overrule the network where they settle a pair (`strings.settled`). A head
+    that was trained on labels of one's own decides alone: its labels may see it otherwise."""
 
     def probabilities(self, features: Vectors) -> FloatArray:
         """Calibrated P(equivalent), shape (m,), from (m, len(FEATURES))."""
@@ -102,6 +105,7 @@ class PairHead:
             "intercept": self.intercept,
             "thresholds": self.thresholds,
             "linkage": self.linkage,
+            "settles": self.settles,
         }
         (folder / CHOICES).write_text(json.dumps(choices, indent=2) + "\n")
         let_others_read(folder)

@@ -5,6 +5,8 @@
 
 import re
 
+from darling_models.embedded.set_overlap import code_of
+
 FENCED = re.compile(r"```[^\n`]{0,40}\n?(.*?)(?:```|\Z)", re.DOTALL)
 INLINE = re.compile(r"`([^`\n]{1,400})`")
 LOOKS_LIKE_CODE = re.compile(
@@ -69,3 +71,49 @@ def operations(text: str) -> list[str]:
         if middle in OPERATORS:
             read.append(f"{left}{middle}{right}")
     return read
+
+
+WORD_OR_SIGN = re.compile(
+    r"^[^\S\n]*[-*+>]\s|\d+|[^\W\d]+|[<>!=]=|&&|\|\||\*\*|//|[^\w\s]",
+    re.MULTILINE,
+)
+"""A bullet, a number, a word, or a sign."""
+SIGNED = r"(?<![^\s(\[{=<>:,^*/|$\\])%s(?=\d)"
+"""Where a number has a sign, which is not a dash or an operator between two."""
+POSITIVE, NEGATIVE = re.compile(SIGNED % r"\+"), re.compile(SIGNED % "-")
+INTERCHANGED = (
+    *(
+        "+ -",
+        "* / % // **",
+        "< > <= >= == != =",
+        "le ge leq geq lt gt",
+        "& | && || ∧ ∨ ∪ ∩ ^",
+        "cup cap",
+    ),
+    *("wedge vee land lor", "max min", "asc desc"),
+)
+"""Operators that take each other's place, so that a formula, a query or a program says another
+thing in the same words."""
+JOINED = "and or"
+"""Two more, which do so in short texts alone: "yoga, tennis and chess" is "tennis or chess" too."""
+MAX_JOINED = 12
+"""Words and signs of the longest text in which JOINED are operators."""
+
+
+def _places(*groups: str) -> dict[str, str]:
+    return {sign: signs for signs in groups for sign in signs.split()}
+
+
+OPERATION = _places(*INTERCHANGED)
+SHORT_OPERATION = _places(*INTERCHANGED, JOINED)
+
+
+def worded(text: str) -> tuple[int, int]:
+    """Codes of the words and signs of a text in order, and of the same without the signs of
+    numbers, where operators that take each other's place are not told apart."""
+    text = POSITIVE.sub("", text.lower())
+    signs = WORD_OR_SIGN.findall(text)
+    short = len(signs) <= MAX_JOINED and "," not in signs
+    places = SHORT_OPERATION if short else OPERATION
+    unsigned = WORD_OR_SIGN.findall(NEGATIVE.sub("", text))
+    return code_of(" ".join(signs)), code_of(" ".join(places.get(s, s) for s in unsigned))

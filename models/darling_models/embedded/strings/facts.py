@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from darling_models.embedded.set_overlap import codes_of
 from darling_models.embedded.strings.chat_words import CHAT, STOPWORDS, carrying
-from darling_models.embedded.strings.code_tokens import code, operations, shape
+from darling_models.embedded.strings.code_tokens import code, operations, shape, worded
+from darling_models.embedded.strings.formulas import Formula, formula
 from darling_models.embedded.strings.polarity import pointing
 from darling_models.embedded.strings.quantities import Quantity, quantities
 from darling_models.embedded.strings.sentences import ENDED
 from darling_models.embedded.strings.words import WORD, stem, words
 from darling_models.embedded.strings.wrapping import core, lead, refuses
-from darling_models.final_answers.extraction import final_answer
+from darling_models.final_answers.extraction import BOX, HASHES, TAG, final_answer, marked_answer
 from darling_models.final_answers.plain_form import folded, plain_form
 from darling_models.protocol import IntArray
 from darling_models.reasoning import part_reasoning
@@ -44,6 +45,10 @@ SENTENCE = re.compile(rf"\n|(?<=[.!?]){ENDED}\s|[。！？]")
 ASSIGNED = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?=\s?(-?\d+(?:[./]\d+)?)(?![\w^])")
 TITLES = frozenset(("mr", "mrs", "ms", "dr", "prof", "sir", "jr", "sr"))
 """Words beside a name that are no part of it."""
+BEHIND = " \t\n*_\"'“”`.,!:#>|，："
+"""What may stand behind a lead that is all of a text, as `lead` takes it off."""
+FORMULA_BYTES = 512
+"""Bytes that a formula and the codes of a text's words take in memory, at most."""
 RIGHT = re.compile(r"[=≈≡]|\\approx|\\equiv")
 
 
@@ -55,10 +60,16 @@ class Facts:
     """Where the whole text points, then where its lead does, shape (2 * AXES,)."""
     flags: NDArray[np.float32]
     """What `FLAGS` names, shape (flags,)."""
+    worded: tuple[int, int]
+    """Codes of the words and signs in order, and of the same without telling operators apart or
+    numbers by their sign."""
+    formula: Formula | None
+    """The formula that is the whole answer, if it is one."""
 
     @property
     def nbytes(self) -> int:
-        return sum(codes.nbytes for codes in self.sets) + self.axes.nbytes + self.flags.nbytes
+        codes = sum(own.nbytes for own in self.sets)
+        return codes + self.axes.nbytes + self.flags.nbytes + FORMULA_BYTES
 
 
 def facts(text: str) -> Facts:
@@ -130,7 +141,23 @@ def facts(text: str) -> Facts:
         tuple(codes_of(sets[kind]) for kind in KINDS),
         np.asarray([*whole_axes, *lead_axes], dtype=np.int8),
         np.asarray(flags, dtype=np.float32),
+        worded(said),
+        _formula(body, kernel, first),
     )
+
+
+def _formula(body: str, kernel: str, first: str) -> Formula | None:
+    """The formula that a text marks as its answer, or that is all that it says."""
+    marks = BOX.findall(body) + TAG.findall(body)
+    if len(marks) > 1:
+        return None  # parts of an answer, or a mark that is taken back
+    last_row = body.rstrip().rpartition("\n")[2]
+    if marks or HASHES.search(last_row):
+        marked = marked_answer(body)
+        return None if marked is None else formula(marked.readings[0], marked=True)
+    whole = formula(kernel, marked=False)
+    alone = whole is None and kernel.rstrip(BEHIND).endswith(first)
+    return formula(first, marked=False) if alone else whole
 
 
 def _straight(text: str) -> str:
