@@ -33,7 +33,7 @@ def settled(texts: Sequence[Facts], pairs: IntArray) -> NDArray[np.int8]:
     worded = np.asarray([text.worded for text in texts], dtype=np.int64).reshape(-1, 2)
     whole, unsigned = np.moveaxis(worded[pairs], 2, 0)
     operators_differ = (unsigned[:, 0] == unsigned[:, 1]) & (whole[:, 0] != whole[:, 1])
-    said = -operators_differ.astype(np.int8)
+    said: NDArray[np.int8] = -operators_differ.astype(np.int8)
     formulas = [text.formula for text in texts]
     read = np.asarray([formula is not None for formula in formulas], dtype=np.bool_)
     places = np.flatnonzero(read[pairs].all(axis=1))
@@ -70,7 +70,8 @@ def _compared(formulas: Sequence[Formula], pairs: IntArray) -> NDArray[np.int8]:
         ours[:, k:], theirs[:, :k], room
     )
 
-    numbers = ((plain & other_plain) > 0) & (np.abs(ours).max(axis=1) < MAX_EXACT)
+    small: NDArray[np.bool_] = np.abs(ours).max(axis=1) < MAX_EXACT
+    numbers = ((plain & other_plain) > 0) & small
     equal = ~_unlike(ours, theirs, np.zeros(len(pairs)))
     # One form is one answer, but a bare number may name a version: 3.10 is not 3.1 unless it is
     # marked as a result.
@@ -78,22 +79,18 @@ def _compared(formulas: Sequence[Formula], pairs: IntArray) -> NDArray[np.int8]:
     one |= alike & ((marked | other_marked) > 0) & ((form == other_form) | (numbers & equal))
     # Two sides: one differs and the other not, or they change places, or another sign of comparison
     # stands between the same ones. Where both differ, `2x = 6` may be `x = 3`.
-    two = alike & (relation == 0) & left
+    two: NDArray[np.bool_] = alike & (relation == 0) & left
     two |= alike & (relation > 0) & ((left ^ right) | (swapped & left))
-    two |= (
-        comparable
-        & (relation != other_relation)
-        & (relation * other_relation > 0)
-        & (~(left | right) | swapped)
-    )
-    return one.astype(np.int8) - (two & ~one).astype(np.int8)
+    related = comparable & (relation != other_relation) & (relation * other_relation > 0)
+    two |= related & (~(left | right) | swapped)
+    said: NDArray[np.int8] = one.astype(np.int8) - (two & ~one).astype(np.int8)
+    return said
 
 
 def _unlike(ours: FloatArray, theirs: FloatArray, room: FloatArray) -> NDArray[np.bool_]:
     size = np.maximum(np.abs(ours), np.abs(theirs))
-    unlike: NDArray[np.bool_] = (
-        np.abs(ours - theirs) > np.maximum(ROUNDING * size, room[:, None])
-    ).any(axis=1)
+    apart = np.abs(ours - theirs) > np.maximum(ROUNDING * size, room[:, None])
+    unlike: NDArray[np.bool_] = np.any(apart, axis=1)
     return unlike
 
 
