@@ -21,6 +21,8 @@ STORED = read_answers()
 HAS_MATH_VERIFY = find_spec("math_verify") is not None
 ALIASES = {"/get_reward": "/trainers/openrlhf/get_reward"}
 """Routes that are not in the OpenAPI document."""
+UNSCORED = {"/v1/review/marks"}
+"""Routes that answer no reward."""
 WRITTEN_OUT = ("RewardOptions", "PartitionOptions", "Weights")
 """Schemas all of whose fields must be in a request."""
 
@@ -58,7 +60,7 @@ def test_every_entry_has_a_name_and_an_answer_of_its_own() -> None:
 def test_every_route_has_a_request(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     wanted = {path for path, operations in paths.items() if "post" in operations} | set(ALIASES)
-    missing = wanted - {entry.route for entry in ENTRIES}
+    missing = wanted - UNSCORED - {entry.route for entry in ENTRIES}
     assert not missing, f"add a request to {' and '.join(sorted(missing))}: see tests/stored"
 
 
