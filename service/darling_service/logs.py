@@ -6,8 +6,12 @@ types and places, and no messages, unless `log_texts` is set.
 
 import asyncio
 import logging
+import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Literal
+from queue import Full, Queue
+from threading import Thread
+from typing import Any, Literal, TextIO
 
 import orjson
 
@@ -22,6 +26,10 @@ log = logging.getLogger(__name__)
 OWN = ("darling_service", "darling_models")
 """Loggers that `log_level` sets. Those of libraries write from warnings on: below, httpx logs each
 call to a model server."""
+KEPT_LINES = 10_000
+"""Lines that wait to be written: some seconds of a busy service. More are dropped, and counted."""
+FLUSH_S = 1.0
+"""Seconds that a process that ends waits until its last lines are written."""
 CONTROLS = {
     code: chr(code).encode("unicode_escape").decode()
     for code in (*range(32), *range(127, 160), 0x2028, 0x2029)
@@ -34,7 +42,7 @@ def configure(level: LogLevel, form: LogFormat, with_texts: bool = False) -> Non
 
     `with_texts`: whether tracebacks end with their messages, which may quote a prompt or a rollout.
     """
-    handler = logging.StreamHandler()
+    handler = Writer(sys.stderr)
     handler.setFormatter(JsonLines(with_texts) if form == "json" else PlainLines(with_texts))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in OWN:
@@ -47,6 +55,44 @@ def log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     what = context["message"]
     what = what.partition("(")[0] if what.startswith("Exception in ") else what
     log.error("on the event loop: %s", what, exc_info=context.get("exception"))
+
+
+class Writer(logging.Handler):
+    """Writes lines in a thread of its own: where nobody reads standard error, a full pipe stops
+    whoever writes to it, and that must not be the event loop."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: Queue[str] = Queue(KEPT_LINES)
+        self._dropped = 0
+        Thread(target=self._write, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if self._dropped:
+                told = f"lines of the log dropped, since nobody read it: {self._dropped}"
+                warning = log.makeRecord(log.name, logging.WARNING, __file__, 0, told, (), None)
+                self._lines.put_nowait(self.format(warning))
+                self._dropped = 0
+            self._lines.put_nowait(self.format(record))
+        except Full:
+            self._dropped += 1
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Waits until all is written, `FLUSH_S` at most."""
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, FLUSH_S)
+
+    def _write(self) -> None:
+        while True:
+            line = self._lines.get()
+            with suppress(OSError, ValueError):  # a full disk, a closed stream
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+            self._lines.task_done()
 
 
 class Lines(logging.Formatter):

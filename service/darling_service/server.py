@@ -171,8 +171,7 @@ def end(status: int) -> NoReturn:
         worker.kill()
     tracing.flush()
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    sys.stdout.flush()  # standard error has lines; where nobody reads it, this would wait for ever
     os._exit(status)
 
 
