@@ -189,7 +189,7 @@ def body(**reward: Any) -> bytes:
         ({"objective": "darlin"}, "reward.objective: unknown value; choose one of darling, "),
         ({"normalize": "z"}, "reward.normalize: unknown value; choose one of none, zscore"),
         ({"among": 7}, "reward.among: unknown value; choose one of all, correct, quality"),
-        ({"diversity": None}, "reward.diversity: unknown value; choose one of partition, pairwise"),
+        ({"diversity": None}, "reward.diversity: unknown value; choose one of partition, "),
         ({"negative": "x" * 9000}, "reward.negative: unknown value; choose one of sign_aware, as"),
     ],
 )

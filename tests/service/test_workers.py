@@ -341,8 +341,18 @@ GROUP = {
     "quality": [1.0, 1.0, 1.0, 0.0],
 }
 REQUESTS += [
-    ("/v1/partitions", {"groups": [GROUP], "notion": "approach", "return_probabilities": True}),
-    ("/v1/rewards", {"groups": [GROUP], "reward": {"diversity": "volume"}}),
+    (
+        "/v1/partitions",
+        {
+            "groups": [{name: GROUP[name] for name in ("prompt", "rollouts")}],
+            "partition": {"notion": "approach"},
+            "return_probabilities": True,
+        },
+    ),
+    (
+        "/v1/rewards",
+        {"groups": [GROUP], "reward": {"objective": "additive", "diversity": "volume"}},
+    ),
     # More pairs than are compared in one slice.
     ("/v1/partitions", {"groups": [{"prompt": "Count.", "rollouts": list(map(str, range(120)))}]}),
 ]

@@ -8,8 +8,10 @@ from darling_service.cli.settings_flags import PREFIX, add_settings, read_settin
 
 NAME = "report"
 SUMMARY = "write a run, or a file of groups, as one page with its curves and a sample of groups"
-EXAMPLE = """darling-reward report exp-7 --history-url sqlite:////PATH/history.db -o report.html
-  darling-reward report rollouts.jsonl -o report.html
+EXAMPLE = """darling-reward report rollouts.jsonl -o report.html
+
+A run that the service has recorded:
+  darling-reward report exp-7 --history-url sqlite:////PATH/history.db -o report.html
 
 A line of a FILE, of which all but prompt and rollouts may be left out:
   {"step": 120, "prompt": "Name a city.", "rollouts": ["Lisbon", "Kyoto"], "quality": [0.9, 0.7]}"""
