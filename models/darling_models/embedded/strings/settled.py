@@ -14,8 +14,8 @@ SAME, DIFFERENT = 0.98, 0.02
 were settled as the same, and 229 as different, none was settled wrongly (docs/classifier.md)."""
 ROUNDING = 1e-9
 """Relative difference of two values that arithmetic alone may make."""
-LEAST_ROUNDED = 10.0
-"""Least number without decimals that may be the rounded form of one that has some, as 150 is of
+MIN_ROUNDED = 10.0
+"""Smallest number without decimals that may be the rounded form of one that has some, as 150 is of
 149.6; 1 and 0.5 are two answers."""
 MAX_EXACT = 2.0**53
 """Integers below are exact in float64."""
@@ -99,7 +99,7 @@ def _room(
 ) -> FloatArray:
     """How far two values may be apart and still be roundings of one."""
     own, other = (
-        np.where((near == 0) & (far > 0) & (np.abs(value) >= LEAST_ROUNDED), 0.5, near)
+        np.where((near == 0) & (far > 0) & (np.abs(value) >= MIN_ROUNDED), 0.5, near)
         for value, near, far in ((ours, slack, other_slack), (theirs, other_slack, slack))
     )
     room: FloatArray = np.maximum(own, other)
