@@ -7,9 +7,10 @@ types and places, and no messages, unless `log_texts` is set.
 import asyncio
 import logging
 import sys
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from queue import Full, Queue
+from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Literal, TextIO
 
@@ -64,27 +65,35 @@ class Writer(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._lines: Queue[str] = Queue(KEPT_LINES)
-        self._dropped = 0
+        # A signal's handler may log while its thread is about to: this queue allows it.
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._sent = self._written = self._dropped = 0
         Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            if self._dropped:
-                told = f"lines of the log dropped, since nobody read it: {self._dropped}"
-                warning = log.makeRecord(log.name, logging.WARNING, __file__, 0, told, (), None)
-                self._lines.put_nowait(self.format(warning))
-                self._dropped = 0
-            self._lines.put_nowait(self.format(record))
-        except Full:
+        if self._lines.qsize() >= KEPT_LINES:
             self._dropped += 1
-        except Exception:
-            self.handleError(record)
+            return
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            told = f"lines of the log dropped, since nobody read it: {dropped}"
+            self._send(log.makeRecord(log.name, logging.WARNING, __file__, 0, told, (), None))
+        self._send(record)
 
     def flush(self) -> None:
         """Waits until all is written, `FLUSH_S` at most."""
-        with self._lines.all_tasks_done:
-            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, FLUSH_S)
+        end = time.monotonic() + FLUSH_S
+        while self._written < self._sent and time.monotonic() < end:
+            time.sleep(0.005)
+
+    def _send(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            self._sent += 1
+            self._lines.put(line)
 
     def _write(self) -> None:
         while True:
@@ -92,7 +101,7 @@ class Writer(logging.Handler):
             with suppress(OSError, ValueError):  # a full disk, a closed stream
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            self._lines.task_done()
+            self._written += 1
 
 
 class Lines(logging.Formatter):
