@@ -14,13 +14,14 @@ import multiprocessing
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count as counter
 from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any
 
 from darling_models.errors import ModelError, ModelFault, ModelHung
-from darling_models.protocol import FloatArray, Planner, Result, Steps, Unit
+from darling_models.protocol import FloatArray, ModelInfo, Planner, Result, Steps, Unit
 from darling_service.engine.worker import Load, Task, Turn, serve
 from darling_service.logs import LogFormat, LogLevel
 from darling_service.telemetry import Telemetry
@@ -169,6 +170,13 @@ class Workers:
                 )
             raise faults[0]
         self._planner = workers[0].planner
+        if not all(_same(worker.planner.info, self._planner.info) for worker in workers):
+            for worker in workers:
+                worker.process.kill()
+            raise ModelError(
+                "the model processes give a text different bits, since each has chosen kernels for "
+                "itself; start the service again, with the setting kernels if that does not help"
+            )
         for worker in workers:
             self._take_in(worker)
             self._keepers.append(asyncio.create_task(self._keep(worker)))
@@ -297,8 +305,17 @@ class Workers:
                 log.error("a model process cannot be started: %s", fault or "it has ended")
             else:
                 assert self._planner is not None, "the first processes have started"
-                if worker.planner.info == self._planner.info:
+                if _same(worker.planner.info, self._planner.info):
                     return worker
                 worker.process.kill()
                 log.error("the files of the model have changed; start the service again")
             await asyncio.sleep(RESTART_S)
+
+
+def _same(one: ModelInfo, other: ModelInfo) -> bool:
+    """Whether two processes hold the same model, by its revision. How a process came by its
+    kernels, and packs, decide no bits: the first has tried them, and a later one read the choice.
+    """
+    return replace(one, kernels=None, kernels_reason=None) == replace(
+        other, kernels=None, kernels_reason=None
+    )
