@@ -73,7 +73,10 @@ class Worker:
         self.process.start()
         batches.close()
         comparing.close()
-        self.planner: Planner = self._received(self._batches)
+        fault, planner = self._received(self._batches)
+        if fault is not None:
+            raise fault
+        self.planner: Planner = planner
 
     def run(self, units: Sequence[Unit]) -> Sequence[Result]:
         """What `run_batch` returns or raises there. Raises `WorkerEnded`. One call at a time."""
@@ -112,21 +115,25 @@ class Worker:
         self._since[connection] = time.monotonic()
         try:
             connection.send(question)
-            return self._received(connection)
-        except (OSError, WorkerEnded):
+            fault, result = self._received(connection)
+        except (OSError, MemoryError, WorkerEnded):
+            # Part of a message may be left in the pipe, so that nothing more can be asked.
             self._gone = True
+            self.process.kill()
             raise WorkerEnded from None
         finally:
             del self._since[connection]
-
-    def _received(self, connection: Connection) -> Any:
-        try:
-            fault, result = connection.recv()
-        except (EOFError, OSError):
-            raise WorkerEnded from None
-        if fault is not None:
+        if fault is not None:  # the model's own, which may be an `OSError`
             raise fault
         return result
+
+    def _received(self, connection: Connection) -> tuple[Exception | None, Any]:
+        """The fault of the model, or else its answer."""
+        try:
+            answer: tuple[Exception | None, Any] = connection.recv()
+        except (EOFError, OSError):
+            raise WorkerEnded from None
+        return answer
 
 
 class Workers:
