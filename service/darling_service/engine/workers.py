@@ -14,6 +14,7 @@ import multiprocessing
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count as counter
 from multiprocessing.connection import Connection, wait
@@ -208,19 +209,24 @@ class Workers:
         for attempt in range(1, TRIES + 1):
             worker = await self._next_idle()
             try:
-                results = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, worker.run, units
-                )
+                return await self._run_in(worker, units)
             except WorkerEnded:
                 if attempt == TRIES:
                     raise self._fault(worker) from None
-                continue
-            except Exception:
-                self._idle.put_nowait(worker)
-                raise
-            self._idle.put_nowait(worker)
-            return results
         raise AssertionError("there is a last try")
+
+    def _run_in(self, worker: Worker, units: Sequence[Unit]) -> asyncio.Future[Sequence[Result]]:
+        """What the process returns or raises. Once it has, and not when a caller goes, it is
+        idle: one that is asked twice at a time would mix up its answers."""
+        loop = asyncio.get_running_loop()
+
+        def idle(_: object) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._idle.put_nowait, worker)
+
+        asked = self._threads.submit(worker.run, units)
+        asked.add_done_callback(idle)
+        return asyncio.wrap_future(asked)
 
     def compare(self, task: Task) -> Steps[FloatArray]:
         """What the task's steps return, in one of the processes; each step here is a slice there.
