@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any
 
-from darling_models.errors import ModelError, ModelFault, ModelHung
+from darling_models.errors import ModelError, ModelFault, ModelHung, ModelUnavailable
 from darling_models.protocol import FloatArray, ModelInfo, Planner, Result, Steps, Unit
 from darling_service.engine.worker import Load, Task, Turn, serve
 from darling_service.logs import LogFormat, LogLevel
@@ -161,6 +161,7 @@ class Workers:
         self._numbers = counter()
         self._choosing = Lock()
         self._planner: Planner | None = None
+        self._stopped = False
 
     async def start(self) -> Planner:
         """Starts the processes. Raises `ModelError`."""
@@ -192,6 +193,7 @@ class Workers:
 
     def stop(self) -> None:
         """Ends the processes; what they are asked fails."""
+        self._stopped = True
         for keeper in self._keepers:
             keeper.cancel()
         for worker in self.alive:
@@ -261,6 +263,7 @@ class Workers:
         )
 
     async def _next_idle(self) -> Worker:
+        self._require_running()
         try:
             async with asyncio.timeout(self._timeout_s):
                 while not (worker := await self._idle.get()).alive():
@@ -273,6 +276,7 @@ class Workers:
         """The process with the fewest comparisons, to which this one is added."""
         end = time.monotonic() + self._timeout_s
         while True:
+            self._require_running()
             with self._choosing:
                 if alive := [worker for worker in self.alive if worker.alive()]:
                     worker = min(alive, key=lambda one: one.comparisons)
@@ -281,6 +285,11 @@ class Workers:
             if time.monotonic() > end:
                 raise self._none_free()
             time.sleep(LOOK_S)
+
+    def _require_running(self) -> None:
+        """Raises `ModelUnavailable` after `stop`: nothing would come that is worth a wait."""
+        if self._stopped:
+            raise ModelUnavailable("the model processes have been ended")
 
     def _none_free(self) -> ModelHung:
         return ModelHung(f"no model process was free for {self._timeout_s:g} s")
