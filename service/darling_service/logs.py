@@ -9,8 +9,8 @@ import logging
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from queue import Full, Queue
-from threading import Thread
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -64,35 +64,41 @@ class Writer(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._lines: Queue[str] = Queue(KEPT_LINES)
+        # Not `Queue`, whose lock a signal's handler that logs would wait for in the thread that
+        # holds it.
+        self._lines: SimpleQueue[str | Event] = SimpleQueue()
         self._dropped = 0
         Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._lines.qsize() >= KEPT_LINES:
+            self._dropped += 1
+            return
         try:
             if self._dropped:
                 told = f"lines of the log dropped, since nobody read it: {self._dropped}"
                 warning = log.makeRecord(log.name, logging.WARNING, __file__, 0, told, (), None)
-                self._lines.put_nowait(self.format(warning))
                 self._dropped = 0
-            self._lines.put_nowait(self.format(record))
-        except Full:
-            self._dropped += 1
+                self._lines.put(self.format(warning))
+            self._lines.put(self.format(record))
         except Exception:
             self.handleError(record)
 
     def flush(self) -> None:
         """Waits until all is written, `FLUSH_S` at most."""
-        with self._lines.all_tasks_done:
-            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, FLUSH_S)
+        written = Event()
+        self._lines.put(written)
+        written.wait(FLUSH_S)
 
     def _write(self) -> None:
         while True:
             line = self._lines.get()
+            if isinstance(line, Event):
+                line.set()
+                continue
             with suppress(OSError, ValueError):  # a full disk, a closed stream
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            self._lines.task_done()
 
 
 class Lines(logging.Formatter):
