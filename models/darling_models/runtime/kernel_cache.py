@@ -71,6 +71,8 @@ def machine() -> dict[str, object]:
         "flags": " ".join(sorted((said.get("flags") or said.get("Features", "")).split())),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
+        # Builds of one version differ in the library of their products, and in what it may use.
+        "build": torch.__config__.show(),  # type: ignore[no-untyped-call]
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(STEERING)},
     }
 
