@@ -7,11 +7,10 @@ types and places, and no messages, unless `log_texts` is set.
 import asyncio
 import logging
 import sys
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -65,43 +64,41 @@ class Writer(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        # A signal's handler may log while its thread is about to: this queue allows it.
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        self._sent = self._written = self._dropped = 0
+        # Not `Queue`, whose lock a signal's handler that logs would wait for in the thread that
+        # holds it.
+        self._lines: SimpleQueue[str | Event] = SimpleQueue()
+        self._dropped = 0
         Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._lines.qsize() >= KEPT_LINES:
             self._dropped += 1
             return
-        dropped, self._dropped = self._dropped, 0
-        if dropped:
-            told = f"lines of the log dropped, since nobody read it: {dropped}"
-            self._send(log.makeRecord(log.name, logging.WARNING, __file__, 0, told, (), None))
-        self._send(record)
+        try:
+            if self._dropped:
+                told = f"lines of the log dropped, since nobody read it: {self._dropped}"
+                warning = log.makeRecord(log.name, logging.WARNING, __file__, 0, told, (), None)
+                self._dropped = 0
+                self._lines.put(self.format(warning))
+            self._lines.put(self.format(record))
+        except Exception:
+            self.handleError(record)
 
     def flush(self) -> None:
         """Waits until all is written, `FLUSH_S` at most."""
-        end = time.monotonic() + FLUSH_S
-        while self._written < self._sent and time.monotonic() < end:
-            time.sleep(0.005)
-
-    def _send(self, record: logging.LogRecord) -> None:
-        try:
-            line = self.format(record)
-        except Exception:
-            self.handleError(record)
-        else:
-            self._sent += 1
-            self._lines.put(line)
+        written = Event()
+        self._lines.put(written)
+        written.wait(FLUSH_S)
 
     def _write(self) -> None:
         while True:
             line = self._lines.get()
+            if isinstance(line, Event):
+                line.set()
+                continue
             with suppress(OSError, ValueError):  # a full disk, a closed stream
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            self._written += 1
 
 
 class Lines(logging.Formatter):

@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -243,6 +244,17 @@ def test_a_file_that_holds_no_choice_is_replaced(
     file.write_text(text)
     made()
     assert (len(trials), file.read_text()) == (2, whole)
+
+
+def test_of_two_that_try_at_once_the_first_chooses_for_both(monkeypatch: Patch) -> None:
+    """As when model processes start together on a new machine: noise must not part them."""
+    first, second = Choice(DEFAULT, "first"), Choice(replace(DEFAULT, odd="fffff"), "second")
+
+    def slower() -> Choice:
+        assert kernel_cache.cached(lambda: first, {}) == first
+        return second
+
+    assert kernel_cache.cached(slower, {}).kernels == first.kernels
 
 
 def test_without_a_folder_every_start_tries(

@@ -5,7 +5,9 @@ import gc
 import json
 import logging
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +23,7 @@ from darling_service.app import create_app
 from darling_service.cli.main import main
 from darling_service.errors import Overloaded, Refusal
 from darling_service.http.state import Service
-from darling_service.logs import JsonLines, PlainLines, log_unexpected
+from darling_service.logs import JsonLines, PlainLines, Writer, log_unexpected
 from darling_service.misspelt import misspelt
 from darling_service.request_id import MAX_ID_CHARS, cleaned
 from darling_service.settings import Settings
@@ -439,3 +441,29 @@ def test_commands_tell_it_too(
     monkeypatch.setenv("DARLING_MODLE", "exact")
     assert main(["score", "/none.jsonl", "-"]) == 2
     assert "did you mean DARLING_MODEL?" in capsys.readouterr().err
+
+
+def test_a_signal_whose_handler_logs_may_come_while_a_line_is_logged() -> None:
+    """As a stop does, whose handler runs in the thread of the event loop: it waits for no lock."""
+    writer = Writer(lines := StringIO())
+    writer.setFormatter(PlainLines())
+    log = logging.Logger("of this test")
+    log.addHandler(writer)
+    told = 0
+
+    def handler(*_: object) -> None:
+        nonlocal told
+        told += 1
+        log.info("signal")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        for number in range(5_000):
+            log.info("line %d", number)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    writer.flush()
+    written = lines.getvalue()
+    assert (written.count(" signal\n"), written.count(" line ")) == (told, 5_000)

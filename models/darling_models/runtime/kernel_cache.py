@@ -30,24 +30,34 @@ STEERING = ("ATEN_CPU_", "DNNL_", "MKL_", "ONEDNN_")
 def cached(choose: Callable[[], Choice], shape: Mapping[str, object]) -> Choice:
     """The choice stored for this machine and an encoder's shape, else that of `choose`, stored.
 
-    What computes every text by itself is not stored: a damaged checkpoint may be at fault.
+    What computes every text by itself is not stored: a damaged checkpoint may be at fault. Of
+    processes that try at the same time, the one that is done first chooses for all.
     """
     key = {**machine(), **shape, "form": FORM}
-    digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16)
+    digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16).hexdigest()
+    if (stored := _stored(digest)) is not None:
+        return stored
+    choice = choose()
+    if choice.kernels.alone:
+        return choice
+    if (stored := _stored(digest)) is not None:
+        return stored
+    content = {"kernels": choice.name, "reason": choice.reason, "for": key}
     try:
-        file = folder() / f"{digest.hexdigest()}.json"
-        stored = json.loads(file.read_text())
+        _write(folder() / f"{digest}.json", json.dumps(content, indent=1))
+    except (OSError, RuntimeError) as error:
+        log.debug("the choice of kernels is not kept for the next start: %s", error)
+    return choice
+
+
+def _stored(digest: str) -> Choice | None:
+    """The choice of that name; None if there is none that can be read."""
+    try:
+        stored = json.loads((folder() / f"{digest}.json").read_text())
         reason = f"{stored['reason']} (tried at an earlier start)"
         return Choice(Kernels.parse(stored["kernels"]), reason)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):
-        choice = choose()
-    if not choice.kernels.alone:
-        content = {"kernels": choice.name, "reason": choice.reason, "for": key}
-        try:
-            _write(folder() / f"{digest.hexdigest()}.json", json.dumps(content, indent=1))
-        except (OSError, RuntimeError) as error:
-            log.debug("the choice of kernels is not kept for the next start: %s", error)
-    return choice
+        return None
 
 
 def machine() -> dict[str, object]:
@@ -61,6 +71,8 @@ def machine() -> dict[str, object]:
         "flags": " ".join(sorted((said.get("flags") or said.get("Features", "")).split())),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
+        # Builds of one version differ in the library of their products, and in what it may use.
+        "build": torch.__config__.show(),  # type: ignore[no-untyped-call]
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(STEERING)},
     }
 

@@ -19,6 +19,7 @@ class Linear:
     """x W' + b for x of shape (rows, inputs)."""
 
     def __init__(self, weight: Tensor, bias: Tensor, device: str = "cpu") -> None:
+        self.outputs = len(bias)
         self._weight, self._bias = weight.to(device), bias.to(device)
         self._prepacked = device == "cpu" and prepacks()
         if self._prepacked:

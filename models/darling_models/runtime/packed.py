@@ -104,7 +104,12 @@ class PackedEncoder:
         if isinstance(kernels, Choice):
             return kernels
         if kernels == AUTO:
-            own = {"width": self.width, "format": str(self.dtype), "laid_out": prepacks()}
+            own = {
+                "width": self.width,
+                "inner": self._layers[0].up.outputs,
+                "format": str(self.dtype),
+                "laid_out": prepacks(),
+            }
             return cached(lambda: choose(self), {**asdict(self._shape), **own})
         return pinned(self, kernels)
 

@@ -41,6 +41,13 @@ class Engines:
 
     async def start(self) -> None:
         """Loads every model and asks the default one a first question. Raises `ModelError`."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()  # model processes would stay, and keep this one from ending
+            raise
+
+    async def _start(self) -> None:
         default = self._settings.model
         if self._settings.cache_url is not None:
             self._shared = SharedCache(self._settings.cache_url)

@@ -14,13 +14,15 @@ import multiprocessing
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from itertools import count as counter
 from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any
 
-from darling_models.errors import ModelError, ModelFault, ModelHung
-from darling_models.protocol import FloatArray, Planner, Result, Steps, Unit
+from darling_models.errors import ModelError, ModelFault, ModelHung, ModelUnavailable
+from darling_models.protocol import FloatArray, ModelInfo, Planner, Result, Steps, Unit
 from darling_service.engine.worker import Load, Task, Turn, serve
 from darling_service.logs import LogFormat, LogLevel
 from darling_service.telemetry import Telemetry
@@ -72,7 +74,10 @@ class Worker:
         self.process.start()
         batches.close()
         comparing.close()
-        self.planner: Planner = self._received(self._batches)
+        fault, planner = self._received(self._batches)
+        if fault is not None:
+            raise fault
+        self.planner: Planner = planner
 
     def run(self, units: Sequence[Unit]) -> Sequence[Result]:
         """What `run_batch` returns or raises there. Raises `WorkerEnded`. One call at a time."""
@@ -111,21 +116,25 @@ class Worker:
         self._since[connection] = time.monotonic()
         try:
             connection.send(question)
-            return self._received(connection)
-        except (OSError, WorkerEnded):
+            fault, result = self._received(connection)
+        except (OSError, MemoryError, WorkerEnded):
+            # Part of a message may be left in the pipe, so that nothing more can be asked.
             self._gone = True
+            self.process.kill()
             raise WorkerEnded from None
         finally:
             del self._since[connection]
-
-    def _received(self, connection: Connection) -> Any:
-        try:
-            fault, result = connection.recv()
-        except (EOFError, OSError):
-            raise WorkerEnded from None
-        if fault is not None:
+        if fault is not None:  # the model's own, which may be an `OSError`
             raise fault
         return result
+
+    def _received(self, connection: Connection) -> tuple[Exception | None, Any]:
+        """The fault of the model, or else its answer."""
+        try:
+            answer: tuple[Exception | None, Any] = connection.recv()
+        except (EOFError, OSError):
+            raise WorkerEnded from None
+        return answer
 
 
 class Workers:
@@ -152,6 +161,7 @@ class Workers:
         self._numbers = counter()
         self._choosing = Lock()
         self._planner: Planner | None = None
+        self._stopped = False
 
     async def start(self) -> Planner:
         """Starts the processes. Raises `ModelError`."""
@@ -169,6 +179,13 @@ class Workers:
                 )
             raise faults[0]
         self._planner = workers[0].planner
+        if not all(_same(worker.planner.info, self._planner.info) for worker in workers):
+            for worker in workers:
+                worker.process.kill()
+            raise ModelError(
+                "the model processes give a text different bits, since each has chosen kernels for "
+                "itself; start the service again, with the setting kernels if that does not help"
+            )
         for worker in workers:
             self._take_in(worker)
             self._keepers.append(asyncio.create_task(self._keep(worker)))
@@ -176,6 +193,7 @@ class Workers:
 
     def stop(self) -> None:
         """Ends the processes; what they are asked fails."""
+        self._stopped = True
         for keeper in self._keepers:
             keeper.cancel()
         for worker in self.alive:
@@ -193,19 +211,24 @@ class Workers:
         for attempt in range(1, TRIES + 1):
             worker = await self._next_idle()
             try:
-                results = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, worker.run, units
-                )
+                return await self._run_in(worker, units)
             except WorkerEnded:
                 if attempt == TRIES:
                     raise self._fault(worker) from None
-                continue
-            except Exception:
-                self._idle.put_nowait(worker)
-                raise
-            self._idle.put_nowait(worker)
-            return results
         raise AssertionError("there is a last try")
+
+    def _run_in(self, worker: Worker, units: Sequence[Unit]) -> asyncio.Future[Sequence[Result]]:
+        """What the process returns or raises. Once it has, and not when a caller goes, it is
+        idle: one that is asked twice at a time would mix up its answers."""
+        loop = asyncio.get_running_loop()
+
+        def idle(_: object) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._idle.put_nowait, worker)
+
+        asked = self._threads.submit(worker.run, units)
+        asked.add_done_callback(idle)
+        return asyncio.wrap_future(asked)
 
     def compare(self, task: Task) -> Steps[FloatArray]:
         """What the task's steps return, in one of the processes; each step here is a slice there.
@@ -240,6 +263,7 @@ class Workers:
         )
 
     async def _next_idle(self) -> Worker:
+        self._require_running()
         try:
             async with asyncio.timeout(self._timeout_s):
                 while not (worker := await self._idle.get()).alive():
@@ -252,6 +276,7 @@ class Workers:
         """The process with the fewest comparisons, to which this one is added."""
         end = time.monotonic() + self._timeout_s
         while True:
+            self._require_running()
             with self._choosing:
                 if alive := [worker for worker in self.alive if worker.alive()]:
                     worker = min(alive, key=lambda one: one.comparisons)
@@ -260,6 +285,11 @@ class Workers:
             if time.monotonic() > end:
                 raise self._none_free()
             time.sleep(LOOK_S)
+
+    def _require_running(self) -> None:
+        """Raises `ModelUnavailable` after `stop`: nothing would come that is worth a wait."""
+        if self._stopped:
+            raise ModelUnavailable("the model processes have been ended")
 
     def _none_free(self) -> ModelHung:
         return ModelHung(f"no model process was free for {self._timeout_s:g} s")
@@ -297,8 +327,17 @@ class Workers:
                 log.error("a model process cannot be started: %s", fault or "it has ended")
             else:
                 assert self._planner is not None, "the first processes have started"
-                if worker.planner.info == self._planner.info:
+                if _same(worker.planner.info, self._planner.info):
                     return worker
                 worker.process.kill()
                 log.error("the files of the model have changed; start the service again")
             await asyncio.sleep(RESTART_S)
+
+
+def _same(one: ModelInfo, other: ModelInfo) -> bool:
+    """Whether two processes hold the same model, by its revision. How a process came by its
+    kernels, and packs, decide no bits: the first has tried them, and a later one read the choice.
+    """
+    return replace(one, kernels=None, kernels_reason=None) == replace(
+        other, kernels=None, kernels_reason=None
+    )
