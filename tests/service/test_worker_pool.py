@@ -148,7 +148,8 @@ def test_a_caller_that_leaves_does_not_take_the_process_with_it(
         assert [one.most for one in both] == [1, 1], "each still computes what nobody wants"
         for one in both:
             one.go.set()
-        assert await asyncio.gather(*later) == [[k] for k in range(4)]
+        results: list[Any] = await asyncio.gather(*later)
+        assert results == [[k] for k in range(4)]
         assert [one.most for one in both] == [1, 1]
         workers.stop()
 

@@ -72,7 +72,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "torch": torch.__version__,
         # Builds of one version differ in the library of their products, and in what it may use.
-        "build": torch.__config__.show(),  # type: ignore[no-untyped-call]
+        "build": torch.__config__.show(),
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(STEERING)},
     }
 
