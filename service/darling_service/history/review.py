@@ -70,8 +70,9 @@ def candidates(store: Store, run: RunKey, count: int) -> list[Pair]:
         rows = reading.newest(connection, own, MAX_GROUPS)
     pairs: dict[str, Pair] = {}
     for row in rows:
-        unmarked = (pair for pair in _pairs(row) if pair.key not in marked | pairs.keys())
-        pairs.update((pair.key, pair) for pair in islice(unmarked, MAX_OF_GROUP))
+        keyed = ((pair.key, pair) for pair in _pairs(row))
+        unmarked = (one for one in keyed if one[0] not in marked and one[0] not in pairs)
+        pairs.update(islice(unmarked, MAX_OF_GROUP))
     return sorted(pairs.values(), key=lambda pair: (pair.distance, pair.id))[:count]
 
 
