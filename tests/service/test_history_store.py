@@ -124,6 +124,7 @@ def test_a_step_keeps_the_groups_with_the_smallest_ids(ready: Store) -> None:
         **{"id": "001", "run": "exp", "step": 3, "at": 1.0, "a": 1},
     }
     assert reading.group(ready, "bob", "001") is None
+    assert reading.group(ready, "alice", "001\0") is None
 
 
 def test_one_answer_holds_no_more_bytes_than_memory_has_room_for(

@@ -138,6 +138,8 @@ def newest(connection: Connection, wanted: ColumnElement[bool], limit: int) -> S
 
 def group(store: Store, caller: str, group_id: str) -> dict[str, Any] | None:
     """One of the caller's groups; None where there is none of the id."""
+    if "\0" in group_id:  # which PostgreSQL refuses as a value
+        return None
     wanted = select(GROUPS).where(GROUPS.c.caller == caller, GROUPS.c.id == group_id)
     with store.connect() as connection:
         row = connection.execute(wanted).mappings().first()
