@@ -78,6 +78,41 @@ def test_a_collapse_is_shown_within_five_seconds(opened: Open, service: Service)
     assert time.monotonic() - done < MAX_SHOWN_S
 
 
+def test_the_run_that_is_shown_stays_when_another_becomes_the_newest(
+    opened: Open, service: Service
+) -> None:
+    recorded.train(service, "exp-first", range(2))
+    page = opened(url=service.url).go("#/runs")
+    expect(page.get_by_label("Show exp-first")).to_be_checked()
+    recorded.train(service, "exp-second", range(2))
+    expect(page.get_by_label("Show exp-second")).not_to_be_checked()
+    expect(page.get_by_label("Show exp-first")).to_be_checked()
+
+
+def test_a_failure_hides_no_curve_and_goes_when_the_service_answers(
+    opened: Open, service: Service
+) -> None:
+    recorded.train(service, "exp-first", range(2))
+    page = opened(url=service.url, expected="ERR_FAILED").go("#/runs?run=exp-first")
+    curves(page, 7)
+    page.route("**/v1/history/**", lambda route: route.abort())
+    expect(page.locator(".problem")).to_contain_text("The service does not answer")
+    curves(page, 7)
+    page.unroute("**/v1/history/**")
+    expect(page.locator(".problem")).to_have_count(0)
+
+
+def test_a_run_that_is_gone_is_named_beside_those_that_are_there(
+    opened: Open, service: Service
+) -> None:
+    recorded.train(service, "exp-first", range(2))
+    page = opened(url=service.url, expected="404").go("#/runs?run=gone&run=exp-first")
+    curves(page, 7)
+    expect(page.locator(".problem")).to_contain_text("no such run")
+    page.get_by_role("link", name="Runs").click()
+    expect(page.locator(".problem")).to_have_count(0)
+
+
 def test_runs_are_compared_in_every_chart(opened: Open, trained: Service) -> None:
     page = opened(url=trained.url).go(f"#/runs?run={COLLAPSING}&run={LASTING}")
     curves(page, 10)
