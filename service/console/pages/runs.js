@@ -20,8 +20,8 @@ export default function Runs({ query }) {
   // The run that was the newest at first: of two that train at once, each is the newest in turn.
   const first = useRef(null);
   first.current ??= listed?.[0]?.run ?? null;
-  const named = query.getAll("run");
-  const names = named.length ? named : [first.current].filter((run) => run !== null);
+  const named = [...new Set(query.getAll("run"))];
+  const names = named.length ? named.slice(0, RUN_COLOURS.length) : [first.current].filter((run) => run !== null);
   const curves = useCurves(names, setCurveFailure);
   const step = query.has("step") ? Number(query.get("step")) : null;
 

@@ -69,14 +69,14 @@ export function RecordedGroups({ onGroup }) {
       ${groups?.length === 0 && html`<p class="hint">No group of this step was kept; try one nearby.</p>`}
       ${groups?.length > 0 &&
       html`<ul class="plain">
-            ${groups.map(
-              (group) => html`<li>
-                <button type="button" class="link" onClick=${() => onGroup(groupFrom(group))}>
-                  ${groupFrom(group).shownPrompt.slice(0, 90)}
-                </button>
-              </li>`,
-            )}
-          </ul>`}
+        ${groups.map(
+          (group) => html`<li>
+            <button type="button" class="link" onClick=${() => onGroup(groupFrom(group))}>
+              ${groupFrom(group).shownPrompt.slice(0, 90)}
+            </button>
+          </li>`,
+        )}
+      </ul>`}
     </div>
   `;
 }
