@@ -11,6 +11,9 @@ export class Problem extends Error {
   }
 }
 
+/** The bytes of a text as the characters of a header, which holds no others. */
+const inHeader = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
 let askForKey = null;
 let asking = null;
 
@@ -26,7 +29,7 @@ export function onKeyNeeded(ask) {
  */
 export async function call(path, { body, signal, waits = false } = {}) {
   const key = sessionStorage.getItem(KEY);
-  const headers = key ? { authorization: `Bearer ${key}` } : {};
+  const headers = key ? { authorization: `Bearer ${inHeader(key)}` } : {};
   const request = { headers, signal };
   if (body !== undefined) {
     request.method = "POST";

@@ -3,7 +3,7 @@ import { onKeyNeeded } from "./api.js";
 import { Failure } from "./parts/problem.js";
 import { KeyForm } from "./parts/key_form.js";
 import { ThemeButton } from "./parts/theme_button.js";
-import { html, render, useEffect, useRef, useState } from "./view.js";
+import { html, render, useEffect, useState } from "./view.js";
 
 const PAGES = {
   playground: { title: "Playground", load: () => import("./pages/playground.js") },
@@ -15,7 +15,7 @@ const PAGES = {
 /** The page that the hash names, and the parameters behind its question mark. */
 function currentRoute() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
-  return { page: path in PAGES ? path : "playground", query: new URLSearchParams(query) };
+  return { page: Object.hasOwn(PAGES, path) ? path : "playground", query: new URLSearchParams(query) };
 }
 
 function App() {
@@ -69,7 +69,6 @@ function skipToMain(event) {
 /** A page, once its module has come. */
 function Page({ name, query }) {
   const [shown, setShown] = useState({});
-  const first = useRef(true);
   useEffect(() => {
     document.title = `${PAGES[name].title} · Darling Reward`;
     PAGES[name].load().then(

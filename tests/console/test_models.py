@@ -70,6 +70,16 @@ def test_the_behaviours_are_the_table_of_the_card(opened: Open, service: Service
     assert page.locator(".prose th").get_by_text("wrong merges").count() == 0, "it stands once"
 
 
+def test_requests_that_were_refused_are_counted_for_every_reason(opened: Open) -> None:
+    page = opened().page
+    name = "darling_refused_total"
+    metrics = f'{name}{{reason="queue"}} 2.0\n{name}{{reason="key"}} 3.0\n'
+    page.route("**/metrics", lambda route: route.fulfill(body=metrics, content_type="text/plain"))
+    page.goto(f"{opened().url}/console/#/models")
+    refused = page.locator(".tiles > div").filter(has_text="Requests refused").locator("dd")
+    expect(refused).to_have_text("5")
+
+
 def test_a_waiting_rollout_is_seen_within_seconds(opened: Open, service: Service) -> None:
     page = opened().go("#/models")
     body = {

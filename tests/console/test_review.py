@@ -70,6 +70,20 @@ def test_back_returns_to_a_pair_and_its_last_mark_counts(opened: Open, trained: 
     assert shown(page) != pair, "progress is kept"
 
 
+def test_a_pair_whose_group_is_gone_is_passed_over(opened: Open, trained: Service) -> None:
+    page = opened(url=trained.url, expected="404").go("#/review")
+    expect(page.locator(".judged")).to_be_visible()
+    pair = shown(page)
+    problem = {"title": "Not Found", "detail": "the history has dropped its group"}
+    page.route("**/v1/review/marks", lambda route: route.fulfill(status=404, json=problem))
+    page.keyboard.press("s")
+    expect(page.locator(".problem")).to_contain_text("dropped its group")
+    assert shown(page) != pair
+    page.unroute("**/v1/review/marks")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".problem")).to_have_count(0)
+
+
 def test_keys_with_modifiers_and_in_fields_mark_nothing(opened: Open, trained: Service) -> None:
     page = opened(url=trained.url).go("#/review")
     expect(page.locator(".judged")).to_be_visible()

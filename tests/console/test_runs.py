@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from darling_service.history.figures import figures_of
 from darling_service.history.recorded import RunKey, StepKey
 from darling_service.history.store import StepSums, Store
-from tests.conftest import Service
+from tests.conftest import Service, until
 from tests.console import recorded
 from tests.console.conftest import SCHEMES, WIDTHS, Open
 from tests.console.recorded import COLLAPSE, COLLAPSING, LASTING, STEPS
@@ -38,6 +38,13 @@ def trained(service: Service) -> Service:
     recorded.train(service, LASTING, range(STEPS))
     recorded.train(service, COLLAPSING, range(STEPS), COLLAPSE)
     return service
+
+
+def recorded_run(service: Service, run: str) -> None:
+    """Trains a short run, and waits until it is the newest in the history."""
+    recorded.train(service, run, range(2))
+    with service.client() as http:
+        until(lambda: http.get("/v1/history/runs").json()["runs"][0]["run"] == run)
 
 
 def curves(page: Page, count: int) -> None:
@@ -76,6 +83,41 @@ def test_a_collapse_is_shown_within_five_seconds(opened: Open, service: Service)
     expect(note).to_contain_text(f"since step {COLLAPSE}.", timeout=MAX_SHOWN_S * 1000)
     expect(page.locator(".runs")).to_contain_text("100 %")
     assert time.monotonic() - done < MAX_SHOWN_S
+
+
+def test_the_run_that_is_shown_stays_when_another_becomes_the_newest(
+    opened: Open, service: Service
+) -> None:
+    recorded_run(service, "exp-first")
+    page = opened(url=service.url).go("#/runs")
+    expect(page.get_by_label("Show exp-first")).to_be_checked()
+    recorded_run(service, "exp-second")
+    expect(page.get_by_label("Show exp-second")).not_to_be_checked()
+    expect(page.get_by_label("Show exp-first")).to_be_checked()
+
+
+def test_a_failure_hides_no_curve_and_goes_when_the_service_answers(
+    opened: Open, service: Service
+) -> None:
+    recorded_run(service, "exp-first")
+    page = opened(url=service.url, expected="ERR_FAILED").go("#/runs?run=exp-first")
+    curves(page, 7)
+    page.route("**/v1/history/**", lambda route: route.abort())
+    expect(page.locator(".problem")).to_contain_text("The service does not answer")
+    curves(page, 7)
+    page.unroute("**/v1/history/**")
+    expect(page.locator(".problem")).to_have_count(0)
+
+
+def test_a_run_that_is_gone_is_named_beside_those_that_are_there(
+    opened: Open, service: Service
+) -> None:
+    recorded_run(service, "exp-first")
+    page = opened(url=service.url, expected="404").go("#/runs?run=gone&run=exp-first")
+    curves(page, 7)
+    expect(page.locator(".problem")).to_contain_text("no such run")
+    page.get_by_role("link", name="Runs").click()
+    expect(page.locator(".problem")).to_have_count(0)
 
 
 def test_runs_are_compared_in_every_chart(opened: Open, trained: Service) -> None:

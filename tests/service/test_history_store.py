@@ -124,6 +124,17 @@ def test_a_step_keeps_the_groups_with_the_smallest_ids(ready: Store) -> None:
         **{"id": "001", "run": "exp", "step": 3, "at": 1.0, "a": 1},
     }
     assert reading.group(ready, "bob", "001") is None
+    assert reading.group(ready, "alice", "001\0") is None
+
+
+def test_one_answer_holds_no_more_bytes_than_memory_has_room_for(
+    ready: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row(1, step=4), row(2, step=3), row(3, step=2)]
+    ready.write({group.step: SUMS for group in rows}, rows, 4)
+    for room, ids in ((0, ["001"]), (16, ["001", "002"]), (24, ["001", "002", "003"])):
+        monkeypatch.setattr(reading, "MAX_BYTES", room * len(rows[0].body) // 8)
+        assert kept_ids(ready) == ids
 
 
 @given(st.lists(st.integers(0, 99).map(str), max_size=30), st.integers(1, 5))

@@ -121,8 +121,10 @@ function usePairs(run, against) {
       .then(({ progress }) => (state.progress = progress))
       .catch((failure) => {
         state.failure = failure;
-        state.queue = [pair, ...state.queue.filter(({ id }) => id !== pair.id)];
         state.done = state.done.filter(({ id }) => id !== pair.id);
+        const others = state.queue.filter(({ id }) => id !== pair.id);
+        // Nobody can mark a pair whose group has been dropped meanwhile.
+        state.queue = failure.status === 404 ? others : [pair, ...others];
       })
       .finally(changed);
     if (rest.length <= LOW_WATER) load();

@@ -15,13 +15,17 @@ const MAX_GROUPS = 20;
 
 export default function Runs({ query }) {
   const [listed, setListed] = useState(null);
-  const [failure, setFailure] = useState(null);
-  const named = query.getAll("run");
-  const names = named.length ? named : (listed ?? []).slice(0, 1).map(({ run }) => run);
-  const curves = useCurves(names, setFailure);
+  const [listFailure, setListFailure] = useState(null);
+  const [curveFailure, setCurveFailure] = useState(null);
+  // The run that was the newest at first: of two that train at once, each is the newest in turn.
+  const first = useRef(null);
+  first.current ??= listed?.[0]?.run ?? null;
+  const named = [...new Set(query.getAll("run"))];
+  const names = named.length ? named.slice(0, RUN_COLOURS.length) : [first.current].filter((run) => run !== null);
+  const curves = useCurves(names, setCurveFailure);
   const step = query.has("step") ? Number(query.get("step")) : null;
 
-  usePolling(async (signal) => setListed((await call("v1/history/runs", { signal })).runs), [], setFailure);
+  usePolling(async (signal) => setListed((await call("v1/history/runs", { signal })).runs), [], setListFailure);
 
   const go = (runs, at) => {
     const search = new URLSearchParams(runs.map((run) => ["run", run]));
@@ -30,15 +34,17 @@ export default function Runs({ query }) {
   };
   const toggle = (run) =>
     go(names.includes(run) ? names.filter((one) => one !== run) : [...names, run].slice(-RUN_COLOURS.length), null);
-  if (failure) return html`<${Head} /><${Failure} error=${failure} />`;
-  if (listed === null) return html`<${Head} />`;
-  if (listed.length === 0) return html`<${Head} /><${NoRuns} />`;
+  const failure = listFailure ?? curveFailure;
+  const problem = failure && html`<${Failure} error=${failure} />`;
+  if (listed === null) return html`<${Head} />${problem}`;
+  if (listed.length === 0) return html`<${Head} />${problem ?? html`<${NoRuns} />`}`;
   const shown = names
     .map((run, index) => ({ run, colour: RUN_COLOURS[index % RUN_COLOURS.length], ...curves[run] }))
     .filter(({ steps }) => steps?.length);
   return html`
     <${Head} />
     <div class="stack">
+      ${problem}
       <${RunTable} listed=${listed} names=${names} onToggle=${toggle} />
       <${CollapseNote} runs=${shown} />
       ${shown.length > 0 &&
@@ -75,17 +81,20 @@ function NoRuns() {
   `;
 }
 
-/** Calls `look` now and every two seconds, unless the page is hidden, until one fails. */
+/** Calls `look` now and every two seconds, unless the page is hidden. `onFailure` gets the error of
+ * one that fails, and null after the next that does not. */
 function usePolling(look, keys, onFailure) {
   useEffect(() => {
     const stop = new AbortController();
     let timer;
     const go = async () => {
       try {
-        if (!document.hidden) await look(stop.signal);
+        if (!document.hidden) {
+          await look(stop.signal);
+          if (!stop.signal.aborted) onFailure(null);
+        }
       } catch (error) {
-        if (error.name !== "AbortError") onFailure(error);
-        return;
+        if (!stop.signal.aborted) onFailure(error);
       }
       if (!stop.signal.aborted) timer = setTimeout(go, POLL_MS);
     };
@@ -103,10 +112,14 @@ function useCurves(names, onFailure) {
   const known = useRef({});
   usePolling(
     async (signal) => {
-      const loaded = await Promise.all(names.map((run) => followed(run, known.current[run], signal)));
+      const answers = await Promise.allSettled(names.map((run) => followed(run, known.current[run], signal)));
+      // What has failed keeps its curve, if it has one.
+      const loaded = answers.map(({ value }, index) => value ?? known.current[names[index]]);
       const changed = names.some((run, index) => loaded[index] !== known.current[run]);
       names.forEach((run, index) => (known.current[run] = loaded[index]));
       if (changed) setCurves({ ...known.current });
+      const failed = answers.find(({ status }) => status === "rejected");
+      if (failed) throw failed.reason;
     },
     [JSON.stringify(names)],
     onFailure,

@@ -1,10 +1,10 @@
 """What the history says of a caller's runs, as the routes return it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from darling_service.history.figures import INTEGERS, NAMES
 from darling_service.history.recorded import RunKey
@@ -13,6 +13,9 @@ from darling_service.history.tables import GROUPS, STEPS
 
 MAX_RUNS = 1000
 """Runs that one answer lists, the newest; a person reads the first ten."""
+MAX_BYTES = 32 * 2**20
+"""Bytes of the whole groups that one question reads, which take some five times as many in memory:
+200 groups of 64 rollouts have 10 MB, and one group with the longest texts has 64 MB."""
 RUN_FIELDS = (
     *("run", "first_step", "last_step", "steps", "groups", "first_at", "last_at"),
     *("diversity", "collapsed_share"),
@@ -109,17 +112,34 @@ def steps(
 
 
 def groups(store: Store, run: RunKey, step: int | None, limit: int) -> list[dict[str, Any]]:
-    """The groups of a run, or of a step of it, that are kept as a whole: the newest steps first."""
-    wanted = select(GROUPS).where(GROUPS.c.caller == run.caller, GROUPS.c.run == run.run)
-    if step is not None:
-        wanted = wanted.where(GROUPS.c.step == step)
-    ordered = wanted.order_by(GROUPS.c.step.desc(), GROUPS.c.id).limit(limit)
+    """The groups of a run, or of a step of it, that are kept as a whole: the newest steps first, at
+    most `limit` of them and about `MAX_BYTES`."""
+    own = (GROUPS.c.caller == run.caller) & (GROUPS.c.run == run.run)
+    wanted = own if step is None else own & (GROUPS.c.step == step)
     with store.connect() as connection:
-        return [_group(row) for row in connection.execute(ordered).mappings()]
+        return [_group(row) for row in newest(connection, wanted, limit)]
+
+
+def newest(connection: Connection, wanted: ColumnElement[bool], limit: int) -> Sequence[RowMapping]:
+    """The rows of whole groups, those of the newest steps first: at most `limit`, and as many as
+    `MAX_BYTES` hold, but one at least."""
+    order = (GROUPS.c.step.desc(), GROUPS.c.id)
+    sizes = select(GROUPS.c.id, GROUPS.c.nbytes).where(wanted).order_by(*order).limit(limit)
+    ids: list[str] = []
+    held = 0
+    for name, nbytes in connection.execute(sizes):
+        held += nbytes
+        if ids and held > MAX_BYTES:
+            break
+        ids.append(name)
+    rows = select(GROUPS).where(GROUPS.c.id.in_(ids)).order_by(*order)
+    return connection.execute(rows).mappings().all()
 
 
 def group(store: Store, caller: str, group_id: str) -> dict[str, Any] | None:
     """One of the caller's groups; None where there is none of the id."""
+    if "\0" in group_id:  # which PostgreSQL refuses as a value
+        return None
     wanted = select(GROUPS).where(GROUPS.c.caller == caller, GROUPS.c.id == group_id)
     with store.connect() as connection:
         row = connection.execute(wanted).mappings().first()

@@ -19,6 +19,7 @@ from sqlalchemy import RowMapping, func, select
 from darling_models.keys import content_key, pair_key
 from darling_models.labelled_data import COMPARED, MIN_PROMPTS
 from darling_models.protocol import all_pairs
+from darling_service.history import reading
 from darling_service.history.recorded import RunKey
 from darling_service.history.store import Store
 from darling_service.history.tables import GROUPS, MARKS
@@ -63,15 +64,15 @@ def candidates(store: Store, run: RunKey, count: int) -> list[Pair]:
 
     There are at most `count`, and `MAX_OF_GROUP` of one group.
     """
-    own = select(GROUPS).where(GROUPS.c.caller == run.caller, GROUPS.c.run == run.run)
+    own = (GROUPS.c.caller == run.caller) & (GROUPS.c.run == run.run)
     with store.connect() as connection:
         marked = set(connection.scalars(select(MARKS.c.pair).where(MARKS.c.caller == run.caller)))
-        newest = connection.execute(own.order_by(GROUPS.c.step.desc()).limit(MAX_GROUPS))
-        rows = newest.mappings().all()
+        rows = reading.newest(connection, own, MAX_GROUPS)
     pairs: dict[str, Pair] = {}
     for row in rows:
-        unmarked = (pair for pair in _pairs(row) if pair.key not in marked | pairs.keys())
-        pairs.update((pair.key, pair) for pair in islice(unmarked, MAX_OF_GROUP))
+        keyed = ((pair.key, pair) for pair in _pairs(row))
+        unmarked = (one for one in keyed if one[0] not in marked and one[0] not in pairs)
+        pairs.update(islice(unmarked, MAX_OF_GROUP))
     return sorted(pairs.values(), key=lambda pair: (pair.distance, pair.id))[:count]
 
 

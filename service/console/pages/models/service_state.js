@@ -16,6 +16,12 @@ function valuesOf(exposition) {
   return values;
 }
 
+/** The sum of a metric over its labels. */
+function totalOf(values, name) {
+  const series = Object.entries(values).filter(([one]) => one.startsWith(`${name}{`));
+  return series.reduce((sum, [, value]) => sum + value, 0);
+}
+
 /** Whether the service takes requests: its health check needs no key. Throws `Problem`. */
 async function ready() {
   try {
@@ -55,6 +61,7 @@ export function ServiceState({ limits = {} }) {
   }, []);
   if (failure) return html`<${Failure} error=${failure} />`;
   const of = (name) => values && (values[name] ?? 0);
+  const refused = values && totalOf(values, "darling_refused_total");
   const pairs = ["classified", "cached", "skipped"].map((outcome) => [
     outcome,
     of(`darling_pairs_total{outcome="${outcome}"}`),
@@ -86,7 +93,7 @@ export function ServiceState({ limits = {} }) {
         <${Tile} name="Groups scored" value=${of("darling_groups_total")} />
         <${Tile} name="Pairs" parts=${pairs} />
         <${Tile} name="Cohorts that ended" parts=${ends} />
-        <${Tile} name="Requests refused" value=${of("darling_refused_total")} />
+        <${Tile} name="Requests refused" value=${refused} />
         <${Tile} name="Batches that failed" value=${of("darling_model_failures_total")} />
       </dl>
     </section>

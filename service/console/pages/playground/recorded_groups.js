@@ -11,7 +11,7 @@ export function RecordedGroups({ onGroup }) {
   const [runs, setRuns] = useState(null);
   const [run, setRun] = useState(null);
   const [step, setStep] = useState(null);
-  const [groups, setGroups] = useState([]);
+  const [groups, setGroups] = useState(null);
   const [failure, setFailure] = useState(null);
 
   useEffect(() => {
@@ -27,6 +27,7 @@ export function RecordedGroups({ onGroup }) {
   useEffect(() => {
     if (run === null) return undefined;
     const stop = new AbortController();
+    setGroups(null);
     const search = new URLSearchParams({ run: run.run, step, limit: MAX_SHOWN });
     call(`v1/history/groups?${search}`, { signal: stop.signal }).then(
       ({ groups }) => setGroups(groups),
@@ -64,17 +65,18 @@ export function RecordedGroups({ onGroup }) {
           />
         </span>
       </div>
-      ${groups.length === 0
-        ? html`<p class="hint">No group of this step was kept; try one nearby.</p>`
-        : html`<ul class="plain">
-            ${groups.map(
-              (group) => html`<li>
-                <button type="button" class="link" onClick=${() => onGroup(groupFrom(group))}>
-                  ${groupFrom(group).shownPrompt.slice(0, 90)}
-                </button>
-              </li>`,
-            )}
-          </ul>`}
+      ${groups === null && html`<p class="hint">Looking …</p>`}
+      ${groups?.length === 0 && html`<p class="hint">No group of this step was kept; try one nearby.</p>`}
+      ${groups?.length > 0 &&
+      html`<ul class="plain">
+        ${groups.map(
+          (group) => html`<li>
+            <button type="button" class="link" onClick=${() => onGroup(groupFrom(group))}>
+              ${groupFrom(group).shownPrompt.slice(0, 90)}
+            </button>
+          </li>`,
+        )}
+      </ul>`}
     </div>
   `;
 }
