@@ -95,10 +95,12 @@ INTERCHANGED = (
 """Operators that take each other's place, so that a formula, a query or a program says another
 thing in the same words."""
 JOINED = "and or"
-"""Two more, which do so in short texts alone: "yoga, tennis and chess" is "tennis or chess" too, and
-so are the solutions "x = 2 and x = 3", or "2 and 3"."""
+"""Two more, which do so in short texts alone: "yoga, tennis and chess" is "tennis or chess" too.
+The solutions "x = 2 and x = 3" are "x = 2 or x = 3", and so are "2 and 3"."""
 SOLUTIONS = re.compile(r"(?<![<>=!])=(?!=)|\d\W{0,3}\s(?:and|or)\s\W{0,3}\d")
-EMPHASIS = re.compile(r"(?<![^\s(\[{\"'])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![^\s)\]}\"'.,:;!?])")
+EMPHASIS = re.compile(
+    r"(?<![^\s(\[{\"'])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![^\s)\]}\"'.,:;!?])"
+)
 """Asterisks of Markdown, which stand beside a word on one side alone; others are operators."""
 MAX_JOINED = 12
 """Words and signs of the longest text in which JOINED are operators."""
