@@ -250,3 +250,7 @@ def test_mmr_leaves_equal_quality_and_shares_among_copies() -> None:
     copies = np.asarray([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]])
     found = mmr(np.asarray([1.0, 1.0, 0.5]), copies, ["a", "a", "b"])
     assert found[0] == found[1]
+
+
+def test_maxrl_counts_what_rounding_brought_below_zero_as_zero() -> None:
+    assert maxrl(np.array([-9e-7] * 3 + [2e-7])).tolist() == [0.0] * 4
