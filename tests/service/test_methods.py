@@ -20,6 +20,7 @@ from darling_service.rewards.exact import FloatArray
 from darling_service.rewards.rarity import smoothing_exploration
 from darling_service.rewards.relevance import mmr
 from darling_service.rewards.set_advantage import poly_epo
+from darling_service.schemas.reward_options import RewardOptions
 from tests.cpu_time import TRIES, cpu_seconds
 
 numbers = st.floats(-10, 10)
@@ -250,3 +251,12 @@ def test_mmr_leaves_equal_quality_and_shares_among_copies() -> None:
     copies = np.asarray([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]])
     found = mmr(np.asarray([1.0, 1.0, 0.5]), copies, ["a", "a", "b"])
     assert found[0] == found[1]
+
+
+def test_maxrl_counts_what_rounding_brought_below_zero_as_zero() -> None:
+    assert maxrl(np.array([-9e-7] * 3 + [2e-7])).tolist() == [0.0] * 4
+
+
+def test_maxrl_of_diversity_alone_looks_at_no_quality() -> None:
+    assert RewardOptions(advantage="maxrl").unsigned
+    assert not RewardOptions(advantage="maxrl", objective="diversity").unsigned

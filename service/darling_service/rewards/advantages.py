@@ -39,9 +39,11 @@ def rloo(rewards: FloatArray) -> FloatArray:
 def maxrl(rewards: FloatArray) -> FloatArray:
     """MaxRL: (r - mean(r)) / mean(r) (arXiv 2602.02710). Shape (n,); in [-1, n - 1], sums to 0.
 
-    `rewards`: at least 0, since a mean below 0 would turn the signs round. All zeros where all r
-    are equal, up to rounding; a group without any success is one of these.
+    `rewards`: at least 0, since a mean below 0 would turn the signs round; what rounding has
+    brought below counts as 0. All zeros where all r are equal, up to rounding; a group without any
+    success is one of these.
     """
+    rewards = np.maximum(rewards, 0.0)
     if is_flat(rewards):
         return np.zeros_like(rewards)
     return centered(rewards) / mean(rewards)

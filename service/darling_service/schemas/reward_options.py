@@ -190,7 +190,7 @@ class RewardOptions(Strict):
         """Whether quality below 0 has no meaning for the advantage."""
         shifted = self.objective == "darling" and self.negative == "shift_min"
         chosen = self.advantage is not None and not ADVANTAGES[self.advantage].signed
-        return chosen and not shifted
+        return chosen and not shifted and "quality" in OBJECTIVES[self.objective].needs
 
     def choice_that_needs(self, column: str) -> str:
         """The option whose choice needs a column that is among `needs`."""

@@ -95,7 +95,13 @@ INTERCHANGED = (
 """Operators that take each other's place, so that a formula, a query or a program says another
 thing in the same words."""
 JOINED = "and or"
-"""Two more, which do so in short texts alone: "yoga, tennis and chess" is "tennis or chess" too."""
+"""Two more, which do so in short texts alone: "yoga, tennis and chess" is "tennis or chess" too.
+The solutions "x = 2 and x = 3" are "x = 2 or x = 3", and so are "2 and 3"."""
+SOLUTIONS = re.compile(r"(?<![<>=!])=(?!=)|\d\W{0,3}\s(?:and|or)\s\W{0,3}\d")
+EMPHASIS = re.compile(
+    r"(?<![^\s(\[{\"'])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![^\s)\]}\"'.,:;!?])"
+)
+"""Asterisks of Markdown, which stand beside a word on one side alone; others are operators."""
 MAX_JOINED = 12
 """Words and signs of the longest text in which JOINED are operators."""
 
@@ -111,9 +117,9 @@ SHORT_OPERATION = _places(*INTERCHANGED, JOINED)
 def worded(text: str) -> tuple[int, int]:
     """Codes of the words and signs of a text in order, and of the same without the signs of
     numbers, where operators that take each other's place are not told apart."""
-    text = POSITIVE.sub("", text.lower())
+    text = POSITIVE.sub("", EMPHASIS.sub("", text.lower()))
     signs = WORD_OR_SIGN.findall(text)
-    short = len(signs) <= MAX_JOINED and "," not in signs
+    short = len(signs) <= MAX_JOINED and "," not in signs and SOLUTIONS.search(text) is None
     places = SHORT_OPERATION if short else OPERATION
     unsigned = WORD_OR_SIGN.findall(NEGATIVE.sub("", text))
     return code_of(" ".join(signs)), code_of(" ".join(places.get(s, s) for s in unsigned))

@@ -45,8 +45,8 @@ SENTENCE = re.compile(rf"\n|(?<=[.!?]){ENDED}\s|[。！？]")
 ASSIGNED = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?=\s?(-?\d+(?:[./]\d+)?)(?![\w^])")
 TITLES = frozenset(("mr", "mrs", "ms", "dr", "prof", "sir", "jr", "sr"))
 """Words beside a name that are no part of it."""
-BEHIND = " \t\n*_\"'“”`.,!:#>|，："
-"""What may stand behind a lead that is all of a text, as `lead` takes it off."""
+BEHIND = " \t\n*_\"'“”`.,:，："
+"""What may stand behind a lead that is all of a text; not `!`, which may be a factorial, or `|`."""
 FORMULA_BYTES = 512
 """Bytes that a formula and the codes of a text's words take in memory, at most."""
 RIGHT = re.compile(r"[=≈≡]|\\approx|\\equiv")
@@ -142,11 +142,11 @@ def facts(text: str) -> Facts:
         np.asarray([*whole_axes, *lead_axes], dtype=np.int8),
         np.asarray(flags, dtype=np.float32),
         worded(said),
-        _formula(body, kernel, first),
+        _formula(body, said, kernel, first),
     )
 
 
-def _formula(body: str, kernel: str, first: str) -> Formula | None:
+def _formula(body: str, said: str, kernel: str, first: str) -> Formula | None:
     """The formula that a text marks as its answer, or that is all that it says."""
     marks = BOX.findall(body) + TAG.findall(body)
     if len(marks) > 1:
@@ -155,9 +155,14 @@ def _formula(body: str, kernel: str, first: str) -> Formula | None:
     if marks or HASHES.search(last_row):
         marked = marked_answer(body)
         return None if marked is None else formula(marked.readings[0], marked=True)
+    if said[: said.find(kernel)].endswith("-"):
+        return None  # a dash behind a polite word, or the sign of a number
     whole = formula(kernel, marked=False)
-    alone = whole is None and kernel.rstrip(BEHIND).endswith(first)
-    return formula(first, marked=False) if alone else whole
+    if whole is not None or not first:
+        return whole
+    before, _, behind = kernel.partition(first)
+    alone = not behind.strip(BEHIND) and not before.rstrip().endswith(("|", ">"))
+    return formula(first, marked=False) if alone else None
 
 
 def _straight(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darling_models.embedded.set_overlap import code_of
-from darling_models.final_answers.plain_form import plain_form
+from darling_models.final_answers.plain_form import folded, plain_form
 
 MAX_CHARS = 80
 """Characters of the longest formula that is read; a longer one is a derivation and no answer."""
@@ -28,9 +28,28 @@ PIECE = re.compile(r"\d+(?:\.\d+)?|\.\d+|sqrt|pi|[a-z](?![a-z])|[<>!=]=|[-+*/^<>
 PYTHON = {"=": "==", "^": "**"}
 LISTED = re.compile(r",\s")
 """A comma that parts two things; one of thousands has no space behind it."""
-SPAN = re.compile(r"\d+-\d+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
+SPAN = re.compile(
+    r"(?:\(\d+\))?\d+(?:-\d+)+|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|0\d/\d{1,2}|\d{1,2}/0\d"
+)
 SPACED = re.compile(r"\s[-–—−/]\s")
-"""1939-1945, 3-2 and 1/2/2024 are a span of time, a score and a date; 9 - 4 is a difference."""
+"""1939-1945, 3-2, 555-123-4567, 1/2/2024 and 07/04 are a span of time, a score, a telephone and two
+dates; 9 - 4 is a difference."""
+LINES = re.compile(r"[^\s$\[]\s*\n\s*[^\s$\\]")
+BULLET = re.compile(r"\A\s*[-*+>]\s[^-+*/^<>=]*\Z")
+"""Several lines; and a bullet, which looks like a sign, before what has no other."""
+UNCLEAR = re.compile(
+    r"\+-|-\+"  # two values at once
+    r"|(?<![a-z])[a-z]\((?:-?[^()+-]*\)|[a-z]\()"  # a function's value, `f(x)` or `f(g(x))`
+)
+"""What looks like a formula of sums and products and is none."""
+IMPLIED = re.compile(
+    r"/\s?(?:\d+(?:\.\d+)?|[A-Za-z])\s?(?:[A-Za-z(]|\\(?:pi|sqrt|[dt]?frac)(?![a-z]))"
+)
+"""`1/2x` is half of x to some and `1/(2x)` to others."""
+SINGLE_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
+"""A variable; R and r are two."""
+CONSTANT = re.compile(r"\A[^A-Z]*\+\s*C\W*\Z")
+"""A sum whose last term is a constant of integration."""
 LETTERED = re.compile(r"[-+]?[\d.]*[a-z]")
 """A letter, or a number and a letter: an option, a unit or a decade as likely as a formula."""
 PLAIN = re.compile(r"-?(?:\d*\.?\d+|\d+/\d+)")
@@ -72,26 +91,36 @@ def formula(text: str, marked: bool) -> Formula | None:
         return None
     if SPAN.fullmatch(plain) and not SPACED.search(text):
         return None
+    listed = LINES.search(text) or (BULLET.match(text) and not marked)
+    if listed or UNCLEAR.search(plain) or IMPLIED.search(text):
+        return None
+    letters = set(SINGLE_LETTER.findall(folded(text)))
+    if len({letter.lower() for letter in letters}) < len(letters):
+        return None
     try:
-        return _formula(plain, marked)
+        return _formula(plain, marked, CONSTANT.search(text) is not None)
     except (ValueError, SyntaxError, ArithmeticError):
         return None
 
 
-def _formula(text: str, marked: bool) -> Formula:
+def _formula(text: str, marked: bool, up_to_constant: bool) -> Formula:
     node = ast.parse(_as_python(text), mode="eval").body
     left, relation, right = _sides(node)
     name = ""
     if relation == 1 and isinstance(left, ast.Name) != isinstance(right, ast.Name):
         # `x = 3` says of a variable what `3` says alone.
         named, value = (left, right) if isinstance(left, ast.Name) else (right, left)
-        name, left, relation, right = _form(named), value, 0, value
+        if _form(named) not in _names(value):
+            name, left, relation, right = _form(named), value, 0, value
     form = f"{_form(left)}{relation}{_form(right)}" if relation else _form(left)
     values = tuple(_value(side, point) for side in (left, right) for point in POINTS)
     own = ast.unparse(left).replace(" ", "")
-    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} - {name, "sqrt"}
-    if not all(map(math.isfinite, values)):
+    names = _names(node) - {name}
+    if not all(map(math.isfinite, values)) or not _linear_in_i(node):
         raise _Unread
+    if up_to_constant and not relation:
+        names |= {"C"}
+        values = (values[0] - values[1],) * len(values)
     return Formula(
         code_of(form),
         relation,
@@ -102,6 +131,24 @@ def _formula(text: str, marked: bool) -> Formula:
         not relation and PLAIN.fullmatch(own) is not None,
         marked,
     )
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} - {"sqrt"}
+
+
+def _linear_in_i(node: ast.expr) -> bool:
+    """Whether formulas of other values differ even if i is the imaginary unit, whose square is -1:
+    it stands once at most, and not in a denominator, a power or a root."""
+    count = 0
+    for part in ast.walk(node):
+        count += isinstance(part, ast.Name) and part.id == "i"
+        match part:
+            case ast.BinOp(base, ast.Pow(), exponent) if "i" in _names(base) | _names(exponent):
+                return False
+            case ast.BinOp(_, ast.Div(), inner) | ast.Call(_, [inner]) if "i" in _names(inner):
+                return False
+    return count <= 1
 
 
 def _as_python(text: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darling_models.embedded.strings.facts import Facts
-from darling_models.embedded.strings.formulas import POINTS, Formula
+from darling_models.embedded.strings.formulas import POINTS, SYMMETRIC, Formula
 from darling_models.protocol import FloatArray, IntArray
 
 SAME, DIFFERENT = 0.98, 0.02
@@ -39,12 +39,15 @@ def settled(texts: Sequence[Facts], pairs: IntArray) -> NDArray[np.int8]:
     places = np.flatnonzero(read[pairs].all(axis=1))
     if len(places):
         own = [formula for formula in formulas if formula is not None]
-        said[places] = _compared(own, (np.cumsum(read) - 1)[pairs[places]])
+        told, comparable = _compared(own, (np.cumsum(read) - 1)[pairs[places]])
+        said[places] = np.where(comparable, told, said[places])
     return said
 
 
-def _compared(formulas: Sequence[Formula], pairs: IntArray) -> NDArray[np.int8]:
-    """What formulas tell of the pairs: 1, -1 or 0, shape (m,)."""
+def _compared(
+    formulas: Sequence[Formula], pairs: IntArray
+) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    """What formulas tell of the pairs: 1, -1 or 0, and whether they can be compared, (m,) each."""
 
     def both(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         column = np.asarray([getattr(formula, name) for formula in formulas], dtype=np.int64)
@@ -73,18 +76,35 @@ def _compared(formulas: Sequence[Formula], pairs: IntArray) -> NDArray[np.int8]:
     small: NDArray[np.bool_] = np.abs(ours).max(axis=1) < MAX_EXACT
     numbers = ((plain & other_plain) > 0) & small
     equal = ~_unlike(ours, theirs, np.zeros(len(pairs)))
+    one_form = alike & equal & (form == other_form)
     # One form is one answer, but a bare number may name a version: 3.10 is not 3.1 unless it is
     # marked as a result.
-    one = alike & (form == other_form) & (plain == 0)
-    one |= alike & ((marked | other_marked) > 0) & ((form == other_form) | (numbers & equal))
+    one = one_form & (plain == 0) & (other_plain == 0)
+    one |= ((marked | other_marked) > 0) & (one_form | (alike & numbers & equal))
     # Two sides: one differs and the other not, or they change places, or another sign of comparison
     # stands between the same ones. Where both differ, `2x = 6` may be `x = 3`.
     two: NDArray[np.bool_] = alike & (relation == 0) & left
-    two |= alike & (relation > 0) & ((left ^ right) | (swapped & left))
+    one_sided = (left ^ right) & ~_scaled(ours, theirs, left, relation)
+    two |= alike & (relation > 0) & (one_sided | (swapped & left))
     related = comparable & (relation != other_relation) & (relation * other_relation > 0)
     two |= related & (~(left | right) | swapped)
     said: NDArray[np.int8] = one.astype(np.int8) - (two & ~one).astype(np.int8)
-    return said
+    return said, comparable
+
+
+def _scaled(
+    ours: FloatArray, theirs: FloatArray, left: NDArray[np.bool_], relation: IntArray
+) -> NDArray[np.bool_]:
+    """Whether the sides that differ may be multiples of each other beside 0, which then say the
+    same: `x - 1 = 0` and `2 - 2x = 0`, `x > 0` and `2x > 0`."""
+    k = len(POINTS)
+    own, other = (np.where(left[:, None], v[:, :k], v[:, k:]) for v in (ours, theirs))
+    beside = np.where(left[:, None], ours[:, k:], ours[:, :k])
+    across, back = own[:, :1] * other[:, 1:], own[:, 1:] * other[:, :1]
+    turned = (own * other <= 0).any(axis=1) & (relation > max(SYMMETRIC))
+    scaled: NDArray[np.bool_] = ~beside.any(axis=1) & ~turned
+    scaled &= ~_unlike(across, back, np.zeros(len(own)))
+    return scaled
 
 
 def _unlike(ours: FloatArray, theirs: FloatArray, room: FloatArray) -> NDArray[np.bool_]:
