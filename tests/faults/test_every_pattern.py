@@ -27,6 +27,7 @@ BOUNDED = frozenset(
     {
         "models.reasoning.ENDING",
         *("service.schemas.outline.NEXT_MARK", "service.schemas.outline.NAME_BEFORE"),
+        *(f"models.embedded.strings.formulas.{name}" for name in ("SPAN", "LETTERED", "DECIMAL")),
     }
 )
 """Patterns that the code lets read so many characters at most; here each matches once."""
