@@ -17,19 +17,13 @@ from darling_models.embedded.classifier import ARTEFACT, Embedded
 from darling_models.embedded.encoder import TextEncoder, TokenizedText, wheel_weights
 from darling_models.embedded.head import TUNED, PairHead, load_tuned
 from darling_models.errors import ModelError
-from darling_models.labelled_data import HumanPair, TeacherGroup, kept_aside
+from darling_models.labelled_data import HumanPair, TeacherGroup
 from darling_models.protocol import all_pairs, classify
-from darling_models.training.encoder.tuning import EVALUATIONS, Tuned, TuningRecipe, tune
+from darling_models.training.encoder.tuning import EVALUATIONS, Tuned, TuningRecipe, apart, tune
 from darling_models.training.head.command import train
 from darling_models.training.head.featurise import frozen_lexicon
 from darling_models.training.head.fit import HeadRecipe, operating_points, platt
-from darling_models.training.labelled_groups import (
-    LabelledGroup,
-    Noise,
-    fold_keys,
-    of_groups,
-    of_pairs,
-)
+from darling_models.training.labelled_groups import LabelledGroup, Noise, of_groups, of_pairs
 from darling_models.training.sources import read_recipe, user_sources
 from darling_models.training.work_folder import WorkFolder
 from darling_service.cli.main import main
@@ -332,16 +326,10 @@ def test_tuning_stops_early_and_returns_the_best_weights(
     encoder = TextEncoder(tiny_encoder)
     lexicon = frozen_lexicon(encoder, [pair.a for pair in people(30)], seed=0)
     recipe = replace(TINY, steps=80, logit_rate=0.3, warmup=0.0, kept_aside=0.3, patience=2)
-    groups = labelled()
-    rows = [
-        (key, same)
-        for key, group in zip(fold_keys(groups), groups, strict=True)
-        for same in np.unique(group.same).tolist()
-    ]
-    held = kept_aside(rows, recipe.kept_aside, 0)
+    aside, taught = apart(labelled(), recipe.kept_aside, 0)
     opposite = [
-        group if key in held else replace(group, target=1 - group.target)
-        for key, group in zip(fold_keys(groups), groups, strict=True)
+        *(replace(group, target=np.ones_like(group.target)) for group in aside),
+        *(replace(group, target=np.zeros_like(group.target)) for group in taught),
     ]
     tuned = tune(encoder, lexicon, opposite, SHARES, recipe, 0, tmp_path)
     (kept,) = tmp_path.glob("checkpoint-*")

@@ -69,7 +69,7 @@ def tune(
     often each source's groups are drawn. With prompts kept aside, the weights with the least loss
     on them are the ones returned.
     """
-    aside, taught = _apart(groups, recipe.kept_aside, seed)
+    aside, taught = apart(groups, recipe.kept_aside, seed)
     people = sorted({g.labeler for g in groups if g.labeler is not None})
     labelers: dict[str | None, int] = {name: k for k, name in enumerate([*people, None])}
     torch.manual_seed(seed)
@@ -100,7 +100,7 @@ def tune(
     return _tuned(model.train(False), lexicon)
 
 
-def _apart(
+def apart(
     groups: Sequence[LabelledGroup], share: float, seed: int
 ) -> tuple[list[LabelledGroup], list[LabelledGroup]]:
     """The groups of about `share` of the prompts, and the others."""
