@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from darling_client.trainers._quality import Judgement, judgement, judgements
+from darling_client.trainers._quality import Judgement, judgement, judgements, with_logprob
 from tests.client.trainer_shapes import ADAPTERS, stand_ins
 from tests.conftest import running
 
@@ -102,6 +102,29 @@ def test_scores_and_answers_are_read() -> None:
     assert judgement({"answer": 42, "reference": np.int64(42)}) == Judgement(
         answer="42", reference="42"
     )
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "own", "mean"),
+    [
+        ([-1.0, -3.0], None, -2.0),
+        ((-1, np.float32(-3)), None, -2.0),
+        (torch.tensor([-1.0, -3.0]), None, -2.0),
+        (np.array([-1.0, 0.0, -3.0]), [1, 0, 1], -2.0),
+        ([-1.0, 0.0, -3.0], torch.tensor([True, False, True]), -2.0),
+        (None, None, None),
+        ([], None, None),
+        ([-1.0], [0], None),
+        ([-1.0, math.nan], None, None),
+        ([-1.0, math.nan], [1, 0], -1.0),
+        ([-1.0, None], None, None),
+        ([-math.inf], None, None),
+    ],
+)
+def test_the_trainers_log_probabilities(logprobs: Any, own: Any, mean: float | None) -> None:
+    assert with_logprob(Judgement(1.0), logprobs, own) == Judgement(1.0, logprob=mean)
+    assert with_logprob(None, logprobs, own) is None
+    assert with_logprob(Judgement(logprob=-7.0), logprobs, own) == Judgement(logprob=-7.0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from darling_client._messages import messages_body, words_body
 from darling_client.trainers._tokens import response
-from darling_client.trainers.skyrl import DarlingGenerator
+from darling_client.trainers.skyrl import DarlingGenerator, _steps
 
 
 @dataclass
@@ -105,10 +105,12 @@ def test_skyrls_steps_are_one_rollout() -> None:
         "loss_masks": [[1], [1, 1], [1], [1, 1]],
         "is_last_step": [False, True, False, True],
     }
-    steps: Any = DarlingGenerator._steps
-    assert steps(generator, output, ["a", "a", "b", "b"], 1) == [
+    response: Any = DarlingGenerator._response
+    assert list(_steps(output, ["a", "a", "b", "b"], 3)) == [2, 3]
+    assert response(generator, output, _steps(output, ["a", "a", "b", "b"], 1)) == [
         {"role": "assistant", "content": "one"},
         {"role": "tool", "content": ""},
         {"role": "assistant", "content": "two"},
     ]
-    assert steps(generator, output | {"is_last_step": None}, ["a", "b", "c", "d"], 3) == "four"
+    whole = output | {"is_last_step": None}
+    assert response(generator, whole, _steps(whole, ["a", "b", "c", "d"], 3)) == "four"

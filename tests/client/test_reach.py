@@ -10,7 +10,14 @@ import pytest
 from darling_client import Client, Group, Rollout, Run
 from darling_client.trainers._request import SENDS, ZERO_SUM, Request
 from darling_service.rewards.registry import ADVANTAGES, DIVERSITIES, EXPLORATIONS, OBJECTIVES
-from tests.client.trainer_shapes import ADAPTERS, MAY_BE_UNCENTERED, PROMPT, stand_ins
+from tests.client.trainer_shapes import (
+    ADAPTERS,
+    MAY_BE_UNCENTERED,
+    PROMPT,
+    TELL_LOGPROBS,
+    logprobs,
+    stand_ins,
+)
 from tests.conftest import running
 
 KNOWN: dict[str, dict[str, Any]] = {
@@ -130,6 +137,32 @@ def test_verdicts_alone_are_quality(url: str, adapter: str) -> None:
 
     rewards = ADAPTERS[adapter](url, judge, TEXTS, model="unigram", run=f"{adapter} verdicts")
     assert rewards == pytest.approx(whole(url, {}, Run("whole", 3)).rewards)
+
+
+@pytest.mark.parametrize("adapter", sorted(TELL_LOGPROBS))
+@pytest.mark.parametrize("reward", [{"objective": "unlikeliness"}, {"diversity": "unlikelihood"}])
+def test_the_trainers_log_probabilities_are_taken(
+    url: str, adapter: str, reward: dict[str, Any]
+) -> None:
+    """Those of the quality function go before them."""
+
+    def told(text: str) -> dict[str, Any]:
+        return {"quality": KNOWN[text]["quality"]}
+
+    def rewards(judge: Any, run: str) -> Any:
+        return ADAPTERS[adapter](url, judge, TEXTS, reward=reward, model="unigram", run=run)
+
+    means = [sum(logprobs(text)) / len(text) for text in TEXTS]
+    rollouts = [
+        Rollout(text, quality=KNOWN[text]["quality"], logprob=mean)
+        for text, mean in zip(TEXTS, means, strict=True)
+    ]
+    with Client(url) as client:
+        (expected,) = client.rewards([Group(PROMPT, rollouts)], reward=reward, model="unigram")
+    assert rewards(told, f"{adapter} the trainer's") == pytest.approx(expected.rewards)
+    own = rewards(KNOWN.__getitem__, f"{adapter} its own")
+    assert own == pytest.approx(whole(url, reward, Run("whole", 3)).rewards)
+    assert own != pytest.approx(expected.rewards)
 
 
 @pytest.mark.parametrize("adapter", sorted(set(ADAPTERS) - {"nemo_rl", "openrlhf", "verifiers"}))

@@ -36,6 +36,11 @@ def letters(text: str) -> list[int]:
     return list(map(ord, text))
 
 
+def logprobs(text: str) -> list[float]:
+    """A log-probability for each letter, as an engine has one for each token."""
+    return [-ord(letter) / 100 for letter in text]
+
+
 class Config(dict[str, Any]):
     """Settings as attributes and items, as OmegaConf's."""
 
@@ -55,6 +60,7 @@ class SingleTurnAgentExecutor:
         return {
             "observation_tokens": letters(prompt + response),
             "action_ranges": [(len(prompt), len(prompt) + len(response))],
+            "rollout_log_probs": [0.0] * len(prompt) + logprobs(response),
             "reward": None,
             "scores": None,
             "extra_logs": {},
@@ -167,7 +173,14 @@ def _asynchronous(
 async def slime_group(client: AsyncClient, judge: Judge, texts: list[str], params: Any) -> Any:
     reward = slime.group_reward(lambda one: judge(one.response), client=client, **params)
     samples = [
-        SimpleNamespace(prompt=PROMPT, response=text, metadata=None, group_index=7)
+        SimpleNamespace(
+            prompt=PROMPT,
+            response=text,
+            metadata=None,
+            group_index=7,
+            rollout_log_probs=[*logprobs(text), 0.0],
+            loss_mask=[1] * len(text) + [0],
+        )
         for text in texts
     ]
     return await reward(SimpleNamespace(rollout_batch_size=2), samples)
@@ -204,7 +217,11 @@ async def skyrl(client: AsyncClient, judge: Judge, texts: list[str], params: Any
         tokenizer = Letters()
 
         async def generate(self, input_batch: Any) -> Any:
-            return {"rewards": [0.0] * len(texts), "response_ids": list(map(letters, texts))}
+            return {
+                "rewards": [0.0] * len(texts),
+                "response_ids": list(map(letters, texts)),
+                "rollout_logprobs": list(map(logprobs, texts)),
+            }
 
     class Generator(DarlingGenerator, Engine):
         darling_client = client
@@ -283,3 +300,5 @@ ADAPTERS: dict[str, Callable[..., Any]] = {
 }
 """Each sends one group, and returns what its trainer gets for every rollout."""
 MAY_BE_UNCENTERED = {"slime", "areal"}
+TELL_LOGPROBS = {"slime", "openrlhf", "skyrl"}
+"""Trainers that have the log-probabilities of a rollout's tokens."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import compress
 from typing import Any
 
 
@@ -21,7 +22,7 @@ class Judgement:
     answer: str | None = None
     """The final answer."""
     logprob: float | None = None
-    """Mean log-probability per token."""
+    """Mean log-probability per token; adapters fill it in where the trainer has it."""
     solutions: list[list[float]] | None = None
     """The scores of each solution in the rollout, shape (m, k)."""
     reference: str | None = None
@@ -104,6 +105,25 @@ def _of_mapping(value: Mapping[str, Any], rollout: str) -> Judgement | None:
     if "quality" in value and not math.isfinite(known.get("quality", math.nan)):
         return None
     return Judgement(**known)
+
+
+def with_logprob(
+    known: Judgement | None, logprobs: Iterable[Any] | None, own: Iterable[Any] | None = None
+) -> Judgement | None:
+    """The judgement with the mean of the trainer's log-probabilities of the rollout's tokens, where
+    it has no `logprob` of its own.
+
+    `own`: for each token whether the policy wrote it; None if it wrote all of them. The judgement
+    comes back as it is where the trainer has no log-probabilities or one of them is not finite.
+    """
+    if known is None or known.logprob is not None or logprobs is None:
+        return known
+    values = logprobs if own is None else compress(logprobs, own)
+    numbers = [number(value) for value in values]
+    finite = [value for value in numbers if value is not None and math.isfinite(value)]
+    if not finite or len(finite) < len(numbers):
+        return known
+    return replace(known, logprob=sum(finite) / len(finite))
 
 
 def number(value: Any) -> float | None:

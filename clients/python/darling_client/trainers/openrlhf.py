@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from darling_client import AsyncClient
 from darling_client.trainers._batch import Batch, Row, Score, whole
 from darling_client.trainers._cohort import Cohorts
-from darling_client.trainers._quality import judgement, judgements_of
+from darling_client.trainers._quality import judgement, judgements_of, with_logprob
 from darling_client.trainers._request import Request, check_parts
 from darling_client.trainers._tokens import response
 
@@ -100,6 +100,7 @@ def agent_executor(
             except BaseException:
                 cohort.leave()
                 raise
+            known = with_logprob(known, output.get("rollout_log_probs"), own)
             score = await cohort.arrive(Row(prompt, said, known))
             assert score is not None
             parts = {name: float(part) for name, part in score.parts().items()}

@@ -12,13 +12,14 @@ quality.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from darling_client import AsyncClient
 from darling_client._grouping import regroup
 from darling_client._types import Response
 from darling_client.trainers._batch import Batch, Row
-from darling_client.trainers._quality import judgements_of
+from darling_client.trainers._quality import Judgement, judgements_of, with_logprob
 from darling_client.trainers._request import AdapterParams, Request, check_parts
 from darling_client.trainers._tokens import response
 
@@ -73,7 +74,8 @@ class DarlingGenerator:
                 strict=True,
             )
         )
-        responses = [self._steps(output, ids, index) for index in last_steps]
+        trajectories = [_steps(output, ids, index) for index in last_steps]
+        responses = [self._response(output, steps) for steps in trajectories]
         judged = await judgements_of(
             [
                 (_total(output["rewards"][index]), response, extras[_name(ids[index])])
@@ -82,8 +84,8 @@ class DarlingGenerator:
             self.darling_quality,
         )
         rows = [
-            Row(prompts[ids[index].instance_id], response, known)
-            for index, response, known in zip(last_steps, responses, judged, strict=True)
+            Row(prompts[ids[steps[-1]].instance_id], response, _with_logprob(known, output, steps))
+            for steps, response, known in zip(trajectories, responses, judged, strict=True)
         ]
         request = Request(self.darling_params or {})
         # Each row of the dataset has an id of its own, even where its prompt is another's too.
@@ -102,32 +104,43 @@ class DarlingGenerator:
         output["rewards"] = rewards
         return output
 
-    def _steps(self, output: Any, ids: Sequence[Any], last: int) -> Response:
-        """The response of a trajectory, whose steps are rows that end at `last`."""
-        first = last
-        if output.get("is_last_step"):
-            while (
-                first > 0 and not output["is_last_step"][first - 1] and ids[first - 1] == ids[last]
-            ):
-                first -= 1
+    def _response(self, output: Any, steps: Sequence[int]) -> Response:
+        """The response of a trajectory in the rows of its steps."""
         masks = output.get("loss_masks")
-        steps = [
+        responses = [
             response(
                 self.tokenizer,  # type: ignore[attr-defined]
-                output["response_ids"][index],
-                None if masks is None else masks[index],
+                output["response_ids"][step],
+                None if masks is None else masks[step],
             )
-            for index in range(first, last + 1)
+            for step in steps
         ]
-        if len(steps) == 1:
-            return steps[0]
+        if len(responses) == 1:
+            return responses[0]
         messages: list[Mapping[str, Any]] = []
-        for step in steps:
+        for said in responses:
             # What the environment said between the steps is in no row.
             between = [{"role": "tool", "content": ""}] if messages else []
-            own = [{"role": "assistant", "content": step}] if isinstance(step, str) else step
+            own = [{"role": "assistant", "content": said}] if isinstance(said, str) else said
             messages += [*between, *own]
         return messages
+
+
+def _steps(output: Any, ids: Sequence[Any], last: int) -> range:
+    """The rows of a trajectory's steps, of which `last` is the last."""
+    first, is_last = last, output.get("is_last_step")
+    while is_last and first > 0 and not is_last[first - 1] and ids[first - 1] == ids[last]:
+        first -= 1
+    return range(first, last + 1)
+
+
+def _with_logprob(known: Judgement | None, output: Any, steps: Sequence[int]) -> Judgement | None:
+    """The judgement with the log-probability of what the policy wrote in all steps."""
+    by_row, masks = output.get("rollout_logprobs"), output.get("loss_masks")
+    if not by_row or any(by_row[step] is None for step in steps):
+        return known
+    own = None if masks is None else chain.from_iterable(masks[step] for step in steps)
+    return with_logprob(known, chain.from_iterable(by_row[step] for step in steps), own)
 
 
 def _name(trajectory: Any) -> tuple[Any, Any]:

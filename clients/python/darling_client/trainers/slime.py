@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
 from darling_client.trainers._batch import Batch, Row, whole
-from darling_client.trainers._quality import judgements_of
+from darling_client.trainers._quality import Judgement, judgements_of, with_logprob
 from darling_client.trainers._request import Request, check_parts
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def group_reward(
         _check_normalization(args, request)
         judged = await judgements_of([(sample,) for sample in samples], quality)
         rows = [
-            Row(sample.prompt, sample.response, known)
+            Row(sample.prompt, sample.response, _with_logprob(known, sample))
             for sample, known in zip(samples, judged, strict=True)
         ]
         batch = Batch(rows, whole(len(rows)), request)
@@ -67,6 +67,14 @@ def group_reward(
         return rewards
 
     return darling
+
+
+def _with_logprob(known: Judgement | None, sample: Any) -> Judgement | None:
+    """The judgement with the log-probability of what the policy wrote; slime's `loss_mask` tells
+    that, where tools wrote some of it."""
+    return with_logprob(
+        known, getattr(sample, "rollout_log_probs", None), getattr(sample, "loss_mask", None)
+    )
 
 
 def _check_normalization(args: Any, request: Request) -> None:
