@@ -43,6 +43,13 @@ def made_skyrl(**params: Any) -> Any:
     return type("Generator", (DarlingGenerator, object), fields)()
 
 
+def made_verifiers_v1(**params: Any) -> Any:
+    from darling_client.trainers.verifiers_v1 import DarlingEnv
+
+    fields = {"darling_client": params.pop("darling_client", None), "darling_params": params}
+    return type("Env", (DarlingEnv,), fields)(None)
+
+
 def made_verl(**params: Any) -> Any:
     from darling_client.trainers.verl import DarlingRewardManager
 
@@ -56,6 +63,7 @@ MADE: dict[str, Any] = {
     "slime": lambda **params: slime.group_reward(print, **params),
     "areal": lambda **params: areal.group_reward(print, **params),
     "verifiers": lambda **params: verifiers.group_reward(print, **params),
+    "verifiers_v1": made_verifiers_v1,
     "openrlhf": made_openrlhf,
     "skyrl": made_skyrl,
     "verl": made_verl,
@@ -129,7 +137,7 @@ def test_right_options_are_taken_without_a_service(adapter: str) -> None:
 def test_a_client_of_the_wrong_kind(adapter: str) -> None:
     blocking = adapter in ("trl", "swift", "nemo_rl")
     wrong = AsyncClient() if blocking else Client()
-    name = {"skyrl": "darling_client"}.get(adapter, "client")
+    name = "darling_client" if adapter in ("skyrl", "verifiers_v1") else "client"
     for client in (wrong, "http://reward:8000"):
         with stand_ins(), pytest.raises(TypeError, match=rf"{name} is .*Client"):
             MADE[adapter](**{name: client})

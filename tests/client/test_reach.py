@@ -56,6 +56,7 @@ ADVANTAGE_CASES: dict[str, dict[str, Any]] = {
     },
 }
 """Options that make advantages."""
+TELL_NO_STEP = {"nemo_rl", "openrlhf", "verifiers", "verifiers_v1"}
 SUMS_TO_ZERO = {f"advantage {name}" for name in ZERO_SUM} | {"focal"}
 NEED_VECTORS = {"evol", "mmr", "volume", "graph_cut", "set_diversity"}
 
@@ -165,9 +166,8 @@ def test_the_trainers_log_probabilities_are_taken(
     assert own != pytest.approx(expected.rewards)
 
 
-@pytest.mark.parametrize("adapter", sorted(set(ADAPTERS) - {"nemo_rl", "openrlhf", "verifiers"}))
+@pytest.mark.parametrize("adapter", sorted(set(ADAPTERS) - TELL_NO_STEP))
 def test_the_trainers_step_reaches_the_service(adapter: str, monkeypatch: Any) -> None:
-    """Those left out tell no step."""
     runs: list[Any] = []
     params = Request.params
 

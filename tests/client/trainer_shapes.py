@@ -86,6 +86,17 @@ class NaiveRewardManager:
         return {"reward_score": about["score"], "reward_extra_info": about}
 
 
+class BestOfNEnv:
+    """verifiers': its `run` has made the traces of an episode."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    async def start(self) -> None: ...
+
+    async def finalize(self, task: Any, episode: Any) -> None: ...
+
+
 class OmegaConf:
     create = Config
 
@@ -98,6 +109,7 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "openrlhf.utils.agent": {"SingleTurnAgentExecutor": SingleTurnAgentExecutor},
     "swift.rewards": {"ORM": ORM},
     "omegaconf": {"OmegaConf": OmegaConf},
+    "verifiers.v1.envs.best_of_n": {"BestOfNEnv": BestOfNEnv},
     "verl.experimental.reward_loop.reward_manager.naive": {
         "NaiveRewardManager": NaiveRewardManager
     },
@@ -199,6 +211,49 @@ async def verifiers_group(client: AsyncClient, judge: Judge, texts: list[str], p
     return await reward([PROMPT] * len(texts), texts, nothing, nothing, nothing, nothing)
 
 
+class Trace:
+    """verifiers' record of an attempt, from 0.4 on."""
+
+    ok, root_reply, num_turns, num_branches = True, None, 1, 1
+
+    def __init__(self, text: str) -> None:
+        ask = SimpleNamespace(sampled=False, message=_ask()[0], logprobs=[])
+        reply = {"role": "assistant", "content": text}
+        self.nodes = [
+            ask,
+            SimpleNamespace(sampled=True, message=reply, logprobs=logprobs(text)),
+        ]
+        self.branches = [SimpleNamespace(nodes=self.nodes)]
+        self.rewards = {"task": 0.5}
+        self.metrics: dict[str, float] = {}
+
+    @property
+    def reward(self) -> float:
+        return sum(self.rewards.values())
+
+    def record_reward(self, name: str, value: float) -> None:
+        self.rewards[name] = value
+
+    def record_metrics(self, values: dict[str, float]) -> None:
+        self.metrics |= values
+
+
+@_asynchronous
+async def verifiers_v1(client: AsyncClient, judge: Judge, texts: list[str], params: Any) -> Any:
+    from darling_client.trainers.verifiers_v1 import DarlingEnv
+
+    class Env(DarlingEnv):
+        darling_client = client
+        darling_params = params
+
+        def darling_quality(self, task: Any, trace: Any) -> Any:
+            return judge(trace.nodes[-1].message["content"])
+
+    traces = [Trace(text) for text in texts]
+    await Env(None).finalize(None, SimpleNamespace(traces=traces))
+    return [trace.reward for trace in traces]
+
+
 @_asynchronous
 async def openrlhf(client: AsyncClient, judge: Judge, texts: list[str], params: Any) -> Any:
     from darling_client.trainers.openrlhf import agent_executor
@@ -294,11 +349,12 @@ ADAPTERS: dict[str, Callable[..., Any]] = {
     "slime": slime_group,
     "areal": areal_group,
     "verifiers": verifiers_group,
+    "verifiers_v1": verifiers_v1,
     "openrlhf": openrlhf,
     "skyrl": skyrl,
     "verl": verl,
 }
 """Each sends one group, and returns what its trainer gets for every rollout."""
 MAY_BE_UNCENTERED = {"slime", "areal"}
-TELL_LOGPROBS = {"slime", "openrlhf", "skyrl"}
+TELL_LOGPROBS = {"slime", "openrlhf", "skyrl", "verifiers_v1"}
 """Trainers that have the log-probabilities of a rollout's tokens."""

@@ -124,7 +124,8 @@ ENVIRONMENTS = {
             ),
         ),
         Environment("swift", ((TORCH, "ms-swift==4.6.0"),)),
-        Environment("light", (("verifiers==0.3.0", "requests"),)),  # no torch
+        Environment("light", (("verifiers==0.3.1", "requests"),)),  # no torch
+        Environment("v1", (("verifiers==0.4.0",),)),  # no torch
     )
 }
 

@@ -29,6 +29,7 @@ HOMES = {
     "nemo_rl": ("verl", "ray"),
     "swift": ("swift", "swift"),
     "verifiers": ("light", "verifiers"),
+    "verifiers_v1": ("v1", "verifiers.v1"),
     "slime": ("light", "darling_client"),
 }
 """The environment of each trainer, and the module that has to be in it."""

@@ -136,6 +136,22 @@ def verifiers(job: Job) -> list[float]:
     return [one["reward"] for one in scored(rubric, [(PROMPT, text) for text in TEXTS])]
 
 
+def verifiers_v1(job: Job) -> list[float]:
+    """An episode of verifiers 0.4, which keeps the error that it failed with."""
+    import darling_env
+    from verifiers_v1_eval import evaluated
+
+    darling_env.DarlingEnv.darling_client = job.async_client()
+    with tempfile.TemporaryDirectory() as folder:
+        episode = evaluated("darling-env", TEXTS, Path(folder))
+    for error in episode["errors"]:
+        raise RuntimeError(error["message"])
+    return [
+        sum(reward["score"] * reward["weight"] for reward in trace["rewards"].values())
+        for trace in episode["traces"]
+    ]
+
+
 def nemo_rl(job: Job) -> Any:
     """The documented interface, as the package cannot be had."""
     from nemo_rl_step import stepped
@@ -170,6 +186,7 @@ FUNCTIONS: list[Callable[[Job], Any]] = [
     nemo_rl,
     swift,
     verifiers,
+    verifiers_v1,
     slime,
 ]
 TRAINERS = {function.__name__: function for function in FUNCTIONS}
