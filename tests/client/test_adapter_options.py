@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from darling_client import AsyncClient, Client
-from darling_client.trainers import areal, slime, verifiers
+from darling_client.trainers import areal, art, slime, verifiers
 from darling_client.trainers._request import Request
 from darling_client.trainers.skyrl import DarlingGenerator
 from darling_client.trainers.trl import DarlingReward
@@ -50,6 +50,12 @@ def made_verifiers_v1(**params: Any) -> Any:
     return type("Env", (DarlingEnv,), fields)(None)
 
 
+def made_tinker(**params: Any) -> Any:
+    from darling_client.trainers.tinker_cookbook import DarlingDataset
+
+    return DarlingDataset([], **params)
+
+
 def made_verl(**params: Any) -> Any:
     from darling_client.trainers.verl import DarlingRewardManager
 
@@ -64,6 +70,8 @@ MADE: dict[str, Any] = {
     "areal": lambda **params: areal.group_reward(print, **params),
     "verifiers": lambda **params: verifiers.group_reward(print, **params),
     "verifiers_v1": made_verifiers_v1,
+    "art": art.group_reward,
+    "tinker_cookbook": made_tinker,
     "openrlhf": made_openrlhf,
     "skyrl": made_skyrl,
     "verl": made_verl,
@@ -149,7 +157,10 @@ def test_a_quality_that_is_no_function(quality: Any) -> None:
     from darling_client.trainers.openrlhf import agent_executor
     from darling_client.trainers.swift import darling_orm
 
-    groups = (slime.group_reward, areal.group_reward, verifiers.group_reward)
+    groups = (
+        *(slime.group_reward, areal.group_reward, verifiers.group_reward, art.group_reward),
+        lambda quality: made_tinker(quality=quality),
+    )
     for make in (*groups, darling_orm, environment):
         with stand_ins(), pytest.raises(TypeError, match=r"quality is .*; give a function"):
             make(quality)

@@ -12,8 +12,11 @@ import torch
 
 from darling_client import AsyncClient, BadRequest, Client, Unreachable
 from darling_client.trainers import areal, slime
+from darling_client.trainers._batch import Batch, Row, Score, means, whole
 from darling_client.trainers._cohort import Cohorts
+from darling_client.trainers._quality import Judgement
 from darling_client.trainers._ranks import together
+from darling_client.trainers._request import Request
 from darling_client.trainers.nemo_rl import environment, groups
 from darling_client.trainers.trl import DarlingReward, group_rows
 from tests.client.trainer_shapes import stand_ins
@@ -45,9 +48,31 @@ def test_trl_conversations_and_metrics(url: str) -> None:
             "darling/quality": 0.5,
             "darling/diversity": 5 / 6,
             "darling/num_classes": 3,
+            "darling/collapsed": 0,
             "darling/unanswered": 0,
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("texts", "collapsed"), [(["a", "a"], 1.0), (["a", "b"], 0.0), (["a"], 0.0), (["a"] * 4, 1.0)]
+)
+def test_a_group_of_one_class_has_collapsed(url: str, texts: list[str], collapsed: float) -> None:
+    """And a rollout alone has not."""
+    with Client(url) as client:
+        batch = Batch(
+            [Row("p", text, Judgement(1.0)) for text in texts], whole(len(texts)), Request({})
+        )
+        scores = batch.scores(client.try_rewards(batch.groups))
+    assert means(scores)["collapsed"] == collapsed
+
+
+def test_means_of_a_batch() -> None:
+    scores = [Score(0.5, 0.5, 1.0, 3, False), None, Score(0.0, None, 0.0, 1, True), None]
+    expected = {"quality": 0.5, "diversity": 0.5, "num_classes": 2, "collapsed": 0.5}
+    assert means(scores) == {**expected, "unanswered": 0.5}
+    assert means([None]) == {"unanswered": 1.0}
+    assert means([]) == {"unanswered": 0.0}
 
 
 def test_rows_without_quality_take_no_part(url: str) -> None:
@@ -244,7 +269,8 @@ def test_slime_rewards_one_group(url: str, key: str | None) -> None:
     group, rewards = asyncio.run(main())
     numbers = [reward[key] for reward in rewards] if key else rewards
     assert numbers == pytest.approx([1 / 3, 1 / 3, 1 / 2, 1 / 2])
-    assert group[2].metadata["darling"] == {"quality": 0.5, "diversity": 1.0, "num_classes": 3}
+    parts = {"quality": 0.5, "diversity": 1.0, "num_classes": 3, "collapsed": 0.0}
+    assert group[2].metadata["darling"] == parts
 
 
 def test_slime_has_no_number_for_an_outage() -> None:

@@ -56,7 +56,7 @@ ADVANTAGE_CASES: dict[str, dict[str, Any]] = {
     },
 }
 """Options that make advantages."""
-TELL_NO_STEP = {"nemo_rl", "openrlhf", "verifiers", "verifiers_v1"}
+TELL_NO_STEP = {"nemo_rl", "openrlhf", "verifiers", "verifiers_v1", "art", "tinker_cookbook"}
 SUMS_TO_ZERO = {f"advantage {name}" for name in ZERO_SUM} | {"focal"}
 NEED_VECTORS = {"evol", "mmr", "volume", "graph_cut", "set_diversity"}
 

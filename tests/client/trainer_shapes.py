@@ -13,7 +13,7 @@ from unittest.mock import patch
 import torch
 
 from darling_client import AsyncClient, Client
-from darling_client.trainers import areal, slime, verifiers
+from darling_client.trainers import areal, art, slime, verifiers
 from darling_client.trainers.skyrl import DarlingGenerator
 from darling_client.trainers.trl import DarlingReward
 
@@ -109,6 +109,7 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "openrlhf.utils.agent": {"SingleTurnAgentExecutor": SingleTurnAgentExecutor},
     "swift.rewards": {"ORM": ORM},
     "omegaconf": {"OmegaConf": OmegaConf},
+    "tinker_cookbook.rl.types": {"EnvGroupBuilder": object, "RLDataset": object},
     "verifiers.v1.envs.best_of_n": {"BestOfNEnv": BestOfNEnv},
     "verl.experimental.reward_loop.reward_manager.naive": {
         "NaiveRewardManager": NaiveRewardManager
@@ -255,6 +256,49 @@ async def verifiers_v1(client: AsyncClient, judge: Judge, texts: list[str], para
 
 
 @_asynchronous
+async def art_group(client: AsyncClient, judge: Judge, texts: list[str], params: Any) -> Any:
+    def trajectory(text: str) -> Any:
+        message = SimpleNamespace(role="assistant", content=text)
+        tokens = [SimpleNamespace(logprob=value) for value in logprobs(text)]
+        choice = SimpleNamespace(message=message, logprobs=SimpleNamespace(content=tokens))
+        return SimpleNamespace(messages_and_choices=[*_ask(), choice], reward=0.5, metrics={})
+
+    def quality(one: Any) -> Any:
+        return judge(one.messages_and_choices[-1].message.content)
+
+    reward = art.group_reward(quality, client=client, **params)
+    group = SimpleNamespace(trajectories=list(map(trajectory, texts)))
+    return [one.reward for one in (await reward(group)).trajectories]
+
+
+class GroupBuilder:
+    """tinker-cookbook's, with a reward of its own for the group."""
+
+    async def compute_group_rewards(self, trajectories: Any, envs: Any) -> Any:
+        return [(0.25, {"own": 1}) for _ in trajectories]
+
+
+@_asynchronous
+async def tinker_group(client: AsyncClient, judge: Judge, texts: list[str], params: Any) -> Any:
+    from darling_client.trainers.tinker_cookbook import DarlingDataset
+
+    def trajectory(text: str) -> Any:
+        ask = SimpleNamespace(chunks=[SimpleNamespace(tokens=letters(PROMPT))])
+        action = SimpleNamespace(tokens=letters(text), maybe_logprobs=logprobs(text))
+        return SimpleNamespace(transitions=[SimpleNamespace(ob=ask, ac=action, reward=0.5)])
+
+    def quality(reward: float, one: Any, env: Any) -> Any:
+        assert reward == 0.75
+        return judge(Letters().decode(one.transitions[0].ac.tokens))
+
+    batches = SimpleNamespace(get_batch=lambda index: [GroupBuilder()])
+    (builder,) = DarlingDataset(batches, quality, client=client, **params).get_batch(3)
+    env = SimpleNamespace(renderer=SimpleNamespace(tokenizer=Letters()))
+    rewards = await builder.compute_group_rewards(list(map(trajectory, texts)), [env] * len(texts))
+    return [0.5 + reward for reward, _ in rewards]
+
+
+@_asynchronous
 async def openrlhf(client: AsyncClient, judge: Judge, texts: list[str], params: Any) -> Any:
     from darling_client.trainers.openrlhf import agent_executor
 
@@ -276,6 +320,7 @@ async def skyrl(client: AsyncClient, judge: Judge, texts: list[str], params: Any
                 "rewards": [0.0] * len(texts),
                 "response_ids": list(map(letters, texts)),
                 "rollout_logprobs": list(map(logprobs, texts)),
+                "rollout_metrics": {"generate/own": 1.0},
             }
 
     class Generator(DarlingGenerator, Engine):
@@ -296,6 +341,8 @@ async def skyrl(client: AsyncClient, judge: Judge, texts: list[str], params: Any
             "batch_metadata": SimpleNamespace(training_phase="train", global_step=3),
         }
     )
+    assert output["rollout_metrics"]["generate/own"] == 1.0
+    assert 1 <= output["rollout_metrics"]["darling/avg_num_classes"] <= size
     return output["rewards"]
 
 
@@ -350,11 +397,13 @@ ADAPTERS: dict[str, Callable[..., Any]] = {
     "areal": areal_group,
     "verifiers": verifiers_group,
     "verifiers_v1": verifiers_v1,
+    "art": art_group,
+    "tinker_cookbook": tinker_group,
     "openrlhf": openrlhf,
     "skyrl": skyrl,
     "verl": verl,
 }
 """Each sends one group, and returns what its trainer gets for every rollout."""
 MAY_BE_UNCENTERED = {"slime", "areal"}
-TELL_LOGPROBS = {"slime", "openrlhf", "skyrl", "verifiers_v1"}
+TELL_LOGPROBS = {"slime", "openrlhf", "skyrl", "verifiers_v1", "art", "tinker_cookbook"}
 """Trainers that have the log-probabilities of a rollout's tokens."""

@@ -104,10 +104,15 @@ ENVIRONMENTS = {
     environment.name: environment
     for environment in (
         Environment(
-            "trl",  # and OpenRLHF, whose own list pins flash-attn and deepspeed
+            # and OpenRLHF and tinker-cookbook, whose own lists pin flash-attn and deepspeed, and
+            # packages that no index has
+            "trl",
             (
-                (TORCH, "trl==1.16.0", "aiohttp", "pylatexenc", "sympy"),
-                ("--no-deps", "openrlhf==0.11.2"),
+                (
+                    *(TORCH, "trl==1.16.0", "aiohttp", "pylatexenc", "sympy"),
+                    *("tinker==0.38.0", "tml-renderers==0.2.1", "chz", "pillow", "blobfile"),
+                ),
+                ("--no-deps", "openrlhf==0.11.2", "tinker-cookbook==0.6.1"),
             ),
         ),
         Environment(
@@ -125,7 +130,7 @@ ENVIRONMENTS = {
         ),
         Environment("swift", ((TORCH, "ms-swift==4.6.0"),)),
         Environment("light", (("verifiers==0.3.1", "requests"),)),  # no torch
-        Environment("v1", (("verifiers==0.4.0",),)),  # no torch
+        Environment("v1", (("verifiers==0.4.0", "openpipe-art==0.5.18"),)),  # no torch
     )
 }
 

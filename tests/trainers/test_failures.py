@@ -30,6 +30,8 @@ HOMES = {
     "swift": ("swift", "swift"),
     "verifiers": ("light", "verifiers"),
     "verifiers_v1": ("v1", "verifiers.v1"),
+    "tinker_cookbook": ("trl", "tinker_cookbook"),
+    "art": ("v1", "art"),
     "slime": ("light", "darling_client"),
 }
 """The environment of each trainer, and the module that has to be in it."""
@@ -40,6 +42,7 @@ NO_SIGNAL: dict[str, Any] = {
     "trl": [None] * 4,
     "swift": [None] * 4,
     "areal": None,
+    "art": None,
     "verifiers": [0.0] * 4,  # the package's doing, which logs the error: no signal in equal rewards
 }
 """What an outage leaves, where it is not an exception."""

@@ -63,6 +63,7 @@ def test_a_grpo_run(words: Service, tmp_path: Path) -> None:
         assert logged["reward"] == pytest.approx(sum(rank["rewards"]) / len(rank["rewards"]))
         assert 1 <= logged["darling/num_classes"] <= N
         assert 0 <= logged["darling/diversity"] <= 1
+        assert 0 <= logged["darling/collapsed"] <= 1
         assert logged["darling/unanswered"] == 0
     (rank,) = evaluation
     assert rank["rewards"] == pytest.approx([quality(text) for text in rank["completions"]])

@@ -30,7 +30,7 @@ def test_an_episode_is_a_group(words: Service, episodes: list[Any]) -> None:
     whole = whole_group(words, PROMPT, TEXTS, QUALITY)
     assert [reward(trace) for trace in attempts] == pytest.approx(whole["rewards"])
     for trace, quality, diversity in zip(attempts, QUALITY, whole["diversity"], strict=True):
-        expected = {"quality": quality, "diversity": diversity, "num_classes": 3}
+        expected = {"quality": quality, "diversity": diversity, "num_classes": 3, "collapsed": 0}
         assert {name: trace["metrics"][f"darling/{name}"] for name in expected} == pytest.approx(
             expected
         )

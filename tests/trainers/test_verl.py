@@ -58,6 +58,7 @@ def check(service: Service, given: list[Rollout], answers: list[dict[str, Any]])
                 "quality": q,
                 "diversity": diversity,
                 "num_classes": whole["num_classes"],
+                "collapsed": float(whole["num_classes"] == 1 < len(members)),
                 "group_complete": 1.0,
             }
 

@@ -152,6 +152,23 @@ def verifiers_v1(job: Job) -> list[float]:
     ]
 
 
+def tinker_cookbook(job: Job) -> Any:
+    from tinker_group import rolled_out
+
+    return rolled_out(TEXTS, job.async_client()).get_total_rewards()
+
+
+def art(job: Job) -> list[float] | None:
+    from art_group import gathered
+
+    groups = asyncio.run(gathered([TEXTS], job.async_client()))
+    rewards = [
+        {one.messages()[-1]["content"]: one.reward for one in group.trajectories}
+        for group in groups
+    ]
+    return [rewards[0][text] for text in TEXTS] if rewards else None
+
+
 def nemo_rl(job: Job) -> Any:
     """The documented interface, as the package cannot be had."""
     from nemo_rl_step import stepped
@@ -187,6 +204,8 @@ FUNCTIONS: list[Callable[[Job], Any]] = [
     swift,
     verifiers,
     verifiers_v1,
+    tinker_cookbook,
+    art,
     slime,
 ]
 TRAINERS = {function.__name__: function for function in FUNCTIONS}

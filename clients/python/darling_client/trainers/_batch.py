@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from darling_client._errors import Unavailable
 from darling_client._grouping import Grouping
@@ -34,11 +35,28 @@ class Score:
     diversity: float
     num_classes: int
     """The number of classes in the row's group."""
+    collapsed: bool
+    """Whether the row's group has two rollouts or more, all of one class."""
 
     def parts(self) -> dict[str, float]:
         """What a trainer may log of it."""
-        parts = {"diversity": self.diversity, "num_classes": self.num_classes}
+        parts = {
+            "diversity": self.diversity,
+            "num_classes": self.num_classes,
+            "collapsed": float(self.collapsed),
+        }
         return parts if self.quality is None else {"quality": self.quality, **parts}
+
+
+def means(scores: Sequence[Score | None]) -> dict[str, float]:
+    """What a trainer may log of a batch: the mean of each part over the rows that have it, and the
+    share of rows without a score, `unanswered`."""
+    rows = [score.parts() for score in scores if score is not None]
+    values = {
+        name: [row[name] for row in rows if name in row] for name in chain.from_iterable(rows)
+    }
+    logged = {name: sum(column) / len(column) for name, column in values.items()}
+    return {**logged, "unanswered": 1 - len(rows) / len(scores) if scores else 0.0}
 
 
 class Batch:
@@ -71,12 +89,13 @@ class Batch:
         for rows, outcome in zip(self._kept.rows, outcomes, strict=True):
             if isinstance(outcome, Unavailable):
                 continue
+            num_classes, collapsed = outcome.num_classes, outcome.num_classes == 1 < len(rows)
             quality = [None] * len(rows) if outcome.quality is None else outcome.quality
             columns = zip(
                 rows, self._request.sent(outcome), quality, outcome.diversity, strict=True
             )
             for row, reward, own_quality, diversity in columns:
-                scores[row] = Score(reward, own_quality, diversity, outcome.num_classes)
+                scores[row] = Score(reward, own_quality, diversity, num_classes, collapsed)
         return scores
 
 

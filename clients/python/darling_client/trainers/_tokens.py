@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -37,3 +37,15 @@ def response(tokenizer: Any, ids: Sequence[int], own: Sequence[Any] | None) -> R
         }
         for is_own, run in runs
     ]
+
+
+def in_turns(turns: Sequence[Response]) -> Response:
+    """The response of several turns, of which nobody kept what the environment said between."""
+    if len(turns) == 1:
+        return turns[0]
+    messages: list[Mapping[str, Any]] = []
+    for turn in turns:
+        between = [{"role": "tool", "content": ""}] if messages else []
+        own = [{"role": "assistant", "content": turn}] if isinstance(turn, str) else turn
+        messages += [*between, *own]
+    return messages

@@ -11,17 +11,17 @@ quality.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from darling_client import AsyncClient
 from darling_client._grouping import regroup
 from darling_client._types import Response
-from darling_client.trainers._batch import Batch, Row
+from darling_client.trainers._batch import Batch, Row, means
 from darling_client.trainers._quality import Judgement, judgements_of, with_logprob
 from darling_client.trainers._request import AdapterParams, Request, check_parts
-from darling_client.trainers._tokens import response
+from darling_client.trainers._tokens import in_turns, response
 
 
 class DarlingGenerator:
@@ -46,7 +46,8 @@ class DarlingGenerator:
         return reward
 
     async def generate(self, input_batch: Any, **more: Any) -> Any:
-        """Returns the generator's output, with rewards of quality shaped by diversity.
+        """Returns the generator's output, with rewards of quality shaped by diversity, and their
+        parts among the metrics that SkyRL logs.
 
         Evaluation keeps the rewards of the environment. Of step-wise trajectories the last step
         gets the reward of all steps. Raises `DarlingError` when there is no answer within the
@@ -102,28 +103,24 @@ class DarlingGenerator:
                 )
             rewards[index] = _shaped_like(rewards[index], score.reward)
         output["rewards"] = rewards
+        # SkyRL adds up the metrics of several batches, except those it calls an average.
+        logged = {f"darling/avg_{name}": value for name, value in means(scores).items()}
+        output["rollout_metrics"] = {**(output.get("rollout_metrics") or {}), **logged}
         return output
 
     def _response(self, output: Any, steps: Sequence[int]) -> Response:
         """The response of a trajectory in the rows of its steps."""
         masks = output.get("loss_masks")
-        responses = [
-            response(
-                self.tokenizer,  # type: ignore[attr-defined]
-                output["response_ids"][step],
-                None if masks is None else masks[step],
-            )
-            for step in steps
-        ]
-        if len(responses) == 1:
-            return responses[0]
-        messages: list[Mapping[str, Any]] = []
-        for said in responses:
-            # What the environment said between the steps is in no row.
-            between = [{"role": "tool", "content": ""}] if messages else []
-            own = [{"role": "assistant", "content": said}] if isinstance(said, str) else said
-            messages += [*between, *own]
-        return messages
+        return in_turns(
+            [
+                response(
+                    self.tokenizer,  # type: ignore[attr-defined]
+                    output["response_ids"][step],
+                    None if masks is None else masks[step],
+                )
+                for step in steps
+            ]
+        )
 
 
 def _steps(output: Any, ids: Sequence[Any], last: int) -> range:

@@ -19,7 +19,7 @@ from darling_client import Client
 from darling_client._grouping import Grouping, consecutive
 from darling_client._messages import words_body
 from darling_client._types import Prompt, Response
-from darling_client.trainers._batch import Batch, Row, Score
+from darling_client.trainers._batch import Batch, Row, Score, means
 from darling_client.trainers._quality import judgements
 from darling_client.trainers._ranks import together
 from darling_client.trainers._request import Request, check_parts
@@ -129,7 +129,8 @@ class DarlingReward:
 
         scores = together(local, score) if self.gather else score(local())
         if log_metric is not None:
-            _log(scores, log_metric)
+            for name, value in means(scores).items():
+                log_metric(f"darling/{name}", value)
         return [None if score is None else score.reward for score in scores]
 
     def _check(self, args: Any) -> None:
@@ -209,16 +210,6 @@ def group_rows(prompts: Sequence[Prompt], sizes: Sequence[int]) -> Grouping:
         "prompts; give DarlingReward the trainer's num_generations and num_generations_eval, and "
         "leave gather on where groups straddle ranks"
     )
-
-
-def _log(scores: Sequence[Score | None], log_metric: Callable[[str, float], None]) -> None:
-    """Logs means over the scored rows of this rank, and the share of rows without a score."""
-    scored = [score for score in scores if score is not None]
-    for name in ("quality", "diversity", "num_classes"):
-        values = [score.parts()[name] for score in scored if name in score.parts()]
-        if values:
-            log_metric(f"darling/{name}", sum(values) / len(values))
-    log_metric("darling/unanswered", 1 - len(scored) / len(scores) if scores else 0.0)
 
 
 async def _result_of(awaitable: Awaitable[Any]) -> Any:

@@ -98,6 +98,7 @@ class DarlingRewardManager(NaiveRewardManager):  # type: ignore[misc]
             **({} if result.quality is None else {"quality": result.quality}),
             "diversity": result.diversity,
             "num_classes": result.num_classes,
+            "collapsed": float(result.num_classes == 1 < result.group_size),
             "group_complete": float(result.group_complete),
         }
         return {
