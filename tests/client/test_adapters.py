@@ -12,7 +12,7 @@ import torch
 
 from darling_client import AsyncClient, BadRequest, Client, Unreachable
 from darling_client.trainers import areal, slime
-from darling_client.trainers._batch import Batch, Row, Score, means, whole
+from darling_client.trainers._batch import Batch, Row, Score, logged, whole
 from darling_client.trainers._cohort import Cohorts
 from darling_client.trainers._quality import Judgement
 from darling_client.trainers._ranks import together
@@ -64,15 +64,15 @@ def test_a_group_of_one_class_has_collapsed(url: str, texts: list[str], collapse
             [Row("p", text, Judgement(1.0)) for text in texts], whole(len(texts)), Request({})
         )
         scores = batch.scores(client.try_rewards(batch.groups))
-    assert means(scores)["collapsed"] == collapsed
+    assert logged(scores)["collapsed"] == collapsed
 
 
 def test_means_of_a_batch() -> None:
     scores = [Score(0.5, 0.5, 1.0, 3, False), None, Score(0.0, None, 0.0, 1, True), None]
     expected = {"quality": 0.5, "diversity": 0.5, "num_classes": 2, "collapsed": 0.5}
-    assert means(scores) == {**expected, "unanswered": 0.5}
-    assert means([None]) == {"unanswered": 1.0}
-    assert means([]) == {"unanswered": 0.0}
+    assert logged(scores) == {**expected, "unanswered": 0.5}
+    assert logged([None]) == {"unanswered": 1.0}
+    assert logged([]) == {"unanswered": 0.0}
 
 
 def test_rows_without_quality_take_no_part(url: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from darling_client._errors import Unavailable
 from darling_client._grouping import Grouping
 from darling_client._outages import log
 from darling_client._types import Group, GroupRewards, Prompt, Response, Rollout
+from darling_client.tracking import means
 from darling_client.trainers._quality import Judgement
 from darling_client.trainers._request import Request
 
@@ -48,15 +48,11 @@ class Score:
         return parts if self.quality is None else {"quality": self.quality, **parts}
 
 
-def means(scores: Sequence[Score | None]) -> dict[str, float]:
+def logged(scores: Sequence[Score | None]) -> dict[str, float]:
     """What a trainer may log of a batch: the mean of each part over the rows that have it, and the
     share of rows without a score, `unanswered`."""
     rows = [score.parts() for score in scores if score is not None]
-    values = {
-        name: [row[name] for row in rows if name in row] for name in chain.from_iterable(rows)
-    }
-    logged = {name: sum(column) / len(column) for name, column in values.items()}
-    return {**logged, "unanswered": 1 - len(rows) / len(scores) if scores else 0.0}
+    return {**means(rows), "unanswered": 1 - len(rows) / len(scores) if scores else 0.0}
 
 
 class Batch:

@@ -18,7 +18,7 @@ from typing import Any
 from darling_client import AsyncClient
 from darling_client._grouping import regroup
 from darling_client._types import Response
-from darling_client.trainers._batch import Batch, Row, means
+from darling_client.trainers._batch import Batch, Row, logged
 from darling_client.trainers._quality import Judgement, judgements_of, with_logprob
 from darling_client.trainers._request import AdapterParams, Request, check_parts
 from darling_client.trainers._tokens import in_turns, response
@@ -104,8 +104,8 @@ class DarlingGenerator:
             rewards[index] = _shaped_like(rewards[index], score.reward)
         output["rewards"] = rewards
         # SkyRL adds up the metrics of several batches, except those it calls an average.
-        logged = {f"darling/avg_{name}": value for name, value in means(scores).items()}
-        output["rollout_metrics"] = {**(output.get("rollout_metrics") or {}), **logged}
+        averages = {f"darling/avg_{name}": value for name, value in logged(scores).items()}
+        output["rollout_metrics"] = {**(output.get("rollout_metrics") or {}), **averages}
         return output
 
     def _response(self, output: Any, steps: Sequence[int]) -> Response:
