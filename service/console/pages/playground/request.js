@@ -72,9 +72,9 @@ export function recordOf(group) {
   };
 }
 
-/** The body for POST /v1/rewards. */
+/** The body for POST /v1/rewards: a group that is only tried out, and belongs to no run. */
 export function bodyOf(group, options) {
-  return { groups: [recordOf(group)], ...optionsOf(options), return_probabilities: true };
+  return { groups: [recordOf(group)], ...optionsOf(options), return_probabilities: true, record: false };
 }
 
 /** `[title, code]` of the same request elsewhere. `hasKey`: whether the service asks for one. */
