@@ -72,9 +72,8 @@ function Head({ children }) {
       <div>
         <h1>Review</h1>
         <p class="lead">
-          Would a user who has seen one of the two texts gain nothing from the other? Then they are the same.
-          Your marks are the labels that a classifier of your own is trained on; the pairs that teach most come
-          first.
+          Judge pairs of rollouts by what their classifier was asked. Your marks are the labels that a classifier
+          of your own is trained on; the pairs that teach most come first.
         </p>
       </div>
       ${children}
@@ -206,6 +205,12 @@ function said({ same, probability, threshold }) {
   return `You said ${yours}; the model says ${models}, at ${probability.toFixed(2)}.`;
 }
 
+/** What a person is asked of a pair, which is what its classifier was asked. */
+const QUESTIONS = {
+  answer: "Would a user who has seen one of the two gain nothing from the other? Then they are the same.",
+  approach: "Do both use the same method, whatever they come to? Then they are the same.",
+};
+
 function Judged({ pair, isShown }) {
   const { other, probability, threshold } = pair;
   return html`
@@ -214,6 +219,7 @@ function Judged({ pair, isShown }) {
         <h2 class="text">${pair.prompt || "(no prompt)"}</h2>
         <span class="hint">step ${pair.step.toLocaleString("en")}</span>
       </div>
+      <p class="question">${pair.criterion ?? QUESTIONS[pair.notion]}</p>
       <${Difference} a=${pair.a} b=${pair.b} labels=${["One", "The other"]} />
       ${isShown &&
       html`<p class="hint opinions">
@@ -238,10 +244,11 @@ function NoPairs({ run, onAgain }) {
 
 function Progress({ progress }) {
   const [failure, setFailure] = useState(null);
-  const { same, different, unsure, prompts_needed: needed } = progress;
+  const { same, different, unsure, prompts_needed: needed, notion, criterion } = progress;
+  const asked = new URLSearchParams(criterion === null ? { notion } : { criterion });
   const save = async () => {
     try {
-      const text = await call("v1/review/marks");
+      const text = await call(`v1/review/marks?${asked}`);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
       link.download = "marks.jsonl";
@@ -257,6 +264,8 @@ function Progress({ progress }) {
         <h2>Your marks</h2>
         <button type="button" disabled=${same + different === 0} onClick=${save}>Download marks.jsonl</button>
       </div>
+      ${(criterion ?? notion) !== "answer" &&
+      html`<p class="hint">Those of other questions are counted, and downloaded, by themselves.</p>`}
       <dl class="figures">
         <div><dt>Same</dt><dd>${same}</dd></div>
         <div><dt>Different</dt><dd>${different}</dd></div>

@@ -41,15 +41,18 @@ class Observer:
         classified: Sequence[ClassifiedGroup],
         answers: Sequence[PartitionedGroup],
         model: ModelUsed,
+        criterion: str | None,
         gathered: Gathered | None,
     ) -> None:
         """Counts and records the groups of a request. May be called in any thread.
+
+        `criterion`: by what a judge compared, in place of a notion.
 
         It never raises: a reward does not fail because nobody could take note of it. The first
         error is logged, and the groups of each are counted.
         """
         try:
-            self._observe(request, caller, classified, answers, model, gathered)
+            self._observe(request, caller, classified, answers, model, criterion, gathered)
         except Exception:
             self._telemetry.unobserved.inc(len(answers))
             if not self._has_told:
@@ -66,6 +69,7 @@ class Observer:
         classified: Sequence[ClassifiedGroup],
         answers: Sequence[PartitionedGroup],
         model: ModelUsed,
+        criterion: str | None,
         gathered: Gathered | None,
     ) -> None:
         """A group that is scored again for a late rollout has been counted for its run already."""
@@ -83,7 +87,8 @@ class Observer:
         objective = request.reward.objective if isinstance(request, RewardRequest) else None
         wholes = [
             WholeGroup(
-                gathered.group_id if gathered else answer.id, group, answer, model, objective
+                gathered.group_id if gathered else answer.id,
+                *(group, answer, model, criterion, objective),
             )
             for group, answer in zip(classified, answers, strict=True)
         ]
