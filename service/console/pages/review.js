@@ -34,8 +34,8 @@ export default function Review({ query }) {
     return html`<${Head} />
       <${Empty} title="There is nothing to review yet">
         <p>
-          Pairs come from recorded groups, and groups are recorded as soon as a trainer scores them. Have it
-          name its run, as in${" "}<code>"run": {"name": "exp-7", "step": 120}</code>.
+          Pairs come from recorded groups, and groups are recorded as soon as a trainer scores them. Have the
+          trainer name its run, as in${" "}<code>"run": {"name": "exp-7", "step": 120}</code>.
         </p>
       <//>`;
   }
@@ -108,7 +108,10 @@ function usePairs(run, against) {
         changed();
       });
   };
-  useEffect(load, []);
+  useEffect(() => {
+    load();
+    changed();
+  }, []);
 
   const mark = (same) => {
     const [pair, ...rest] = state.queue;
@@ -174,7 +177,9 @@ function Pairs({ run, against }) {
         error=${pairs.failure}
         action=${html`<button type="button" onClick=${pairs.lookAgain}>Try again</button>`}
       />`}
-      ${pair ? html`<${Judged} pair=${pair} isShown=${isShown} />` : pairs.ended && html`<${NoPairs} run=${run} onAgain=${pairs.lookAgain} />`}
+      ${pair && html`<${Judged} pair=${pair} isShown=${isShown} />`}
+      ${!pair && pairs.ended && html`<${NoPairs} run=${run} onAgain=${pairs.lookAgain} />`}
+      ${!pair && pairs.loading && html`<${Empty} title="Looking for pairs …"><p>${against ? `${against} is asked about them, too.` : ""}</p><//>`}
       <div class="verdicts">
         ${CHOICES.map(
           ({ key, same, title }) => html`

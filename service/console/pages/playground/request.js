@@ -4,6 +4,7 @@ import { Problem, serviceUrl } from "../../api.js";
 export const DEFAULTS = {
   model: null,
   notion: null,
+  criterion: null,
   threshold: null,
   linkage: null,
   objective: "darling",
@@ -23,6 +24,11 @@ export function optionsFrom(record) {
   return { ...DEFAULTS, ...Object.fromEntries(known.map((name) => [name, record[name]])) };
 }
 
+/** The options by which a recorded group was classified, so that it gets the same classes. */
+export function optionsOfRecorded({ model, threshold, linkage, notion, criterion }) {
+  return optionsFrom({ model, threshold, linkage, notion, criterion });
+}
+
 /** Objectives that read the exponent and the floor; the service refuses them beside the others. */
 export const SHAPED = ["darling", "additive", "diversity"];
 
@@ -36,7 +42,7 @@ function optionsOf(options) {
   if (options.advantage !== "none") reward.advantage = options.advantage;
   Object.assign(reward, moreOf(options.more));
   const partition = {};
-  for (const name of ["threshold", "linkage", "notion"]) {
+  for (const name of ["threshold", "linkage", "notion", "criterion"]) {
     if (options[name] !== null) partition[name] = options[name];
   }
   return {
