@@ -16,8 +16,9 @@ from playwright.sync_api import Page, Route, expect
 
 from darling_service.rewards.registry import OBJECTIVES
 from darling_service.rewards.terms import SHAPING
-from tests.conftest import Service
+from tests.conftest import Service, running
 from tests.console.conftest import Open, Opened
+from tests.servers.processes import serving
 
 EXAMPLES = Path(__file__).parent.parent.parent / "service/console/examples.jsonl"
 CITY = json.loads(EXAMPLES.read_text().splitlines()[0])
@@ -337,6 +338,27 @@ def trained_by_trl(code: str, monkeypatch: pytest.MonkeyPatch) -> list[float | N
     rewards: list[float | None] = reward([CITY["prompt"]] * len(rollouts), rollouts)
     reward.client.close()
     return rewards
+
+
+def test_a_judge_takes_a_criterion(opened: Open, tmp_path: Path) -> None:
+    said = "It's the same if they are as long as each other."
+    with (
+        serving("tests.servers.chat") as server,
+        running(tmp_path / "log", "--model", f"judge:referee@{server.url}/v1") as judge,
+    ):
+        page = opened(url=judge.url).go("#/playground")
+        page.get_by_label("Prompt").fill("Name a fruit.")
+        page.locator("#rollouts").fill("apple\napricot\ngrape")
+        page.get_by_role("button", name="Score").click()
+        settled(page)
+        assert shown(page)["partition"] == [0, 0, 1], "by the first letter"
+        page.get_by_label("Two rollouts are the same if").fill(said)
+        page.keyboard.press("Tab")
+        settled(page)
+        assert shown(page)["partition"] == [0, 1, 0]
+        page.get_by_role("tab", name="verl").click()
+        flags = shlex.split(page.locator(".code").inner_text())
+    assert f"+reward.darling.partition.criterion={json.dumps(said)}" in flags
 
 
 def test_what_is_tried_out_is_recorded_of_no_run(opened: Open) -> None:

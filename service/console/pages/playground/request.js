@@ -159,9 +159,14 @@ reward.reward_manager.source=importlib
 reward.reward_manager.name=DarlingRewardManager
 reward.reward_manager.module.path=pkg://darling_client.trainers.verl
 +reward.darling.url=${serviceUrl}
-${flags.map(([name, value]) => `+reward.darling.${name}=${typeof value === "object" ? `'${JSON.stringify(value)}'` : value}\n`).join("")}actor_rollout_ref.rollout.n=${group.rollouts.length}
+${flags.map(([name, value]) => `+reward.darling.${name}=${flagValue(value)}\n`).join("")}actor_rollout_ref.rollout.n=${group.rollouts.length}
 algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False
 `;
+}
+
+/** A value as a shell hands it to verl; words, numbers and names need no quotes. */
+function flagValue(value) {
+  return /^[\w.+-]+$/.test(value) ? value : `'${JSON.stringify(value).replaceAll("'", "'\\''")}'`;
 }
 
 const keywords = (values) =>
