@@ -21,6 +21,8 @@ RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /
 
 FROM ${PYTHON_IMAGE} AS runtime
 RUN pip uninstall --yes pip setuptools wheel && useradd --create-home --uid 10001 darling
+# A volume takes its owner from here; a history_url may name a file in it.
+RUN install --directory --owner darling --mode 700 /var/lib/darling
 COPY --from=build /opt/darling /opt/darling
 ENV PATH=/opt/darling/bin:$PATH PYTHONUNBUFFERED=1 DARLING_HOST=0.0.0.0 DARLING_PORT=8000
 USER darling

@@ -12,6 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from darling_service.cli.main import main
+from darling_service.history.store import Store
 from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
@@ -94,6 +95,34 @@ def test_compose_wires_service_prometheus_and_grafana() -> None:
     scraped = yaml.safe_load((ROOT / "docker/prometheus/prometheus.yaml").read_text())
     targets = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
     assert targets == ["service:8000"]
+
+
+def test_the_history_is_in_a_volume_that_the_service_may_write_to() -> None:
+    service = COMPOSE["services"]["service"]
+    choice = service["environment"]["DARLING_HISTORY_URL"]
+    default = re.fullmatch(r"\$\{DARLING_HISTORY_URL-(.*)\}", choice)
+    assert default is not None, "an empty variable turns it off; a colon would take the default"
+    assert Settings(history_url=default[1]).history_url == default[1]
+    file = Store(default[1]).file
+    assert file is not None
+    mounts = dict(volume.split(":")[1::-1] for volume in service["volumes"])
+    volume = mounts[str(file.parent)]
+    assert volume in COMPOSE["volumes"]
+    assert service["read_only"], "anything but a volume would not be kept"
+    # An empty volume takes owner and mode of the folder that it is mounted over.
+    (made,) = [line for line in STAGES["runtime"].all("RUN") if str(file.parent) in line]
+    (user,) = STAGES["runtime"].all("USER")
+    assert f"--owner {user} " in made
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [("", None), ("sqlite:////a/b.db", "sqlite:////a/b.db")]
+)
+def test_an_empty_history_url_keeps_no_history(
+    monkeypatch: pytest.MonkeyPatch, value: str, kept: str | None
+) -> None:
+    monkeypatch.setenv("DARLING_HISTORY_URL", value)
+    assert Settings().history_url == kept
 
 
 def test_with_a_key_the_service_and_prometheus_read_one_file() -> None:

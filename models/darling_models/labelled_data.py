@@ -6,7 +6,8 @@ that must not be cut apart. Groups: `prompt`, `generations`, `partition`, and `s
 reader was. Behaviours: `id`, `category`, `prompt`, `rollouts`, `classes`. Prompts and generations
 may be texts or chat messages. They are read as the service reads prompts and rollouts, so that a
 classifier is trained and measured on the texts that it is going to compare. A pair that `label` has
-written says in `compared` by which rule its texts were chosen; they are taken as they are.
+written says in `compared` by which rule its texts were chosen; they are taken as they are. A pair
+of the console's review says in `notion` or `criterion` by what it was judged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from darling_models import fields, json_lines
 from darling_models.fields import field
-from darling_models.protocol import IntArray
+from darling_models.protocol import IntArray, Notion
 from darling_models.texts.group import GroupTexts, group_texts
 from darling_models.texts.rule import TextRule
 
@@ -27,6 +28,12 @@ GENERATIONS = ("generation_0", "generation_1")
 PUBLIC_GENERATIONS = ("a", "b")
 COMPARED = "compared"
 """Field of a pair that says by which rule its texts were chosen."""
+NOTION = "notion"
+"""Field of a pair that says by which notion it was judged."""
+TRAINED: Notion = "answer"
+"""The notion of classifiers that are trained, and of pairs that name none."""
+CRITERION = "criterion"
+"""Field of a pair that says in words when two texts are the same, in place of a notion."""
 UNKNOWN = "unknown"
 """Labeler of a pair that names none."""
 MIN_PROMPTS = 10
@@ -64,13 +71,37 @@ class BehaviourGroup(TeacherGroup):
 
 
 def read_pairs(
-    path: Path, rule: TextRule = "answer", *, may_be_empty: bool = False
+    path: Path,
+    rule: TextRule = "answer",
+    *,
+    notion: Notion = TRAINED,
+    may_be_empty: bool = False,
 ) -> list[HumanPair]:
     """The pairs of a file, of which `rule` says what of each generation is compared.
 
-    Raises `OSError`, and `ValueError` naming the line that holds no pair.
+    Raises `OSError`, and `ValueError` naming the line that holds no pair, or one that was judged by
+    another notion, or by another criterion than the first.
     """
-    return json_lines.read(path, lambda row: _pair(row, rule), may_be_empty=may_be_empty)
+    criteria: list[str | None] = []
+
+    def pair(row: dict[str, Any]) -> HumanPair:
+        if row.get(NOTION) not in (None, notion):
+            raise ValueError(
+                f"{NOTION}: judged by {row[NOTION]!r}, where {notion!r} is wanted; leave such "
+                f"pairs out (GET /v1/review/marks?notion={notion} gives the others)"
+            )
+        criterion = row.get(CRITERION)
+        if criterion is not None:
+            field(row, CRITERION, fields.text)
+        criteria.append(criterion)
+        if criterion != criteria[0]:
+            raise ValueError(
+                f"{CRITERION}: other than that of the first pair; give pairs of one criterion, "
+                "which GET /v1/review/marks?criterion=... selects"
+            )
+        return _pair(row, rule)
+
+    return json_lines.read(path, pair, may_be_empty=may_be_empty)
 
 
 def read_groups(path: Path, rule: TextRule = "answer") -> list[TeacherGroup]:

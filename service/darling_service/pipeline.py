@@ -53,6 +53,7 @@ from darling_service.scoring.reading import GroupInputs, read_group
 from darling_service.scoring.rewards import prefer, reward_group
 from darling_service.scoring.rules import (
     check_pair_instructions,
+    criterion_of,
     info_by,
     rule_of,
     threshold_of,
@@ -269,10 +270,12 @@ class Pipeline:
     ) -> list[GroupAnswer]:
         """What `answer` makes of each group, of its classification, and of `more` about it."""
         caller = CALLER.get()
+        info = self._engines.get(request.model).classifier.info
+        criterion = criterion_of(info, classified[0].rule, self.settings)
 
         def answers() -> list[GroupAnswer]:
             made = [answer(*row) for row in zip(groups, classified, *more, strict=True)]
-            self._observer.groups(request, caller, classified, made, model, gathered)
+            self._observer.groups(request, caller, classified, made, model, criterion, gathered)
             return made
 
         with span("reward"):

@@ -7,14 +7,20 @@ counter must not go down, so sums of what may be negative are split by sign.
 
 import threading
 import time
+from collections import Counter as Counts
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from darling_service.history.figures import Figures
 
+if TYPE_CHECKING:  # it imports the scoring, which imports the telemetry
+    from darling_service.history.recorded import RunKey
+
 MAX_RUNS = 20
-"""Runs with series of their own, 20 series each. Groups of others are counted under `OTHER`."""
+"""Runs with series of their own, 20 series each. Groups of others are counted under `OTHER`. A key
+that has fewer of them than another takes that key's place, so that none has them all."""
 IDLE_S = 3600.0
 """Seconds without a group after which a run's series make room for those of another run."""
 OTHER = "other"
@@ -66,14 +72,14 @@ class RunMetrics:
         self._step = Gauge(
             "darling_run_step", "Latest step that a run has sent.", RUN, registry=registry
         )
-        self._last: OrderedDict[str, float] = OrderedDict()
+        self._last: OrderedDict[RunKey, float] = OrderedDict()
         """When each run that has series had its last group; the longest ago first."""
         self._lock = threading.Lock()
 
-    def observe(self, run: str, step: int | None, figures: Figures) -> None:
+    def observe(self, run: "RunKey", step: int | None, figures: Figures) -> None:
         """Adds the figures of some groups of a run. May be called in any thread."""
         with self._lock:
-            label = self._label(run)
+            label = run.label if run.label != OTHER and self._has_room(run) else OTHER
             for name, metric in self._sums.items():
                 metric.labels(label).inc(getattr(figures, name))
             _add(self._reward, (label,), figures.reward)
@@ -86,22 +92,34 @@ class RunMetrics:
             if step is not None and label != OTHER:
                 self._step.labels(label).set(step)
 
-    def _label(self, run: str) -> str:
-        """The run's own label, if there is room for its series, which idle runs make."""
+    def _has_room(self, run: "RunKey") -> bool:
+        """Whether the run has series of its own; it makes room for them where it may."""
         now = time.monotonic()
         if run not in self._last and len(self._last) >= MAX_RUNS:
-            longest, last = next(iter(self._last.items()))
-            if now - last < IDLE_S:
-                return OTHER
-            del self._last[longest]
-            self._remove(longest)
+            stale = self._to_give_way(run.caller, now)
+            if stale is None:
+                return False
+            del self._last[stale]
+            self._remove(stale.label)
         self._last[run] = now
         self._last.move_to_end(run)
-        return run
+        return True
 
-    def _remove(self, run: str) -> None:
+    def _to_give_way(self, caller: str, now: float) -> "RunKey | None":
+        """The run whose series make room for another of the caller's: the stalest if it is idle,
+        else that of the key with the most runs, if it has at least two more than the caller."""
+        stalest, last = next(iter(self._last.items()))
+        if now - last >= IDLE_S:
+            return stalest
+        counts = Counts(run.caller for run in self._last)
+        (most, count), *_ = counts.most_common(1)
+        if count < counts[caller] + 2:
+            return None
+        return next(run for run in self._last if run.caller == most)
+
+    def _remove(self, label: str) -> None:
         for metric in (*self._sums.values(), self._reward, self._rated, self._quality, self._step):
-            metric.remove_by_labels({"run": run})
+            metric.remove_by_labels({"run": label})
 
 
 def _add(metric: Counter, labels: tuple[str, ...], value: float) -> None:

@@ -184,6 +184,13 @@ class Telemetry:
         for outcome in HISTORY_OUTCOMES:
             self.history_groups.labels(outcome)
 
+        self.unobserved = Counter(
+            "darling_unobserved_groups_total",
+            "Groups that were scored, but missed in the metrics or the history because of an error "
+            "in the service, which the log tells once.",
+            registry=r,
+        )
+
         self.unmatched = Counter(
             "darling_unmatched_prompts_total",
             "Rollouts of OpenRLHF whose query does not start with its prompt, scored with the "

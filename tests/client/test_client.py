@@ -132,6 +132,7 @@ def test_options_reach_the_service(url: str) -> None:
             partition={"threshold": 1.0},
             run="exp-7",
             return_probabilities=True,
+            record=False,
         )
     assert answer.rewards == pytest.approx([1.5, 1.0, 1.25])
     assert answer.advantages is not None

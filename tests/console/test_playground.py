@@ -4,17 +4,21 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+import yaml
+from playwright.sync_api import Page, Route, expect
 
 from darling_service.rewards.registry import OBJECTIVES
 from darling_service.rewards.terms import SHAPING
-from tests.conftest import Service
+from tests.conftest import Service, running
 from tests.console.conftest import Open, Opened
+from tests.servers.processes import serving
 
 EXAMPLES = Path(__file__).parent.parent.parent / "service/console/examples.jsonl"
 CITY = json.loads(EXAMPLES.read_text().splitlines()[0])
@@ -293,7 +297,9 @@ def test_a_link_reopens_the_page_as_it_was(city: Opened, opened: Open) -> None:
     expect(other.get_by_role("alert")).to_contain_text("damaged")
 
 
-def test_the_request_can_be_sent_from_elsewhere(city: Opened, service: Service) -> None:
+def test_the_request_can_be_sent_from_elsewhere(
+    city: Opened, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slide(city.page, "exponent", 2)
     settled(city.page)
     rewards = answer_of(service, reward={"exponent": 2})["rewards"]
@@ -309,9 +315,75 @@ def test_the_request_can_be_sent_from_elsewhere(city: Opened, service: Service) 
     exec(code("Python"), names)
     names["client"].close()
     assert names["result"].rewards == rewards
-    compile(code("TRL"), "trl", "exec")
-    assert 'reward={"objective": "darling", "exponent": 2}' in code("TRL")
-    assert re.search(r"^\+reward\.darling\.reward\.exponent=2$", code("verl"), re.M)
+    assert trained_by_trl(code("TRL"), monkeypatch) == pytest.approx(rewards)
+    flags = re.findall(r"^\+reward\.darling\.(reward|partition)\.(\w+)=(.*)$", code("verl"), re.M)
+    options: dict[str, dict[str, Any]] = {"reward": {}, "partition": {}}
+    for part, name, value in flags:
+        options[part][name] = yaml.safe_load(value)
+    assert answer_of(service, **options)["rewards"] == rewards
+
+
+def trained_by_trl(code: str, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """The rewards that the lines for TRL give its trainer for the first example."""
+    trainers: list[dict[str, Any]] = []
+    stub = ModuleType("trl")
+    vars(stub)["GRPOConfig"] = lambda **options: SimpleNamespace(**options)
+    vars(stub)["GRPOTrainer"] = lambda **parts: trainers.append(parts)
+    monkeypatch.setitem(sys.modules, "trl", stub)
+    monkeypatch.setenv("DARLING_URL", "")
+    names = {"model": None, "dataset": None, "quality": lambda **columns: CITY["quality"]}
+    exec(code, names)
+    (reward,) = [trainer["reward_funcs"] for trainer in trainers]
+    rollouts = CITY["rollouts"]
+    rewards: list[float | None] = reward([CITY["prompt"]] * len(rollouts), rollouts)
+    reward.client.close()
+    return rewards
+
+
+def test_a_judge_takes_a_criterion(opened: Open, tmp_path: Path) -> None:
+    said = "It's the same if they are as long as each other."
+    with (
+        serving("tests.servers.chat") as server,
+        running(tmp_path / "log", "--model", f"judge:referee@{server.url}/v1") as judge,
+    ):
+        page = opened(url=judge.url).go("#/playground")
+        page.get_by_label("Prompt").fill("Name a fruit.")
+        page.locator("#rollouts").fill("apple\napricot\ngrape")
+        page.get_by_role("button", name="Score").click()
+        settled(page)
+        assert shown(page)["partition"] == [0, 0, 1], "by the first letter"
+        page.get_by_label("Two rollouts are the same if").fill(said)
+        page.keyboard.press("Tab")
+        settled(page)
+        assert shown(page)["partition"] == [0, 1, 0]
+        page.get_by_role("tab", name="verl").click()
+        flags = shlex.split(page.locator(".code").inner_text())
+    assert f"+reward.darling.partition.criterion={json.dumps(said)}" in flags
+
+
+def test_what_is_tried_out_is_recorded_of_no_run(opened: Open) -> None:
+    page = opened().go("#/playground")
+    with page.expect_request("**/v1/rewards") as sent:
+        page.get_by_role("button", name="Name a city").click()
+    body: dict[str, Any] = sent.value.post_data_json or {}
+    assert body["record"] is False
+
+
+def test_a_group_that_is_asked_for_too_early_is_scored_when_the_model_is_there(
+    opened: Open,
+) -> None:
+    page = opened().page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/v1/models", hold)
+    page.goto(f"{opened().url}/console/#/playground")
+    page.get_by_role("button", name="Name a city").click()
+    expect(page.locator(".empty-title")).to_have_text("The service is loading its model …")
+    held[0].continue_()
+    expect(page.locator(".partition")).to_be_visible()
 
 
 def test_a_group_of_64_is_reshaped_at_once(opened: Open, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from darling_models.labelled_data import read_pairs
 from tests.commands import run_command
@@ -50,6 +50,21 @@ def test_is_accessible_with_a_pair(opened: Open, trained: Service, width: int, s
     expect(page.locator(".opinions")).to_contain_text("unigram")
     one.assert_accessible()
     one.draw(f"review-pair-{width}-{scheme}")
+
+
+def test_a_page_that_looks_for_pairs_says_so(opened: Open, trained: Service) -> None:
+    page = opened(url=trained.url).page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/v1/review/pairs**", hold)
+    page.goto(f"{trained.url}/console/#/review")
+    expect(page.locator(".empty-title")).to_have_text("Looking for pairs …")
+    held[0].continue_()
+    expect(page.locator(".judged .question")).to_contain_text("gain nothing from the other")
+    expect(page.locator(".empty-title")).to_have_count(0)
 
 
 def test_back_returns_to_a_pair_and_its_last_mark_counts(opened: Open, trained: Service) -> None:

@@ -1,8 +1,10 @@
 """The runs page: live curves, collapse, comparison, and the groups behind a step."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
+from statistics import mean
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,7 +15,7 @@ from darling_service.history.store import StepSums, Store
 from tests.conftest import Service, until
 from tests.console import recorded
 from tests.console.conftest import SCHEMES, WIDTHS, Open
-from tests.console.recorded import COLLAPSE, COLLAPSING, LASTING, STEPS
+from tests.console.recorded import COLLAPSE, COLLAPSING, EXAMPLES, LASTING, STEPS
 
 MAX_DRAWN_MS = 2000
 TRIES = 3
@@ -169,6 +171,49 @@ def test_a_click_on_a_step_opens_its_groups(opened: Open, trained: Service) -> N
     one.assert_accessible()
     page.get_by_role("link", name="Open in the playground").first.click()
     expect(page.locator("h1")).to_have_text("Playground")
+
+
+def test_a_recorded_group_opens_in_the_classes_that_it_had(opened: Open, service: Service) -> None:
+    page = opened(url=service.url).page
+    example = json.loads(EXAMPLES.read_text().splitlines()[0])
+    partition = {"threshold": 0.99, "linkage": "complete"}
+    body = {"groups": [example], "run": {"name": "strict", "step": 1}, "partition": partition}
+    with service.client() as http:
+        answer = http.post("/v1/rewards", json=body).json()["groups"][0]
+        asked = {"run": "strict"}
+        until(lambda: http.get("/v1/history/groups", params=asked).json()["groups"])
+        (kept,) = http.get("/v1/history/groups", params=asked).json()["groups"]
+    page.goto(f"{service.url}/console/#/playground?group={kept['id']}")
+    classes = f"{answer['num_classes']} classes of {len(example['rollouts'])} rollouts"
+    expect(page.locator("#partition-title")).to_have_text(classes)
+    assert page.locator("#threshold").input_value() == "0.99"
+    assert page.locator("#linkage").input_value() == "complete"
+
+
+def test_curves_are_smoothed_by_the_mean_of_their_last_points(
+    opened: Open, trained: Service
+) -> None:
+    page = opened(url=trained.url).go(f"#/runs?run={LASTING}")
+    curves(page, 7)
+    with trained.client() as http:
+        series = http.get("/v1/history/steps", params={"run": LASTING}).json()["series"]
+    diversity = page.locator(".curve").first.locator(".u-value").last
+    expect(diversity).to_have_text(f"{series['diversity'][-1]:.2f}")
+    page.get_by_label("Smoothing").select_option(label="mean of 5 points")
+    expect(diversity).to_have_text(f"{mean(series['diversity'][-5:]):.2f}")
+    page.get_by_label("Smoothing").select_option(label="none")
+    expect(diversity).to_have_text(f"{series['diversity'][-1]:.2f}")
+
+
+def test_latest_values_of_several_steps_are_not_called_those_of_one(
+    opened: Open, trained: Service
+) -> None:
+    recorded_run(trained, "exp-short")
+    page = opened(url=trained.url).go(f"#/runs?run={LASTING}&run=exp-short")
+    step = page.locator(".curve").first.locator(".u-value").first
+    expect(step).to_have_text("latest")
+    page.get_by_label("Show exp-short").uncheck()
+    expect(step).to_have_text(str(STEPS - 1))
 
 
 def test_dragging_zooms_in_and_a_double_click_out(opened: Open, trained: Service) -> None:

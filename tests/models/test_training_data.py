@@ -20,7 +20,7 @@ from darling_models.labelled_data import (
     read_groups,
     read_pairs,
 )
-from darling_models.protocol import all_pairs
+from darling_models.protocol import Notion, all_pairs
 from darling_models.training.augment.hand_written import hand_written
 from darling_models.training.augment.languages import languages
 from darling_models.training.augment.look_alikes import KINDS as LOOK_ALIKES
@@ -109,6 +109,45 @@ def test_a_public_pair_that_is_wrong_is_named(
     written(tmp_path / "pairs", [{"prompt": "p", **row}])
     with pytest.raises(ValueError, match=re.escape(f"pairs, line 1: {message}")):
         read_pairs(tmp_path / "pairs")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"notion": "approach"}], "line 1: notion: judged by 'approach', where 'answer' is"),
+        ([{}, {"notion": "style"}], "line 2: notion: judged by 'style', where 'answer' is"),
+        ([{}, {"criterion": "c"}], "line 2: criterion: other than that of the first pair"),
+        ([{"criterion": "c"}, {}], "line 2: criterion: other than that of the first pair"),
+        ([{"criterion": "c"}, {"criterion": "d"}], "line 2: criterion: other than that of"),
+        ([{"criterion": 3}], "line 1: criterion: 3 is not a text"),
+    ],
+)
+def test_pairs_that_were_judged_by_another_question_are_named(
+    tmp_path: Path, rows: list[dict[str, Any]], message: str
+) -> None:
+    pair = {"prompt": "p", "a": "x", "b": "y", "label": 1}
+    written(tmp_path / "pairs", [pair | row for row in rows])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read_pairs(tmp_path / "pairs")
+
+
+@pytest.mark.parametrize(
+    ("row", "notion"),
+    [
+        ({}, "answer"),
+        ({}, "approach"),
+        ({"notion": None, "criterion": None}, "answer"),
+        ({"notion": "answer"}, "answer"),
+        ({"notion": "approach"}, "approach"),
+        ({"criterion": "Two jokes are the same if they have the same punch line."}, "answer"),
+    ],
+)
+def test_pairs_of_one_question_are_read(
+    tmp_path: Path, row: dict[str, Any], notion: Notion
+) -> None:
+    pair = {"prompt": "p", "a": "x", "b": "y", "label": 1}
+    written(tmp_path / "pairs", [pair | row] * 2)
+    assert len(read_pairs(tmp_path / "pairs", notion=notion)) == 2
 
 
 def test_groups_say_how_sure_their_reader_was_and_behaviours_are_groups(tmp_path: Path) -> None:

@@ -200,6 +200,36 @@ def test_a_kill_loses_at_most_the_last_second(tmp_path: Path) -> None:
     kept.close()
 
 
+@pytest.mark.parametrize("when", ["before the start", "while it runs"])
+def test_rewards_go_on_where_the_store_is_damaged(when: str, tmp_path: Path) -> None:
+    """It is set aside with one line, and what comes then is in a new one."""
+    file, log = tmp_path / "history.db", tmp_path / "log"
+    garbage = b"this is no database" * 5000
+    if when == "before the start":
+        file.write_bytes(garbage)
+    url = f"sqlite:///{file}"
+    with (
+        running(log, "--model", "exact", "--history-url", url) as service,
+        service.client() as http,
+    ):
+        if when == "while it runs":
+            send(http, {"name": "damaged", "step": 0}, group("a", "b"))
+            until(lambda: steps_of(http, "damaged")["steps"] == [0])
+            # A file that was copied over: what SQLite has written beside it goes with it.
+            for written in tmp_path.glob("history.db*"):
+                written.write_bytes(garbage)
+        for step in range(1, 4):
+            send(http, {"name": "damaged", "step": step}, group("a", "b"))
+        until(lambda: steps_of(http, "damaged")["steps"] == [1, 2, 3])
+        assert metric(service, 'darling_history_groups_total{outcome="dropped"}') == 0
+        assert metric(service, "darling_unobserved_groups_total") == 0
+    (line,) = [line for line in log.read_text().splitlines() if "is damaged" in line]
+    asides = tmp_path.glob("history.db.damaged-*")
+    (aside,) = [one for one in asides if not one.name.endswith(("-wal", "-shm"))]
+    assert str(aside) in line
+    assert aside.read_bytes()[: len(garbage)] == garbage
+
+
 def test_on_a_full_disk_rewards_go_on_and_the_history_waits(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/history.db"
     log = tmp_path / "log"

@@ -124,6 +124,8 @@ def test_a_request_is_one_line(app: TestClient, caplog: pytest.LogCaptureFixture
     app.get("/health/ready")
     app.get("/metrics")
     app.get("/secret/path")
+    for name in ("app.js", "vendor/preact.js", "secret.js"):
+        app.get(f"/console/{name}")
     lines = access(caplog.records)
     assert [(line["route"], line["status"], line["rollouts"]) for line in lines] == [
         ("/v1/rewards", 200, 4),
@@ -131,6 +133,9 @@ def test_a_request_is_one_line(app: TestClient, caplog: pytest.LogCaptureFixture
         ("/get_reward", 200, 1),
         ("/v1/rewards", 422, 0),
         ("unmatched", 404, 0),
+        ("/console", 200, 0),
+        ("/console", 200, 0),
+        ("/console", 404, 0),
     ]
     assert all(line["seconds"] >= 0 for line in lines)
     assert lines[3]["cause"] == "Invalid request"

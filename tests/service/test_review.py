@@ -1,5 +1,6 @@
 """The review of pairs over HTTP: which are offered, what a mark does, and what is exported."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from darling_models.labelled_data import read_pairs
 from darling_service.history.recorded import MAX_MATRIX_TEXTS
 from darling_service.keys import digest_of
 from tests.conftest import Service, running, until
+from tests.servers.processes import serving
 
 KEYS = "".join(f"{name} sha256:{digest_of(name.encode())}\n" for name in ("alice", "bob"))
 TEXTS = ["the red cat sat", "the red cat ran", "the red dog ran", "one two", "the red cat sat"]
@@ -39,10 +41,15 @@ def bob(reviewed: Service) -> Iterator[httpx.Client]:
         yield http
 
 
-def record(http: httpx.Client, run: str, prompt: str, texts: list[str]) -> None:
+def record(http: httpx.Client, run: str, prompt: str, texts: list[str], **partition: Any) -> None:
     """Has a group scored, and waits until it is recorded."""
     group = {"prompt": prompt, "rollouts": texts}
-    body = {"groups": [group], "run": {"name": run, "step": 7}, "return_probabilities": True}
+    body = {
+        "groups": [group],
+        "run": {"name": run, "step": 7},
+        "partition": partition,
+        "return_probabilities": True,
+    }
     http.post("/v1/partitions", json=body).raise_for_status()
     until(lambda: any(one["run"] == run for one in runs(http)))
 
@@ -59,10 +66,10 @@ def offered(http: httpx.Client, run: str, **query: Any) -> list[dict[str, Any]]:
     return pairs
 
 
-def marked(http: httpx.Client, pair: str, same: bool | None) -> dict[str, int]:
+def marked(http: httpx.Client, pair: str, same: bool | None) -> dict[str, Any]:
     answer = http.post("/v1/review/marks", json={"pair": pair, "same": same})
     assert answer.status_code == 200, answer.text
-    progress: dict[str, int] = answer.json()["progress"]
+    progress: dict[str, Any] = answer.json()["progress"]
     return progress
 
 
@@ -192,3 +199,77 @@ def test_without_a_history_the_review_says_how_to_keep_one(exact: Service) -> No
         ):
             assert answer.status_code == 404
             assert "--history-url" in answer.json()["detail"]
+
+
+SAME_LENGTH = "Two texts are the same if they are as long as each other."
+SAME_RHYME = "Two texts are the same if they rhyme."
+QUESTIONS: dict[str, dict[str, str | None]] = {
+    "approaches": {"notion": "approach", "criterion": None},
+    "lengths": {"notion": None, "criterion": SAME_LENGTH},
+    "rhymes": {"notion": None, "criterion": SAME_RHYME},
+}
+"""What a run is judged by; the last is the criterion of the settings, in place of their notion."""
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service with an LLM judge, which can be asked anything, and a history."""
+    folder = tmp_path_factory.mktemp("judged")
+    url = f"sqlite:///{folder / 'history.db'}"
+    with (
+        serving("tests.servers.chat") as server,
+        running(
+            *(folder / "log", "--model", f"judge:referee@{server.url}/v1", "--history-url", url),
+            *("--judge-criterion", SAME_RHYME, "--notion", "answer"),
+        ) as service,
+        service.client() as http,
+    ):
+        yield http
+
+
+def test_a_mark_says_what_was_asked_of_its_pair(judged: httpx.Client, tmp_path: Path) -> None:
+    """A pair of one prompt and the same texts is another pair by another question."""
+    judge = judged.get("/v1/models").json()["models"][0]["id"]
+    for run, question in QUESTIONS.items():
+        own = {} if run == "rhymes" else {key: said for key, said in question.items() if said}
+        record(judged, run, "Name a fruit.", ["apple", "grape"], **own)
+        (group,) = judged.get("/v1/history/groups", params={"run": run}).json()["groups"]
+        assert {name: group[name] for name in question} == question
+        (pair,) = offered(judged, run)
+        assert {name: pair[name] for name in question} == question
+        (same,) = offered(judged, run, against=judge)
+        own_probability = pytest.approx(pair["probability"])
+        assert same["other"]["probability"] == own_probability, "asked the same question"
+        assert offered(judged, run, against="unigram")[0]["other"]["model"] == "unigram"
+        progress = marked(judged, pair["id"], True)
+        assert {name: progress[name] for name in question} == question
+        assert (progress["same"], progress["prompts_same"]) == (1, 1), "other questions' apart"
+        assert offered(judged, run) == []
+    every = judged.get("/v1/review/marks").text.splitlines()
+    assert len(every) == len(QUESTIONS)
+    for question in QUESTIONS.values():
+        wanted = {name: said for name, said in question.items() if said is not None}
+        (line,) = judged.get("/v1/review/marks", params=wanted).text.splitlines()
+        assert question.items() <= json.loads(line).items()
+    file = tmp_path / "marks.jsonl"
+    file.write_text(judged.get("/v1/review/marks", params={"criterion": SAME_RHYME}).text)
+    assert len(read_pairs(file)) == 1
+
+
+def test_a_group_of_a_model_without_notions_is_judged_by_its_answers(judged: httpx.Client) -> None:
+    body = {"groups": [{"prompt": "p", "rollouts": ["a b", "b c"]}], "model": "unigram"}
+    judged.post("/v1/partitions", json={**body, "run": {"name": "words"}}).raise_for_status()
+    until(lambda: any(one["run"] == "words" for one in runs(judged)))
+    (group,) = judged.get("/v1/history/groups", params={"run": "words"}).json()["groups"]
+    assert (group["notion"], group["criterion"]) == (None, None)
+    (pair,) = offered(judged, "words")
+    assert (pair["notion"], pair["criterion"]) == ("answer", None)
+
+
+def test_marks_are_asked_for_by_one_question(alice: httpx.Client) -> None:
+    both = alice.get("/v1/review/marks", params={"notion": "answer", "criterion": SAME_LENGTH})
+    assert both.status_code == 422
+    assert "criterion takes the place of notion" in both.json()["detail"]
+    unknown = alice.get("/v1/review/marks", params={"notion": "style"})
+    assert unknown.status_code == 422
+    assert unknown.json()["detail"].startswith("query.notion: ")

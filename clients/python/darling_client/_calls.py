@@ -36,18 +36,20 @@ class RolloutParams(TypedDict, total=False):
 
 
 class RewardParams(RolloutParams, total=False):
-    """Options of `Client.rewards`."""
+    """Options of `Client.rewards`. With `record` false the groups count for no run."""
 
     return_probabilities: bool | None
+    record: bool | None
 
 
 class PartitionParams(TypedDict, total=False):
-    """Options of `Client.partitions`."""
+    """Options of `Client.partitions`. With `record` false the groups count for no run."""
 
     partition: JsonObject | None
     run: str | Run | None
     model: str | None
     return_probabilities: bool | None
+    record: bool | None
 
 
 class PreferenceParams(PartitionParams, total=False):

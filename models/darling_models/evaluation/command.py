@@ -27,6 +27,7 @@ from darling_models.evaluation.plots import draw
 from darling_models.evaluation.report import BASELINE_NOTES, Report
 from darling_models.evaluation.wrappings import short_answers
 from darling_models.labelled_data import (
+    TRAINED,
     HumanPair,
     TeacherGroup,
     read_behaviours,
@@ -109,7 +110,8 @@ def _evaluate(
     out: Path | None,
     options: ModelOptions,
 ) -> Report:
-    pairs = [] if files.pairs is None else read_pairs(files.pairs, files.text)
+    notion = options.notion or TRAINED
+    pairs = [] if files.pairs is None else read_pairs(files.pairs, files.text, notion=notion)
     groups = [] if files.groups is None else read_groups(files.groups, files.text)
     behaviours = [] if files.behaviours is None else read_behaviours(files.behaviours, files.text)
     problems = {

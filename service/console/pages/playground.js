@@ -11,7 +11,7 @@ import { ExampleCards } from "./playground/examples.js";
 import { GroupInput } from "./playground/group_input.js";
 import { packed, unpacked } from "./playground/link.js";
 import { NO_GROUP, groupFrom } from "./playground/reading.js";
-import { DEFAULTS, bodyOf, codeOf, optionsFrom, recordOf } from "./playground/request.js";
+import { DEFAULTS, bodyOf, codeOf, optionsFrom, optionsOfRecorded, recordOf } from "./playground/request.js";
 import { Shaping } from "./playground/shaping.js";
 
 /** Milliseconds that a slider must rest before the service is asked again. */
@@ -23,7 +23,7 @@ export default function Playground({ query }) {
   const [models, setModels] = useState(null);
   const [choices, setChoices] = useState(null);
   const [failure, setFailure] = useState(null);
-  const score = useScore(group, options);
+  const score = useScore(group, options, models !== null);
   const results = useRef(null);
 
   useEffect(() => {
@@ -36,10 +36,10 @@ export default function Playground({ query }) {
     const open = async () => {
       if (link) {
         const state = await unpacked(link);
-        setOptions(optionsFrom(state?.options));
-        show(groupFrom(state?.group));
+        show(groupFrom(state?.group), optionsFrom(state?.options));
       } else if (recorded) {
-        show(groupFrom(await call(`v1/history/groups/${encodeURIComponent(recorded)}`)));
+        const kept = await call(`v1/history/groups/${encodeURIComponent(recorded)}`);
+        show(groupFrom(kept), optionsOfRecorded(kept));
       }
     };
     open().catch(setFailure);
@@ -50,8 +50,9 @@ export default function Playground({ query }) {
     if (score.answered && matchMedia("(max-width: 960px)").matches) results.current.scrollIntoView();
   }, [score.answered]);
 
-  const show = (shown) => {
+  const show = (shown, by = options) => {
     setFailure(null);
+    setOptions(by);
     setGroup(shown);
     score.wanted(shown);
   };
@@ -85,7 +86,7 @@ export default function Playground({ query }) {
         ${(failure ?? score.failure) && html`<${Failure} error=${failure ?? score.failure} />`}
         ${score.result
           ? html`<${Result} score=${score} group=${group} onQuality=${setQuality} />`
-          : html`<${ExampleCards} onGroup=${show} busy=${score.busy} />`}
+          : html`<${ExampleCards} onGroup=${show} busy=${score.busy} waits=${score.waits && !failure} />`}
       </div>
     </div>
   `;
@@ -103,15 +104,16 @@ const textsIn = (group) => JSON.stringify([group.prompt, group.rollouts.map(({ s
 /**
  * Asks the service for the rewards of a group: when `wanted(group)` is called, and from then on
  * whenever an option or a quality changes. After other changes of the group its result is `stale`.
+ * What is wanted before the service `answers` is asked for as soon as it does.
  */
-function useScore(group, options) {
+function useScore(group, options, answers) {
   const [state, setState] = useState({ result: null, failure: null, busy: false, texts: null, answered: 0 });
   const [wish, setWish] = useState({ texts: null, count: 0 });
   const texts = useMemo(() => textsIn(group), [group]);
   const ready = group.rollouts.length > 0;
 
   useEffect(() => {
-    if (!ready || texts !== wish.texts) {
+    if (!ready || !answers || texts !== wish.texts) {
       setState((before) => (before.busy ? { ...before, busy: false } : before));
       return undefined;
     }
@@ -131,10 +133,11 @@ function useScore(group, options) {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [group, options, wish]);
+  }, [group, options, wish, answers]);
 
   const wanted = (shown) => setWish(({ count }) => ({ texts: textsIn(shown), count: count + 1 }));
-  return { ...state, isStale: state.texts !== null && state.texts !== texts, wanted, ready };
+  const waits = !answers && wish.count > 0;
+  return { ...state, waits, isStale: state.texts !== null && state.texts !== texts, wanted, ready };
 }
 
 function Result({ score, group, onQuality }) {

@@ -34,8 +34,8 @@ export default function Review({ query }) {
     return html`<${Head} />
       <${Empty} title="There is nothing to review yet">
         <p>
-          Pairs come from recorded groups, and groups are recorded as soon as a trainer scores them. Have it
-          name its run, as in${" "}<code>"run": {"name": "exp-7", "step": 120}</code>.
+          Pairs come from recorded groups, and groups are recorded as soon as a trainer scores them. Have the
+          trainer name its run, as in${" "}<code>"run": {"name": "exp-7", "step": 120}</code>.
         </p>
       <//>`;
   }
@@ -72,9 +72,8 @@ function Head({ children }) {
       <div>
         <h1>Review</h1>
         <p class="lead">
-          Would a user who has seen one of the two texts gain nothing from the other? Then they are the same.
-          Your marks are the labels that a classifier of your own is trained on; the pairs that teach most come
-          first.
+          Judge pairs of rollouts by what their classifier was asked. Your marks are the labels that a classifier
+          of your own is trained on; the pairs that teach most come first.
         </p>
       </div>
       ${children}
@@ -109,7 +108,10 @@ function usePairs(run, against) {
         changed();
       });
   };
-  useEffect(load, []);
+  useEffect(() => {
+    load();
+    changed();
+  }, []);
 
   const mark = (same) => {
     const [pair, ...rest] = state.queue;
@@ -175,7 +177,9 @@ function Pairs({ run, against }) {
         error=${pairs.failure}
         action=${html`<button type="button" onClick=${pairs.lookAgain}>Try again</button>`}
       />`}
-      ${pair ? html`<${Judged} pair=${pair} isShown=${isShown} />` : pairs.ended && html`<${NoPairs} run=${run} onAgain=${pairs.lookAgain} />`}
+      ${pair && html`<${Judged} pair=${pair} isShown=${isShown} />`}
+      ${!pair && pairs.ended && html`<${NoPairs} run=${run} onAgain=${pairs.lookAgain} />`}
+      ${!pair && pairs.loading && html`<${Empty} title="Looking for pairs …"><p>${against ? `${against} is asked about them, too.` : ""}</p><//>`}
       <div class="verdicts">
         ${CHOICES.map(
           ({ key, same, title }) => html`
@@ -206,6 +210,12 @@ function said({ same, probability, threshold }) {
   return `You said ${yours}; the model says ${models}, at ${probability.toFixed(2)}.`;
 }
 
+/** What a person is asked of a pair, which is what its classifier was asked. */
+const QUESTIONS = {
+  answer: "Would a user who has seen one of the two gain nothing from the other? Then they are the same.",
+  approach: "Do both use the same method, whatever they come to? Then they are the same.",
+};
+
 function Judged({ pair, isShown }) {
   const { other, probability, threshold } = pair;
   return html`
@@ -214,6 +224,7 @@ function Judged({ pair, isShown }) {
         <h2 class="text">${pair.prompt || "(no prompt)"}</h2>
         <span class="hint">step ${pair.step.toLocaleString("en")}</span>
       </div>
+      <p class="question">${pair.criterion ?? QUESTIONS[pair.notion]}</p>
       <${Difference} a=${pair.a} b=${pair.b} labels=${["One", "The other"]} />
       ${isShown &&
       html`<p class="hint opinions">
@@ -238,10 +249,11 @@ function NoPairs({ run, onAgain }) {
 
 function Progress({ progress }) {
   const [failure, setFailure] = useState(null);
-  const { same, different, unsure, prompts_needed: needed } = progress;
+  const { same, different, unsure, prompts_needed: needed, notion, criterion } = progress;
+  const asked = new URLSearchParams(criterion === null ? { notion } : { criterion });
   const save = async () => {
     try {
-      const text = await call("v1/review/marks");
+      const text = await call(`v1/review/marks?${asked}`);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
       link.download = "marks.jsonl";
@@ -257,6 +269,8 @@ function Progress({ progress }) {
         <h2>Your marks</h2>
         <button type="button" disabled=${same + different === 0} onClick=${save}>Download marks.jsonl</button>
       </div>
+      ${(criterion ?? notion) !== "answer" &&
+      html`<p class="hint">Those of other questions are counted, and downloaded, by themselves.</p>`}
       <dl class="figures">
         <div><dt>Same</dt><dd>${same}</dd></div>
         <div><dt>Different</dt><dd>${different}</dd></div>

@@ -74,7 +74,7 @@ function NoRuns() {
   return html`
     <${Empty} title="No run is recorded yet">
       <p>
-        Groups are recorded as soon as a trainer scores them. Have it name its run, as in${" "}
+        Groups are recorded as soon as a trainer scores them. Have the trainer name its run, as in${" "}
         <code>"run": {"name": "exp-7", "step": 120}</code>, and its curves appear here by themselves.
       </p>
     <//>
@@ -148,7 +148,7 @@ async function followed(run, before, signal) {
 function RunTable({ listed, names, onToggle }) {
   return html`
     <section class="card">
-      <div class="table-frame">
+      <div class="table-frame runs-frame" tabindex="0" role="group" aria-label="Recorded runs">
         <table class="runs">
           <thead>
             <tr>

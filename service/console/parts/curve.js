@@ -99,7 +99,7 @@ function newPlot(host, lines, bounds, shown) {
         { ...axis, size: 44, values: (_, values) => values.map((value) => Number(value.toPrecision(3))) },
       ],
       series: [
-        { label: "step", value: (_, step) => (step === null ? "–" : step.toLocaleString("en")) },
+        { label: "step", value: (chart, step) => saidStep(chart, step, lines) },
         ...lines.map(({ label, colour: name, dash }) => ({
           label,
           stroke: colour(name),
@@ -132,6 +132,14 @@ function newPlot(host, lines, bounds, shown) {
 
 const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 12 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b);
 /** Distances of the marks on the axis of steps. */
+
+/** The step that a legend shows; without a pointer it shows the latest value of each line, which
+ * may be those of several steps. */
+function saidStep({ cursor }, step, lines) {
+  const isPointed = cursor?.idx !== null && cursor?.idx !== undefined;
+  if (!isPointed && new Set(lines.map(({ steps }) => steps.at(-1))).size > 1) return "latest";
+  return step === null ? "–" : step.toLocaleString("en");
+}
 
 /** A range that leaves some room above and below, and is not empty. */
 function padded(_, min, max) {

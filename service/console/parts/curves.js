@@ -1,7 +1,8 @@
 // The figures of runs over their steps: a chart for each figure, with a line for each run.
-import { html, useMemo } from "../view.js";
+import { html, useMemo, useState } from "../view.js";
 import { collapses } from "./collapse.js";
 import { Curve } from "./curve.js";
+import { SmoothingChoice, smoothed } from "./smoothing.js";
 
 /** Colours of runs, by custom property: those of the classes that stand out on both themes. */
 export const RUN_COLOURS = [0, 5, 2, 3, 4, 7].map((number) => `--class-${number}`);
@@ -72,8 +73,10 @@ export function Curves({ runs, step, onStep }) {
       ),
     [runs],
   );
-  const charts = useMemo(() => chartsOf(runs).filter(isKnown), [runs]);
+  const [count, setCount] = useState(1);
+  const charts = useMemo(() => chartsOf(runs, count).filter(isKnown), [runs, count]);
   return html`
+    <${SmoothingChoice} count=${count} onCount=${setCount} />
     <div class="curves">
       ${charts.map(
         (chart) => html`<${Curve} key=${chart.title} ...${chart} spans=${spans} step=${step} onStep=${onStep} />`,
@@ -82,24 +85,25 @@ export function Curves({ runs, step, onStep }) {
   `;
 }
 
-/** The charts of one run; those of several, where a figure of two series becomes two charts. */
-function chartsOf(runs) {
-  if (runs.length === 1) return FIGURES.map((figure) => ({ ...figure, lines: linesOf(figure.series, runs) }));
+/** The charts of one run; those of several, where a figure of two series becomes two charts. `count`
+ * points are put together in each. */
+function chartsOf(runs, count) {
+  if (runs.length === 1) return FIGURES.map((figure) => ({ ...figure, lines: linesOf(figure.series, runs, count) }));
   return FIGURES.flatMap((figure) =>
     figure.series.map((one) => ({
       ...figure,
       title: one[2] ?? figure.title,
-      lines: linesOf([one], runs),
+      lines: linesOf([one], runs, count),
     })),
   );
 }
 
-function linesOf(names, runs) {
+function linesOf(names, runs, count) {
   return runs.flatMap(({ run, colour, steps, series }) =>
     names.map(([name, said], dash) => ({
       label: runs.length === 1 ? said : run,
       steps,
-      values: series[name],
+      values: smoothed(series[name], series.groups, count),
       colour,
       dash,
     })),

@@ -6,6 +6,12 @@ import { ClassBar, Partition, byClass } from "./partition.js";
 
 const COLUMNS = ["diversity", "quality", "reward", "advantage"];
 
+/** By what a group was classified, where that is not whether its rollouts say the same. */
+function questionOf({ notion, criterion }) {
+  if (criterion != null) return `, judged by: ${criterion}`;
+  return notion === "approach" ? ", by the same approach" : "";
+}
+
 /** `group` is as `/v1/history/groups` answers it. `link` is where else it can be opened, if at all. */
 export function GroupView({ group, link }) {
   const { rollouts, probabilities, threshold } = group;
@@ -23,7 +29,7 @@ export function GroupView({ group, link }) {
       </div>
       <p class="hint">
         ${`${group.run}, step ${group.step.toLocaleString("en")}: ${rollouts.length} rollouts in ${classes} ${classes === 1 ? "class" : "classes"}`}
-        ${threshold === null ? ", the file's own partition" : `, by ${group.model} above ${threshold.toFixed(2)}`}
+        ${threshold === null ? ", the file's own partition" : `, by ${group.model} above ${threshold.toFixed(2)}${questionOf(group)}`}
       </p>
       <${ClassBar} partition=${partition} />
       <${Partition} rollouts=${rollouts} partition=${partition} columns=${columns} />

@@ -1,5 +1,6 @@
 """Every scored group is counted, and recorded as one of its run."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from darling_service.schemas.requests import GroupsRequest, RewardRequest
 from darling_service.schemas.responses import ModelUsed, PartitionedGroup, RewardedGroup
 from darling_service.scoring.partitioning import ClassifiedGroup
 from darling_service.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Observer:
     def __init__(self, telemetry: Telemetry, history: History | None) -> None:
         self._telemetry = telemetry
         self._history = history
+        self._has_told = False
 
     def groups(
         self,
@@ -37,27 +41,54 @@ class Observer:
         classified: Sequence[ClassifiedGroup],
         answers: Sequence[PartitionedGroup],
         model: ModelUsed,
+        criterion: str | None,
         gathered: Gathered | None,
     ) -> None:
         """Counts and records the groups of a request. May be called in any thread.
 
-        A group that is scored again for a late rollout has been counted for its run already.
+        `criterion`: by what a judge compared, in place of a notion.
+
+        It never raises: a reward does not fail because nobody could take note of it. The first
+        error is logged, and the groups of each are counted.
         """
+        try:
+            self._observe(request, caller, classified, answers, model, criterion, gathered)
+        except Exception:
+            self._telemetry.unobserved.inc(len(answers))
+            if not self._has_told:
+                self._has_told = True
+                log.exception(
+                    "groups were scored but could not be counted and recorded; their rewards are "
+                    "right. Further errors are counted in darling_unobserved_groups_total"
+                )
+
+    def _observe(
+        self,
+        request: GroupsRequest,
+        caller: str,
+        classified: Sequence[ClassifiedGroup],
+        answers: Sequence[PartitionedGroup],
+        model: ModelUsed,
+        criterion: str | None,
+        gathered: Gathered | None,
+    ) -> None:
+        """A group that is scored again for a late rollout has been counted for its run already."""
         partial = gathered is not None and gathered.partial
         figures = [_figures(answer, partial) for answer in answers]
         for one in figures:
             self._telemetry.observe_group(one)
-        if gathered is not None and gathered.late:
+        if not request.record or (gathered is not None and gathered.late):
             return
         name, step = (request.run.name, request.run.step) if request.run else ("", None)
         run = RunKey.of(caller, name)
-        self._telemetry.runs.observe(run.label, step, total(figures))
+        self._telemetry.runs.observe(run, step, total(figures))
         if self._history is None or not self._history.on:
             return
         objective = request.reward.objective if isinstance(request, RewardRequest) else None
         wholes = [
             WholeGroup(
-                gathered.group_id if gathered else answer.id, group, answer, model, objective
+                gathered.group_id if gathered else answer.id,
+                *(group, answer, model, criterion, objective),
             )
             for group, answer in zip(classified, answers, strict=True)
         ]

@@ -54,6 +54,8 @@ class WholeGroup:
     classified: ClassifiedGroup
     answer: PartitionedGroup
     model: ModelUsed
+    criterion: str | None
+    """By what a judge compared, in place of a notion."""
     objective: str | None
 
     @property
@@ -90,6 +92,8 @@ class WholeGroup:
                 "prompt": texts.prompt,
                 "model": self.model.id,
                 "text": self.model.text,
+                "notion": None if self.criterion is not None else self.model.notion,
+                "criterion": self.criterion,
                 "threshold": rule.threshold,
                 "linkage": rule.linkage,
                 "objective": self.objective,

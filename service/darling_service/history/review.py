@@ -1,8 +1,8 @@
 """Pairs of recorded rollouts for a person to judge, and the marks that the person has set.
 
-A pair is known by its prompt and its two texts, in any order: one that came up in several groups is
-judged once. Its id names a group and two of its rollouts. A mark keeps the texts, so that it lasts
-when its group has been dropped.
+A pair is known by the question that is asked of it, its prompt and its two texts, in any order: one
+that came up in several groups is judged once. Its id names a group and two of its rollouts. A mark
+keeps the texts, so that it lasts when its group has been dropped.
 """
 
 import re
@@ -10,15 +10,15 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from sqlalchemy import RowMapping, func, select
 
 from darling_models.keys import content_key, pair_key
-from darling_models.labelled_data import COMPARED, MIN_PROMPTS
-from darling_models.protocol import all_pairs
+from darling_models.labelled_data import COMPARED, CRITERION, MIN_PROMPTS, NOTION, TRAINED
+from darling_models.protocol import Notion, all_pairs
 from darling_service.history import reading
 from darling_service.history.recorded import RunKey
 from darling_service.history.store import Store
@@ -34,6 +34,27 @@ LABELER = "console"
 ID = re.compile(r"([0-9a-f]{32})-(\d{1,5})-(\d{1,5})")
 
 
+class Question(NamedTuple):
+    """What a person judges a pair by: what its classifier was asked. Labels of two questions are
+    not to be trained on together."""
+
+    notion: Notion | None = TRAINED
+    """None where a criterion takes its place."""
+    criterion: str | None = None
+
+    @classmethod
+    def of(cls, group: Mapping[str, Any]) -> "Question":
+        """The question of a recorded group. A classifier without a notion gives none; whether two
+        texts say the same is what people are asked then."""
+        if group["criterion"] is not None:
+            return cls(None, group["criterion"])
+        return cls(group["notion"] or TRAINED)
+
+    @property
+    def key(self) -> str:
+        return content_key(self.notion or "", self.criterion or "").hex()
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two rollouts of a recorded group whose texts differ."""
@@ -45,13 +66,19 @@ class Pair:
     b: str
     compared: str
     """What of each rollout the texts are: the option `text`."""
+    notion: Notion | None
+    criterion: str | None
     model: str
     probability: float
     threshold: float
 
     @property
     def key(self) -> str:
-        return pair_key(self.prompt, self.a, self.b).hex()
+        return f"{self.question.key}{pair_key(self.prompt, self.a, self.b).hex()}"
+
+    @property
+    def question(self) -> Question:
+        return Question(self.notion, self.criterion)
 
     @property
     def distance(self) -> float:
@@ -76,19 +103,21 @@ def candidates(store: Store, run: RunKey, count: int) -> list[Pair]:
     return sorted(pairs.values(), key=lambda pair: (pair.distance, pair.id))[:count]
 
 
-def mark(store: Store, caller: str, pair_id: str, same: bool | None) -> bool:
+def mark(store: Store, caller: str, pair_id: str, same: bool | None) -> Question | None:
     """Keeps what a person says of a pair: None where the person cannot tell.
 
-    Returns False if the caller has no such pair.
+    Returns the question that was asked of it; None if the caller has no such pair.
     """
     pair, run = _pair_of(store, caller, pair_id)
     if pair is None:
-        return False
+        return None
     label = {
         "prompt": pair.prompt,
         "generation_0": pair.a,
         "generation_1": pair.b,
         COMPARED: pair.compared,
+        NOTION: pair.notion,
+        CRITERION: pair.criterion,
         "similar": None if same is None else int(same),
         "labeler": caller or LABELER,
         "probability": pair.probability,
@@ -100,34 +129,48 @@ def mark(store: Store, caller: str, pair_id: str, same: bool | None) -> bool:
             "run": run,
             "at": time.time(),
             "prompt": content_key(pair.prompt).hex(),
+            "question": pair.question.key,
             "same": label["similar"],
             "body": orjson.dumps(label),
         }
     )
-    return True
+    return pair.question
 
 
-def labels(store: Store, caller: str, run: RunKey | None) -> list[bytes]:
+def labels(store: Store, caller: str, run: RunKey | None, question: Question | None) -> list[bytes]:
     """The marked pairs in the form that `darling-reward train --pairs` reads, one JSON object each,
-    in the order of marking; None: those of all runs. Pairs that nobody could judge are left out."""
+    in the order of marking; None: those of all runs, or questions. Pairs that nobody could judge
+    are left out."""
     wanted = select(MARKS.c.body).where(MARKS.c.caller == caller, MARKS.c.same.is_not(None))
     if run is not None:
         wanted = wanted.where(MARKS.c.run == run.run)
+    if question is not None:
+        wanted = wanted.where(MARKS.c.question == question.key)
     with store.connect() as connection:
         return list(connection.scalars(wanted.order_by(MARKS.c.at, MARKS.c.pair)))
 
 
-def progress(store: Store, caller: str) -> Mapping[str, int]:
-    """How many pairs of all runs are marked, and on how many prompts, of those training needs."""
+def question_of(store: Store, run: RunKey) -> Question:
+    """What the newest recorded group of a run was asked."""
+    own = (GROUPS.c.caller == run.caller) & (GROUPS.c.run == run.run)
+    with store.connect() as connection:
+        rows = reading.newest(connection, own, 1)
+    return Question.of(orjson.loads(rows[0]["body"])) if rows else Question()
+
+
+def progress(store: Store, caller: str, question: Question) -> Mapping[str, Any]:
+    """How many pairs of all runs are marked by a question, and on how many prompts, of those that
+    training needs."""
     counted = (
         select(MARKS.c.same, func.count(), func.count(MARKS.c.prompt.distinct()))
-        .where(MARKS.c.caller == caller)
+        .where(MARKS.c.caller == caller, MARKS.c.question == question.key)
         .group_by(MARKS.c.same)
     )
     with store.connect() as connection:
         counts = {same: (pairs, prompts) for same, pairs, prompts in connection.execute(counted)}
     (same, same_prompts), (different, different_prompts) = (counts.get(k, (0, 0)) for k in (1, 0))
     return {
+        **question._asdict(),
         "same": same,
         "different": different,
         "unsure": counts.get(None, (0, 0))[0],
@@ -152,6 +195,7 @@ def _pairs(row: RowMapping) -> Iterator[Pair]:
 
 def _pair(group_id: str, step: int, group: Mapping[str, Any], i: int, j: int) -> Pair:
     return Pair(
+        **Question.of(group)._asdict(),
         id=f"{group_id}-{i}-{j}",
         step=step,
         prompt=group["prompt"],

@@ -67,12 +67,13 @@ MARKS = Table(
     Column("run", Text, nullable=False),
     Column("at", Double, nullable=False),
     Column("prompt", Text, nullable=False),
+    Column("question", Text, nullable=False),
     Column("same", Integer),
     Column("body", LargeBinary, nullable=False),
 )
 """What people say of pairs: 1 where they are the same, 0 where they differ, and null where nobody
-can tell. Pairs and prompts stand there as keys of their content; the body is a labelled pair in
-JSON. Marks are never dropped: they are a person's work."""
+can tell. Pairs, prompts and questions stand there as keys of their content; the body is a labelled
+pair in JSON. Marks are never dropped: they are a person's work."""
 
 SCHEMA = Table(
     "history_schema",

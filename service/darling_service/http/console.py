@@ -5,6 +5,9 @@ from typing import Any
 
 from fastapi import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from darling_service.http.auth import CONSOLE
 
 PACKAGE = Path(__file__).parent.parent
 FOLDERS = (PACKAGE / "console", PACKAGE.parent / "console")
@@ -29,10 +32,17 @@ even one that a rollout holds."""
 
 
 class ConsoleFiles(StaticFiles):
-    """Serves the files of `service/console`."""
+    """Serves the files of `service/console` under `CONSOLE`."""
+
+    path = CONSOLE
+    """Name of the route in the log and the metrics, for all files together."""
 
     def __init__(self) -> None:
         super().__init__(directory=FOLDER, html=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        await super().__call__(scope, receive, send)
 
     def file_response(self, *arguments: Any, **named: Any) -> Response:
         response = super().file_response(*arguments, **named)

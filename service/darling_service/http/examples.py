@@ -261,6 +261,8 @@ RECORDED_GROUP: dict[str, Any] = {
     "prompt": "What is the capital of France?",
     "model": "embedded",
     "text": "answer",
+    "notion": "answer",
+    "criterion": None,
     "threshold": 0.55,
     "linkage": "average",
     "objective": "darling",

@@ -1,6 +1,7 @@
 """The routes of the review: a person judges pairs of recorded rollouts."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from darling_service.schemas.requests import Pair as RequestPair
 from darling_service.schemas.review import Mark, MarksQuery, PairsQuery
 
 if TYPE_CHECKING:  # SQLAlchemy takes 0.3 s to import, and is for those who keep a history
-    from darling_service.history.review import Pair
+    from darling_service.history.review import Pair, Question
 
 CONSIDERED = 4
 """Pairs that the second model is asked about, for each pair that is wanted."""
@@ -52,32 +53,52 @@ async def pairs(request: Request) -> Response:
         opinions = await _opinions(service, candidates, query.against, due_of(request))
         rows = [row | {"other": other} for row, other in zip(rows, opinions, strict=True)]
         rows.sort(key=lambda row: not row["other"]["disagrees"])
-    marked = await service.history.read(lambda store: review.progress(store, caller))
+    marked = await service.history.read(
+        lambda store: review.progress(store, caller, review.question_of(store, run))
+    )
     return json_response({"run": query.run, "pairs": rows[: query.limit], "progress": marked})
 
 
 async def _opinions(
     service: Service, candidates: Sequence["Pair"], model: str, due: float
 ) -> list[dict[str, Any]]:
-    """What a second model says of each pair. Raises what `Pipeline.equivalence` raises."""
-    opinions: list[dict[str, Any]] = []
-    most = service.settings.max_pairs
-    for start in range(0, len(candidates), most):
-        part = candidates[start : start + most]
-        asked = [RequestPair(prompt=pair.prompt, a=pair.a, b=pair.b) for pair in part]
-        answer = await service.pipeline.equivalence(
-            EquivalenceRequest(pairs=asked, model=model), due
+    """What a second model says of each pair, asked the pair's own question where it can be. Raises
+    what `Pipeline.equivalence` raises."""
+    opinions: dict[str, dict[str, Any]] = {}
+    for pairs in _alike(candidates, service.settings.max_pairs):
+        request = EquivalenceRequest(
+            pairs=[RequestPair(prompt=pair.prompt, a=pair.a, b=pair.b) for pair in pairs],
+            model=model,
+            **_question_for(service, model, pairs[0]),
         )
-        opinions += [
-            {
+        answer = await service.pipeline.equivalence(request, due)
+        for pair, result in zip(pairs, answer.results, strict=True):
+            opinions[pair.id] = {
                 "model": answer.model.id,
                 "probability": result.probability,
                 "threshold": answer.model.threshold,
                 "disagrees": result.equivalent != (pair.probability > pair.threshold),
             }
-            for pair, result in zip(part, answer.results, strict=True)
-        ]
-    return opinions
+    return [opinions[pair.id] for pair in candidates]
+
+
+def _alike(pairs: Sequence["Pair"], most: int) -> Iterator[list["Pair"]]:
+    """Parts of the pairs, of one question and at most `most` each."""
+    by_question: dict[Question, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_question[pair.question].append(pair)
+    for own in by_question.values():
+        yield from (own[start : start + most] for start in range(0, len(own), most))
+
+
+def _question_for(service: Service, model: str, pair: "Pair") -> dict[str, Any]:
+    """The pair's notion or criterion, if the model takes it; else nothing, and its own decides."""
+    for info in service.pipeline.models():
+        if info.id == model and pair.notion in info.notions:
+            return {"notion": pair.notion}
+        if info.id == model and pair.criterion is not None and info.instructable:
+            return {"criterion": pair.criterion}
+    return {}
 
 
 @router.post(
@@ -93,13 +114,14 @@ async def mark(request: Request) -> Response:
 
     history, caller = service_of(request).history, CALLER.get()
     async with body_of(request, Mark) as body:
-        kept = await history.read(lambda store: review.mark(store, caller, body.pair, body.same))
-    if not kept:
+        question = await history.read(lambda s: review.mark(s, caller, body.pair, body.same))
+    if question is None:
         raise NotFound(
             "the history holds no such pair of this API key, or has dropped its group; "
             "GET /v1/review/pairs lists pairs"
         )
-    return json_response({"progress": await history.read(lambda s: review.progress(s, caller))})
+    marked = await history.read(lambda store: review.progress(store, caller, question))
+    return json_response({"progress": marked})
 
 
 @router.get(
@@ -111,11 +133,16 @@ async def mark(request: Request) -> Response:
 )
 async def marks(request: Request) -> Response:
     """Returns the marked pairs as JSON lines that `darling-reward train --pairs` reads, in the
-    order of marking. Pairs that the person could not judge are left out."""
+    order of marking. Each says in `notion` or `criterion` by what it was judged; one classifier is
+    trained on those of one. Pairs that the person could not judge are left out."""
     from darling_service.history import review
 
     query = query_of(request.query_params, MarksQuery)
     caller = CALLER.get()
     run = None if query.run is None else RunKey.of(caller, query.run)
-    lines = await service_of(request).history.read(lambda s: review.labels(s, caller, run))
+    by = review.Question(query.notion, query.criterion)
+    question = None if by == review.Question(None) else by
+    lines = await service_of(request).history.read(
+        lambda s: review.labels(s, caller, run, question)
+    )
     return Response(b"".join(line + b"\n" for line in lines), media_type=JSON_LINES)

@@ -3,6 +3,8 @@
 from typing import Any
 
 PROGRESS = {
+    "notion": "answer",
+    "criterion": None,
     "same": 12,
     "different": 30,
     "unsure": 1,
@@ -20,6 +22,8 @@ PAIRS_RESPONSE: dict[str, Any] = {
             "a": "Paris.",
             "b": "It is Paris, on the Seine.",
             "compared": "answer",
+            "notion": "answer",
+            "criterion": None,
             "model": "embedded",
             "probability": 0.57,
             "threshold": 0.55,

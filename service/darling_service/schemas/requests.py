@@ -169,6 +169,11 @@ class GroupsRequest(Request):
         False, description="Add the (n, n) matrix of P(equivalent) to each group."
     )
     run: Run | None = Field(None, description="The training run and step this belongs to.")
+    record: bool = Field(
+        True,
+        description="Whether the groups count for their run, in its metrics and its history. False "
+        "is for groups that are only tried out.",
+    )
 
 
 class Rewarded(Strict):

@@ -1,9 +1,13 @@
 """What a request about the review of pairs may say."""
 
-from pydantic import Field
+from typing import Self
 
-from darling_service.schemas.fields import Name, Strict, Verdict
+from pydantic import Field, model_validator
+
+from darling_models.protocol import Notion
+from darling_service.schemas.fields import Criterion, Name, Strict, Verdict
 from darling_service.schemas.history import OfRun, RunsQuery
+from darling_service.schemas.requests import refuse_two_questions
 
 DEFAULT_PAIRS = 20
 MAX_PAIRS = 100
@@ -21,6 +25,17 @@ class PairsQuery(OfRun):
 
 class MarksQuery(RunsQuery):
     run: Name | None = Field(None, description="Name of the training run. Default: all runs.")
+    notion: Notion | None = Field(
+        None, description="Only pairs that were judged by this notion. Default: all."
+    )
+    criterion: Criterion | None = Field(
+        None, description="Only pairs that were judged by this criterion. Default: all."
+    )
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        refuse_two_questions(self.notion, self.criterion)
+        return self
 
 
 class Mark(Strict):

@@ -10,6 +10,7 @@ from darling_service.schemas.requests import EquivalenceRequest, GroupsRequest, 
 from darling_service.schemas.reward_options import RewardOptions
 from darling_service.scoring.partitioning import PartitionRule
 from darling_service.scoring.rewards import MATRICES
+from darling_service.settings import Settings
 
 
 def rule_of(
@@ -58,6 +59,14 @@ def rule_of(
         )
         raise Invalid([FieldError(("partition", "short_answer_rule"), message)])
     return rule
+
+
+def criterion_of(info: ModelInfo, rule: PartitionRule, settings: Settings) -> str | None:
+    """The criterion by which a judge compares: the request's, else the settings' for their notion.
+    None where the notion decides."""
+    if rule.criterion is not None or not info.instructable:
+        return rule.criterion
+    return settings.judge_criterion if rule.notion == (settings.notion or "answer") else None
 
 
 def info_by(engine: Engine, notion: Notion | None, loc: Loc) -> ModelInfo:

@@ -15,10 +15,11 @@ export function useExamples() {
 }
 
 /** Stands where the result will be, and says what to do. */
-export function ExampleCards({ onGroup, busy }) {
+export function ExampleCards({ onGroup, busy, waits }) {
   const examples = useExamples();
+  const title = busy ? "Scoring …" : waits ? "The service is loading its model …" : "Score a group to see its classes";
   return html`
-    <${Empty} title=${busy ? "Scoring …" : "Score a group to see its classes"}>
+    <${Empty} title=${title}>
       <p>Paste a prompt and its rollouts, drop a file of JSON lines, or begin with one of these:</p>
       <div class="examples">
         ${examples.map(

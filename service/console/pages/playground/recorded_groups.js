@@ -3,6 +3,7 @@ import { call } from "../../api.js";
 import { Failure } from "../../parts/problem.js";
 import { html, useEffect, useState } from "../../view.js";
 import { groupFrom } from "./reading.js";
+import { optionsOfRecorded } from "./request.js";
 
 /** Groups of a step that are listed. */
 const MAX_SHOWN = 50;
@@ -71,7 +72,7 @@ export function RecordedGroups({ onGroup }) {
       html`<ul class="plain">
         ${groups.map(
           (group) => html`<li>
-            <button type="button" class="link" onClick=${() => onGroup(groupFrom(group))}>
+            <button type="button" class="link" onClick=${() => onGroup(groupFrom(group), optionsOfRecorded(group))}>
               ${groupFrom(group).shownPrompt.slice(0, 90)}
             </button>
           </li>`,

@@ -4,6 +4,7 @@ import { Problem, serviceUrl } from "../../api.js";
 export const DEFAULTS = {
   model: null,
   notion: null,
+  criterion: null,
   threshold: null,
   linkage: null,
   objective: "darling",
@@ -23,6 +24,11 @@ export function optionsFrom(record) {
   return { ...DEFAULTS, ...Object.fromEntries(known.map((name) => [name, record[name]])) };
 }
 
+/** The options by which a recorded group was classified, so that it gets the same classes. */
+export function optionsOfRecorded({ model, threshold, linkage, notion, criterion }) {
+  return optionsFrom({ model, threshold, linkage, notion, criterion });
+}
+
 /** Objectives that read the exponent and the floor; the service refuses them beside the others. */
 export const SHAPED = ["darling", "additive", "diversity"];
 
@@ -36,7 +42,7 @@ function optionsOf(options) {
   if (options.advantage !== "none") reward.advantage = options.advantage;
   Object.assign(reward, moreOf(options.more));
   const partition = {};
-  for (const name of ["threshold", "linkage", "notion"]) {
+  for (const name of ["threshold", "linkage", "notion", "criterion"]) {
     if (options[name] !== null) partition[name] = options[name];
   }
   return {
@@ -72,9 +78,9 @@ export function recordOf(group) {
   };
 }
 
-/** The body for POST /v1/rewards. */
+/** The body for POST /v1/rewards: a group that is only tried out, and belongs to no run. */
 export function bodyOf(group, options) {
-  return { groups: [recordOf(group)], ...optionsOf(options), return_probabilities: true };
+  return { groups: [recordOf(group)], ...optionsOf(options), return_probabilities: true, record: false };
 }
 
 /** `[title, code]` of the same request elsewhere. `hasKey`: whether the service asks for one. */
@@ -153,9 +159,14 @@ reward.reward_manager.source=importlib
 reward.reward_manager.name=DarlingRewardManager
 reward.reward_manager.module.path=pkg://darling_client.trainers.verl
 +reward.darling.url=${serviceUrl}
-${flags.map(([name, value]) => `+reward.darling.${name}=${typeof value === "object" ? `'${JSON.stringify(value)}'` : value}\n`).join("")}actor_rollout_ref.rollout.n=${group.rollouts.length}
+${flags.map(([name, value]) => `+reward.darling.${name}=${flagValue(value)}\n`).join("")}actor_rollout_ref.rollout.n=${group.rollouts.length}
 algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False
 `;
+}
+
+/** A value as a shell hands it to verl; words, numbers and names need no quotes. */
+function flagValue(value) {
+  return /^[\w.+-]+$/.test(value) ? value : `'${JSON.stringify(value).replaceAll("'", "'\\''")}'`;
 }
 
 const keywords = (values) =>

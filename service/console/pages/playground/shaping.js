@@ -11,6 +11,7 @@ const LINKAGES = ["single", "average", "complete", "greedy"];
 export function Shaping({ options, onChange, models, choices, used }) {
   const set = (changed) => onChange({ ...options, ...changed });
   const model = models?.find(({ id }) => id === options.model) ?? models?.[0];
+  const isKnown = !models || options.model === null || model.id === options.model;
   const threshold = options.threshold ?? used?.threshold ?? model?.threshold ?? 0.5;
   const isShaped = SHAPED.includes(options.objective);
   const isChanged = Object.keys(DEFAULTS).some((name) => options[name] !== DEFAULTS[name]);
@@ -61,9 +62,10 @@ export function Shaping({ options, onChange, models, choices, used }) {
         <${Choice}
           name="model"
           label="Model"
-          value=${model.id}
-          names=${models.map(({ id }) => id)}
-          onValue=${(id) => set({ model: id === models[0].id ? null : id, threshold: null, linkage: null, notion: null })}
+          value=${isKnown ? model.id : options.model}
+          names=${[...models.map(({ id }) => id), ...(isKnown ? [] : [options.model])]}
+          onValue=${(id) =>
+            set({ model: id === models[0].id ? null : id, threshold: null, linkage: null, notion: null, criterion: null })}
         />
         ${model.notions.length > 0 &&
         html`<${Choice}
@@ -71,9 +73,19 @@ export function Shaping({ options, onChange, models, choices, used }) {
           label="Equivalent by"
           value=${options.notion ?? model.notion}
           names=${model.notions}
-          onValue=${(notion) => set({ notion: notion === model.notion ? null : notion })}
+          onValue=${(notion) => set({ notion: notion === model.notion ? null : notion, criterion: null })}
         />`}
-      </div>`}
+      </div>
+      ${model.instructable &&
+      html`<label class="field">
+        Two rollouts are the same if
+        <textarea
+          rows="2"
+          placeholder="your criterion, in words for the judge"
+          value=${options.criterion ?? ""}
+          onChange=${(event) => set({ criterion: event.currentTarget.value.trim() || null, notion: null })}
+        ></textarea>
+      </label>`}`}
       <hr />
       <div class="row halves">
         <${Choice}
