@@ -15,12 +15,15 @@ else from these attributes of its config.json, else from its tokenizer and the u
     equivalence_threshold     probability above which two texts are equivalent
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from darling_models.checkpoints import locate
@@ -36,6 +39,7 @@ from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
 from darling_models.runtime.kernels import AUTO, log_kernels
 from darling_models.runtime.memory import require_memory
+from darling_models.runtime.overlap import fetched, one_ahead
 from darling_models.runtime.packed import PackedEncoder
 from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
@@ -47,6 +51,9 @@ SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "ye
 HEAD_ROWS = 256
 """Pairs whose logits are computed at a time on a GPU, always as many: kernels for other numbers of
 rows round otherwise. On a CPU each pair's are computed by themselves."""
+READ_TOKENS = 2**17
+"""Tokens, by estimate, of the pairs that are tokenised at a time beside a GPU: about two of its
+largest packs. Fewer would not keep all cores busy, and the GPU would wait longer for more."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> "CrossEncoder":
@@ -135,9 +142,15 @@ class CrossEncoder(Pairwise):
     def run(self, units: Sequence[Unit]) -> list[PairResult]:
         if not units:
             return []
-        encoded = self.encode(units)
+        encoded: list[EncodedPair] = []
         results: dict[int, PairResult] = {}
-        for index, logits in self.logits(encoded):
+
+        def read() -> Iterator[EncodedPair]:
+            for pairs in self._in_parts(units):
+                encoded.extend(pairs)
+                yield from pairs
+
+        for index, logits in self.logits(read()):
             # A model that cannot tell the texts apart would call them equivalent.
             confused = encoded[index].confused
             results[index] = PairResult(
@@ -151,28 +164,48 @@ class CrossEncoder(Pairwise):
         """The tokens that the model reads of each unit."""
         return self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units])
 
-    def logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
+    def _in_parts(self, units: Sequence[Unit]) -> Iterator[list[EncodedPair]]:
+        """The tokens of each unit: on a CPU all at a time, which is the least work; on a GPU some
+        while it computes those before."""
+        if self._device == "cpu":
+            return iter([self.encode(units)])
+        tokens = accumulate(unit.tokens for unit in units)
+        numbered = zip((total // READ_TOKENS for total in tokens), units, strict=True)
+        parts = ([unit for _, unit in part] for _, part in groupby(numbered, itemgetter(0)))
+        return one_ahead(self.encode, parts)
+
+    def logits(self, pairs: Iterable[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
         """Yields (index, logits (labels,)) of every pair, in any order."""
-        if self._shared is not None:
-            yield from self._shared.logits(pairs)
-            return
-        sequences = [pair.sequence for pair in pairs]
-        if self._packed is None:
+        if self._packed is not None:
+            yield from self._packed_logits(self._packed, pairs)
+        elif self._shared is not None:
+            yield from self._shared.logits(list(pairs))
+        else:
+            sequences = [pair.sequence for pair in pairs]
             # A decoder classifies the last token that is not padding: without a padding token of
             # its own, it gets one that none of these inputs holds.
             pad = unused_token(sequences) if self._pad is None else self._pad
             self._model.config.pad_token_id = pad
             yield from run_in_tiles(self._forward, sequences, pad, self._device, self._positions)
-            return
-        inputs = sequences if self._segments else [sequence[:1] for sequence in sequences]
-        indices, states = zip(*self._packed.first(inputs), strict=True)
+
+    def _packed_logits(
+        self, packed: PackedEncoder | PackedModernBert, pairs: Iterable[EncodedPair]
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        channels = 2 if self._segments else 1
+        packs = packed.first(pair.sequence[:channels] for pair in pairs)
+        started = ((indices, self._head_in_parts(states)) for indices, states in packs)
+        for indices, logits in fetched(started):
+            yield from zip(indices, logits, strict=True)
+
+    @torch.inference_mode()
+    def _head_in_parts(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits (pairs, labels) from the states that the checkpoint's own head reads."""
         rows = 1 if self._device == "cpu" else HEAD_ROWS
-        for start in range(0, len(states), rows):
-            some = states[start : start + rows]
-            filled = torch.stack([*some, *some[:1] * (rows - len(some))])
-            with torch.inference_mode():
-                logits = self._head(filled[:, None])[: len(some)].double().cpu()
-            yield from zip(indices[start : start + rows], logits, strict=True)
+        logits = [
+            self._head(functional.pad(some, (0, 0, 0, rows - len(some)))[:, None])[: len(some)]
+            for some in states.split(rows)
+        ]
+        return torch.cat(logits).double()
 
     def _head(self, states: torch.Tensor) -> torch.Tensor:
         """Logits from the states that the checkpoint's own head reads, (rows, 1, hidden)."""

@@ -129,13 +129,16 @@ class PairEncoder:
         frame = self._frame
         whole = len(a), len(b)
         kept = self._fit(*whole)
-        first, second = (
-            np.stack([ids[:length], np.full(length, segment)])
-            for ids, length, segment in zip((a, b), kept, frame.segments, strict=True)
-        )
-        left = [frame.before, first, frame.between]
-        sequence = np.concatenate([*left, second, frame.after], axis=1)
-        split = sum(piece.shape[1] for piece in left)
+        start = frame.before.shape[1]
+        end = start + kept[0]
+        split = end + frame.between.shape[1]
+        sequence = np.empty((2, sum(kept) + frame.tokens), dtype=np.int64)
+        sequence[:, :start] = frame.before
+        sequence[0, start:end] = a[: kept[0]]
+        sequence[:, end:split] = frame.between
+        sequence[0, split : split + kept[1]] = b[: kept[1]]
+        sequence[:, split + kept[1] :] = frame.after
+        sequence[1, start:end], sequence[1, split : split + kept[1]] = frame.segments
         return EncodedPair(sequence, kept != whole, split, confused)
 
     def _fit(self, a: int, b: int) -> tuple[int, int]:

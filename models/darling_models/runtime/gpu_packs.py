@@ -1,6 +1,6 @@
 """Packs of sequences on a GPU: how many rows they may have, and which sequences they hold."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 from darling_models.protocol import IntArray
 
-SIZES = (256, 1024, 4096, 16_384, 65_536)
-"""Rows that a pack may have. A GPU is idle with few, and its kernels depend on their number, so
-that packs are filled up to one of these."""
+SIZES = tuple(2**power for power in range(8, 17))
+"""Rows that a pack may have, 256 to 65,536. A GPU is idle with few, and its kernels depend on their
+number, so that packs are filled up to one of these."""
 TRIAL_LENGTHS = (5, 60, 180)
 """Lengths of the sequences that are tried in packs of every size."""
 
@@ -40,18 +40,21 @@ class PackSizes:
         fitting = next((size for size in self.sizes if size >= tokens), self.sizes[-1])
         return -(-tokens // fitting) * fitting
 
-    def packs(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Indices of the sequences of each pack, the longest first."""
-        pack: list[int] = []
-        tokens = 0
-        for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-            if pack and tokens + lengths[index] > self.sizes[-1]:
-                yield pack
-                pack, tokens = [], 0
-            pack.append(index)
-            tokens += lengths[index]
+    def packs(self, sequences: Iterable[IntArray]) -> Iterator[tuple[range, list[IntArray]]]:
+        """Indices and sequences (channels, length) of each pack, in the order that they come in. A
+        pack is yielded as soon as it is full, while the sequences of the next may not be made yet.
+        """
+        start = tokens = 0
+        pack: list[IntArray] = []
+        for sequence in sequences:
+            length = sequence.shape[1]
+            if pack and tokens + length > self.sizes[-1]:
+                yield range(start, start + len(pack)), pack
+                start, tokens, pack = start + len(pack), 0, []
+            pack.append(sequence)
+            tokens += length
         if pack:
-            yield pack
+            yield range(start, start + len(pack)), pack
 
     def __str__(self) -> str:
         return f"packs of {' or '.join(map(str, self.sizes))} rows"
