@@ -15,11 +15,12 @@ else from these attributes of its config.json, else from its tokenizer and the u
     equivalence_threshold     probability above which two texts are equivalent
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
 from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -45,6 +46,13 @@ from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
 from darling_models.runtime.tiles import run_in_tiles
 from darling_models.runtime.window import learned_positions, longest_input
+
+if TYPE_CHECKING:
+    from darling_models.runtime.packed_deberta import PackedDeberta
+
+    Packed = PackedEncoder | PackedModernBert | PackedDeberta
+
+log = logging.getLogger(__name__)
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
 """Names, in lower case, by which a checkpoint's "equivalent" label is known."""
@@ -189,7 +197,7 @@ class CrossEncoder(Pairwise):
             yield from run_in_tiles(self._forward, sequences, pad, self._device, self._positions)
 
     def _packed_logits(
-        self, packed: PackedEncoder | PackedModernBert, pairs: Iterable[EncodedPair]
+        self, packed: "Packed", pairs: Iterable[EncodedPair]
     ) -> Iterator[tuple[int, torch.Tensor]]:
         channels = 2 if self._segments else 1
         packs = packed.first(pair.sequence[:channels] for pair in pairs)
@@ -203,13 +211,15 @@ class CrossEncoder(Pairwise):
         rows = 1 if self._device == "cpu" else HEAD_ROWS
         logits = [
             self._head(functional.pad(some, (0, 0, 0, rows - len(some)))[:, None])[: len(some)]
-            for some in states.split(rows)
+            for some in torch.split(states, rows)
         ]
         return torch.cat(logits).double()
 
     def _head(self, states: torch.Tensor) -> torch.Tensor:
         """Logits from the states that the checkpoint's own head reads, (rows, 1, hidden)."""
-        pooler = getattr(self._model.base_model, "pooler", None)
+        pooler = getattr(self._model, "pooler", None) or getattr(
+            self._model.base_model, "pooler", None
+        )
         if self._model.config.model_type == "modernbert":
             states = self._model.head(states[:, 0])
         logits: torch.Tensor = self._model.classifier(states if pooler is None else pooler(states))
@@ -244,7 +254,7 @@ def unused_token(sequences: Sequence[IntArray]) -> int:
     return next(token for token in range(len(used) + 1) if token not in used)
 
 
-def _packed(model: Any, options: ModelOptions) -> PackedEncoder | PackedModernBert | None:
+def _packed(model: Any, options: ModelOptions) -> "Packed | None":
     """The model's encoder for packed batches; None if it is to run in tiles.
 
     Raises `ModelError` for kernels that cannot be set.
@@ -259,10 +269,25 @@ def _packed(model: Any, options: ModelOptions) -> PackedEncoder | PackedModernBe
     if on_gpu and options.runtime != "tiles" and model.config.model_type == "modernbert":
         weights = model.base_model.state_dict()
         return PackedModernBert(weights, model.config, options.device, None)
+    if on_gpu and options.runtime != "tiles" and model.config.model_type == "deberta-v2":
+        return _packed_deberta(model, options.device)
     if shape is None:
         return None
     weights = model.base_model.state_dict()
     return PackedEncoder(weights, shape, options.device, options.kernels)
+
+
+def _packed_deberta(model: Any, device: str) -> "PackedDeberta | None":
+    # Here, because it imports PyTorch's compiler, for seconds.
+    from darling_models.runtime.packed_deberta import PackedDeberta
+
+    if not PackedDeberta.reads(model.config):
+        return None
+    try:
+        return PackedDeberta(model.base_model.state_dict(), model.config, device, None)
+    except Exception as error:  # the compiler raises types of its own
+        log.warning("DeBERTa's attention cannot be compiled for this GPU, slower: %s", error)
+        return None
 
 
 def _loaded(path: str, options: ModelOptions, name: str) -> Any:

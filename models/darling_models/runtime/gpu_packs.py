@@ -22,18 +22,31 @@ class PackSizes:
     """Numbers of rows that packs may have, ascending."""
 
     sizes: Sequence[int]
+    step: int = 1
+    """Every sequence takes a multiple of so many rows."""
 
     @classmethod
-    def alike(cls, run: Callable[[Sequence[IntArray], Self], Tensor], vocabulary: int) -> Self:
-        """Those of `SIZES` in which `run` gives sequences the bits that it gives in the largest.
+    def alike(
+        cls,
+        run: Callable[[Sequence[IntArray], Self], Tensor],
+        vocabulary: int,
+        sizes: Sequence[int] = SIZES,
+        step: int = 1,
+    ) -> Self:
+        """Those in which `run` gives sequences the bits that it gives in the largest.
 
         `run` returns the states (rows, hidden) of sequences of token ids in a pack of given sizes.
         """
         source = np.random.default_rng(0)
         trial = [source.integers(0, vocabulary, length) for length in TRIAL_LENGTHS]
         tokens = sum(TRIAL_LENGTHS)
-        states = {size: run(trial, cls([size]))[:tokens] for size in SIZES}
-        return cls([size for size in SIZES if torch.equal(states[size], states[SIZES[-1]])])
+        states = {size: run(trial, cls([size], step))[:tokens] for size in sizes}
+        alike = [size for size in sizes if torch.equal(states[size], states[sizes[-1]])]
+        return cls(alike, step)
+
+    def taken(self, length: int) -> int:
+        """Rows that a sequence of so many tokens takes."""
+        return -(-length // self.step) * self.step
 
     def rows(self, tokens: int) -> int:
         """Rows of the smallest pack that holds so many tokens; for more, those of several."""
@@ -47,7 +60,7 @@ class PackSizes:
         start = tokens = 0
         pack: list[IntArray] = []
         for sequence in sequences:
-            length = sequence.shape[1]
+            length = self.taken(sequence.shape[1])
             if pack and tokens + length > self.sizes[-1]:
                 yield range(start, start + len(pack)), pack
                 start, tokens, pack = start + len(pack), 0, []

@@ -48,7 +48,7 @@ def fetched(started: Iterable[tuple[Label, Tensor]]) -> Iterator[tuple[Label, Te
     for label, tensor in started:
         copy, copied = tensor.to("cpu", non_blocking=True), None
         if tensor.is_cuda:
-            copied = torch.cuda.Event()
+            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record()
         if waiting is not None:
             yield _ready(*waiting)
