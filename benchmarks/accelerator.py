@@ -1,6 +1,6 @@
 """Compares our cross-encoder with its peers on a GPU, for models of three sizes.
 
-    python -m benchmarks.accelerator [--device cuda] [--groups 64] [--words 400] [--seconds 120]
+    python -m benchmarks.accelerator [--device cuda] [--groups 64] [--words 400] [--seconds 60]
 
 The peers are padded Transformers batches and sentence-transformers' `CrossEncoder.predict`, which
 sorts pairs by length first.
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=64, help="of 8 rollouts, for each round")
     parser.add_argument("--all-groups", type=int, default=GROUPS, help="that ours runs once")
     parser.add_argument("--words", type=int, default=400, help="of each rollout")
-    parser.add_argument("--seconds", type=float, default=120, help="for each size")
+    parser.add_argument("--seconds", type=float, default=60, help="for each size")
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
     parser.add_argument("--out", type=Path, default=Path("bench/accelerator.json"))
     args = parser.parse_args()
