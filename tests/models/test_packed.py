@@ -17,6 +17,7 @@ from darling_models.protocol import all_pairs, classify
 from darling_models.runtime.bert import Shape
 from darling_models.runtime.linear import Linear
 from darling_models.runtime.packed import PackedEncoder
+from darling_models.runtime.packed_deberta import PackedDeberta
 from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, has_bfloat16
 from tests.models.test_cross_encoder import TEXTS, bert
@@ -70,7 +71,7 @@ def sequence(length: int, segments: bool = True) -> np.ndarray:
 
 
 def firsts(
-    bert: PackedEncoder | PackedModernBert, sequences: list[np.ndarray]
+    bert: PackedEncoder | PackedModernBert | PackedDeberta, sequences: list[np.ndarray]
 ) -> dict[int, torch.Tensor]:
     """The states that a head reads, by the index of their sequence."""
     packs = bert.first(sequences)

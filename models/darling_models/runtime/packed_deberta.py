@@ -7,8 +7,9 @@ its blocks, and with them its bits, are the same in any company.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class PackedDeberta:
         if farthest < 1:
             farthest = int(config.max_position_embeddings)
         apart = torch.arange(-2 * farthest, 2 * farthest + 1)
-        buckets = make_log_bucket_position(apart, span, farthest).long()  # type: ignore[no-untyped-call]
+        buckets = make_log_bucket_position(apart, span, farthest).long()
         self._distances = (buckets + span).clamp(0, 2 * span - 1).int().to(device)
         """The distance, as the tables number them, of tokens -2 x `farthest` to 2 x `farthest`
         apart; it is the same for all that are farther."""
@@ -127,8 +128,8 @@ class PackedDeberta:
 
         def distances(name: str) -> Tensor:
             """(heads, width, distances), in the size of attention's scores."""
-            projected = linear(name)(table).view(len(table), self._heads, -1)
-            return (projected * self._scale).permute(1, 2, 0).contiguous()
+            scaled: Tensor = linear(name)(table) * self._scale
+            return scaled.view(len(table), self._heads, -1).permute(1, 2, 0).contiguous()
 
         self._layers = []
         for number in range(int(config.num_hidden_layers)):
@@ -188,9 +189,9 @@ class PackedDeberta:
         rows = sizes.rows(sum(sizes.taken(len(sequence)) for sequence in sequences))
         layout = Layout.of(sequences, rows, self._device)
         x = self._normed(functional.embedding(layout.ids, self._words), self._norm)
+        attend = _compiled() if x.is_cuda else _attend
         for layer in self._layers:
             states = layer.query_key_value(x).view(len(x), 3, self._heads, -1)
-            attend = _COMPILED if x.is_cuda else _attend
             mixed = attend(
                 states,
                 layer.distance_keys,
@@ -241,5 +242,7 @@ def _attend(
     return rows
 
 
-_COMPILED = torch.compile(_attend, dynamic=False)
-"""Without compiling, all scores of a pack would be written to memory."""
+@cache
+def _compiled() -> Callable[..., Tensor]:
+    """`_attend` for a GPU: without compiling, all scores of a pack would be written to memory."""
+    return torch.compile(_attend, dynamic=False)
