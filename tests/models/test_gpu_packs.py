@@ -4,7 +4,7 @@ All but the GPU's own kernels runs here on the CPU; `python -m benchmarks.accele
 on a GPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import ModernBertConfig, ModernBertModel
 
-from darling_models.runtime.gpu_packs import SIZES, PackSizes
+from darling_models.runtime.gpu_packs import SIZES, NoPackSize, PackSizes
 from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.varlen import FILLER, Packing, attend
 from tests.models.test_packed import firsts
@@ -131,6 +131,32 @@ def test_the_rows_behind_the_sequences_are_short_sequences(lengths: list[int], l
     assert sum(sizes) == sum(lengths) + left
     assert all(0 < size <= FILLER for size in sizes[len(lengths) :])
     assert packing.longest == max(sizes)
+
+
+Count = Callable[[Any], float]
+COMPANY: dict[str, Count] = {
+    "number": len,
+    "first": lambda trial: len(trial[0]),
+    "last": lambda trial: len(trial[-1]),
+}
+
+
+def by_company(of: Count, odd: Sequence[int]) -> Any:
+    """Kernels that round by something of a pack, where it has some numbers of rows."""
+
+    def run(trial: Any, sizes: PackSizes) -> torch.Tensor:
+        rows = sizes.rows(sum(map(len, trial)))
+        return torch.full((rows, 1), of(trial) if rows in odd else 1.0)
+
+    return run
+
+
+@pytest.mark.parametrize("of", COMPANY.values(), ids=list(COMPANY))
+def test_a_size_in_which_bits_depend_on_company_is_left_out(of: Count) -> None:
+    sizes = PackSizes.alike(by_company(of, SIZES[1:3]), 99).sizes
+    assert sizes == [size for size in SIZES if size not in SIZES[1:3]]
+    with pytest.raises(NoPackSize):
+        PackSizes.alike(by_company(of, SIZES), 99)
 
 
 @pytest.mark.parametrize("odd", SIZES[:-1])

@@ -10,7 +10,9 @@ import torch
 
 from darling_models.cross_encoder import classifier
 from darling_models.cross_encoder.classifier import CrossEncoder
+from darling_models.cross_encoder.pair_input import EncodedPair
 from darling_models.pairs import pair_unit
+from darling_models.protocol import IntArray, Unit
 from darling_models.runtime.overlap import fetched, moved, one_ahead
 from tests.models.test_cross_encoder import TEXTS, bert
 
@@ -73,9 +75,13 @@ def test_pairs_tokenised_in_parts_get_the_same_probabilities(
     sizes = []
     encode = model.encode
 
-    def noted(part: list) -> list:  # type: ignore[type-arg]
+    def noted(part: list[Unit], ids: dict[str, IntArray]) -> list[EncodedPair]:
         sizes.append(len(part))
-        return encode(part)
+        before = dict(ids)
+        pairs = encode(part, ids)
+        assert all(ids[text] is known for text, known in before.items()), "a text was cut twice"
+        assert ids.keys() == before.keys() | {text for unit in part for text in unit.inputs}
+        return pairs
 
     monkeypatch.setattr(model, "encode", noted)
     monkeypatch.setattr(model, "_device", "cpu:0")

@@ -15,9 +15,8 @@ else from these attributes of its config.json, else from its tokenizer and the u
     equivalence_threshold     probability above which two texts are equivalent
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
-from inspect import signature
+from functools import partial
 from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from darling_models.checkpoints import locate
+from darling_models.cross_encoder.loading import load_for, load_tokenizer, reads_segments
+from darling_models.cross_encoder.packed_runtime import packed_encoder
 from darling_models.cross_encoder.pair_input import EncodedPair, PairEncoder
 from darling_models.cross_encoder.presets import PRESETS, Preset
 from darling_models.cross_encoder.shared_prefix import SharedPrefix
@@ -35,24 +34,16 @@ from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import IntArray, ModelInfo, Unit
-from darling_models.runtime.bert import Shape
-from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
-from darling_models.runtime.kernels import AUTO, log_kernels
-from darling_models.runtime.memory import require_memory
+from darling_models.runtime.kernels import log_kernels
 from darling_models.runtime.overlap import fetched, one_ahead
 from darling_models.runtime.packed import PackedEncoder
-from darling_models.runtime.packed_modernbert import PackedModernBert
-from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
+from darling_models.runtime.precision import name_of
 from darling_models.runtime.tiles import run_in_tiles
 from darling_models.runtime.window import learned_positions, longest_input
 
 if TYPE_CHECKING:
-    from darling_models.runtime.packed_deberta import PackedDeberta
-
-    Packed = PackedEncoder | PackedModernBert | PackedDeberta
-
-log = logging.getLogger(__name__)
+    from darling_models.cross_encoder.packed_runtime import Packed
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
 """Names, in lower case, by which a checkpoint's "equivalent" label is known."""
@@ -89,7 +80,7 @@ class CrossEncoder(Pairwise):
     ) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
         name = name or f"cross-encoder:{path}"
-        self._model = _loaded(path, options, name)
+        self._model = load_for(path, options, name)
         config = self._model.config
         self._pad = config.pad_token_id
         tokenizer = load_tokenizer(path, preset)
@@ -118,7 +109,7 @@ class CrossEncoder(Pairwise):
         threshold = _first(
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
         )
-        self._packed = _packed(self._model, options)
+        self._packed = packed_encoder(self._model, options)
         choice = self._packed.choice if isinstance(self._packed, PackedEncoder) else None
         log_kernels(name, choice)
         self._segments = reads_segments(self._model, tokenizer, template)
@@ -168,9 +159,11 @@ class CrossEncoder(Pairwise):
             )
         return [results[i] for i in range(len(units))]
 
-    def encode(self, units: Sequence[Unit]) -> list[EncodedPair]:
-        """The tokens that the model reads of each unit."""
-        return self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units])
+    def encode(
+        self, units: Sequence[Unit], ids: dict[str, IntArray] | None = None
+    ) -> list[EncodedPair]:
+        """The tokens that the model reads of each unit. `ids`: as for `PairEncoder.encode`."""
+        return self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units], ids)
 
     def _in_parts(self, units: Sequence[Unit]) -> Iterator[list[EncodedPair]]:
         """The tokens of each unit: on a CPU all at a time, which is the least work; on a GPU some
@@ -180,7 +173,8 @@ class CrossEncoder(Pairwise):
         tokens = accumulate(unit.tokens for unit in units)
         numbered = zip((total // READ_TOKENS for total in tokens), units, strict=True)
         parts = ([unit for _, unit in part] for _, part in groupby(numbered, itemgetter(0)))
-        return one_ahead(self.encode, parts)
+        # The texts of a group are in two parts where its pairs are.
+        return one_ahead(partial(self.encode, ids={}), parts)
 
     def logits(self, pairs: Iterable[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
         """Yields (index, logits (labels,)) of every pair, in any order."""
@@ -252,112 +246,6 @@ def unused_token(sequences: Sequence[IntArray]) -> int:
     """A token id that no sequence holds."""
     used = set(np.unique(np.concatenate([sequence[0] for sequence in sequences])).tolist())
     return next(token for token in range(len(used) + 1) if token not in used)
-
-
-def _packed(model: Any, options: ModelOptions) -> "Packed | None":
-    """The model's encoder for packed batches; None if it is to run in tiles.
-
-    Raises `ModelError` for kernels that cannot be set.
-    """
-    shape = None if options.runtime == "tiles" else Shape.read(model.config.to_dict())
-    if options.kernels != AUTO and shape is None:
-        raise ModelError(
-            "the setting kernels is for BERT and RoBERTa checkpoints that run packed, and this one "
-            "does not; leave it out"
-        )
-    on_gpu = options.device != "cpu" and model.dtype != torch.float32
-    if on_gpu and options.runtime != "tiles" and model.config.model_type == "modernbert":
-        weights = model.base_model.state_dict()
-        return PackedModernBert(weights, model.config, options.device, None)
-    if on_gpu and options.runtime != "tiles" and model.config.model_type == "deberta-v2":
-        return _packed_deberta(model, options.device)
-    if shape is None:
-        return None
-    weights = model.base_model.state_dict()
-    return PackedEncoder(weights, shape, options.device, options.kernels)
-
-
-def _packed_deberta(model: Any, device: str) -> "PackedDeberta | None":
-    # Here, because it imports PyTorch's compiler, for seconds.
-    from darling_models.runtime.packed_deberta import PackedDeberta
-
-    if not PackedDeberta.reads(model.config):
-        return None
-    try:
-        return PackedDeberta(model.base_model.state_dict(), model.config, device, None)
-    except Exception as error:  # the compiler raises types of its own
-        log.warning("DeBERTa's attention cannot be compiled for this GPU, slower: %s", error)
-        return None
-
-
-def _loaded(path: str, options: ModelOptions, name: str) -> Any:
-    """The model in the runtime's format; on a GPU `auto` leaves half precision as it was saved."""
-    dtype, why = dtype_of(options.runtime, options.device), reason(options.runtime, options.device)
-    if options.runtime != "auto" or options.device == "cpu":
-        model = load_model(path, options.device, dtype)
-    else:
-        model = load_model(path, options.device, None)
-        if model.dtype == torch.float32:
-            model = model.to(dtype)
-        else:
-            why = "its checkpoint was saved so"
-    log_precision(name, model.dtype, why)
-    return model
-
-
-def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
-    """A sequence-classification model in `dtype`, by default as it was saved.
-
-    Raises `ModelError` if there is no such checkpoint or device, or it has no trained head.
-    """
-    checkpoint = locate(path)
-    require_device(device)
-    require_memory(checkpoint.source, device)
-    try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            checkpoint.source,
-            output_loading_info=True,
-            dtype=dtype or "auto",
-            local_files_only=checkpoint.cached_only,
-            trust_remote_code=False,
-        )
-    except Exception as error:
-        raise checkpoint.failure("a checkpoint", error) from error
-    if report["missing_keys"]:
-        raise ModelError(
-            f"{path!r} has no trained classification head: its weights lack "
-            f"{sorted(report['missing_keys'])}. Give a sequence-classification checkpoint."
-        )
-    return model.eval().to(device)
-
-
-def load_tokenizer(path: str, preset: Preset | None = None) -> Any:
-    """The checkpoint's tokenizer, or its preset's. Raises `ModelError` if there is neither."""
-    try:
-        return _tokenizer(path)
-    except ModelError:
-        if preset is None or preset.tokenizer is None:
-            raise
-    return _tokenizer(preset.tokenizer)
-
-
-def _tokenizer(path: str) -> Any:
-    checkpoint = locate(path)
-    try:
-        return AutoTokenizer.from_pretrained(
-            checkpoint.source, local_files_only=checkpoint.cached_only, trust_remote_code=False
-        )
-    except Exception as error:
-        raise checkpoint.failure("a tokenizer", error) from error
-
-
-def reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:
-    """Whether the model tells the two texts apart by segment ids."""
-    if "token_type_ids" not in signature(model.forward).parameters:
-        return False
-    if template is None:
-        return "token_type_ids" in tokenizer.model_input_names
-    return int(getattr(model.config, "type_vocab_size", 0)) > 1
 
 
 def _similar_label(config: Any, index: int | None) -> int:

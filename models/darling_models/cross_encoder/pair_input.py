@@ -109,14 +109,18 @@ class PairEncoder:
                 f"max_length is {max_length}: special tokens leave no room for two texts; raise it"
             )
 
-    def encode(self, pairs: Sequence[tuple[str, str]]) -> list[EncodedPair]:
-        """Each distinct text is cut into tokens once."""
-        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    def encode(
+        self, pairs: Sequence[tuple[str, str]], ids: dict[str, IntArray] | None = None
+    ) -> list[EncodedPair]:
+        """Each distinct text is cut into tokens once.
+
+        `ids`: the tokens of texts that were cut before; those of the others are put in.
+        """
+        ids = {} if ids is None else ids
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair if text not in ids))
         encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
-        ids = {
-            text: np.asarray(encoding.ids, dtype=np.int64)
-            for text, encoding in zip(texts, encodings, strict=True)
-        }
+        for text, encoding in zip(texts, encodings, strict=True):
+            ids[text] = np.asarray(encoding.ids, dtype=np.int64)
         alike = [a != b and np.array_equal(ids[a], ids[b]) for a, b in pairs]
         suspects = {text for pair, same in zip(pairs, alike, strict=True) if same for text in pair}
         readings = readings_of(self._tokenizer, suspects, self._unknown)

@@ -17,6 +17,10 @@ TRIAL_LENGTHS = (5, 60, 180)
 """Lengths of the sequences that are tried in packs of every size."""
 
 
+class NoPackSize(Exception):
+    """In packs of any size that was tried, a sequence's bits depend on its company."""
+
+
 @dataclass(frozen=True, slots=True)
 class PackSizes:
     """Numbers of rows that packs may have, ascending."""
@@ -33,15 +37,35 @@ class PackSizes:
         sizes: Sequence[int] = SIZES,
         step: int = 1,
     ) -> Self:
-        """Those in which `run` gives sequences the bits that it gives in the largest.
+        """Those in which `run` gives sequences the bits that it gives in the largest: together, in
+        the other order, and each alone.
 
         `run` returns the states (rows, hidden) of sequences of token ids in a pack of given sizes.
+        Raises `NoPackSize` if the largest is not alike to itself.
         """
         source = np.random.default_rng(0)
         trial = [source.integers(0, vocabulary, length) for length in TRIAL_LENGTHS]
-        tokens = sum(TRIAL_LENGTHS)
-        states = {size: run(trial, cls([size], step))[:tokens] for size in sizes}
-        alike = [size for size in sizes if torch.equal(states[size], states[sizes[-1]])]
+        companies = [trial, trial[::-1], *([sequence] for sequence in trial)]
+
+        def states(company: Sequence[IntArray], size: int) -> list[Tensor]:
+            lengths = [len(sequence) for sequence in company]
+            return list(torch.split(run(company, cls([size], step))[: sum(lengths)], lengths))
+
+        def same(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+            return all(map(torch.equal, some, others))
+
+        largest = states(trial, sizes[-1])
+        expected = [largest, largest[::-1], *([one] for one in largest)]
+        alike = [
+            size
+            for size in sizes
+            if all(
+                same(states(company, size), own)
+                for company, own in zip(companies, expected, strict=True)
+            )
+        ]
+        if sizes[-1] not in alike:
+            raise NoPackSize("matrix or attention kernels here round by what is in a pack")
         return cls(alike, step)
 
     def taken(self, length: int) -> int:

@@ -36,7 +36,10 @@ def moved(numbers: NDArray[Any], device: str) -> Tensor:
     tensor = torch.from_numpy(numbers)
     if torch.device(device).type != "cuda":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    held = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    # By this thread alone: torch would copy on all cores, which tokenise the next texts.
+    held.numpy()[...] = numbers
+    return held.to(device, non_blocking=True)
 
 
 def fetched(started: Iterable[tuple[Label, Tensor]]) -> Iterator[tuple[Label, Tensor]]:

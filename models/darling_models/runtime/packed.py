@@ -33,7 +33,7 @@ from darling_models.protocol import IntArray
 from darling_models.runtime import varlen
 from darling_models.runtime.attention import attend
 from darling_models.runtime.bert import Layer, Norm, Shape, read
-from darling_models.runtime.gpu_packs import PackSizes
+from darling_models.runtime.gpu_packs import SIZES, NoPackSize, PackSizes
 from darling_models.runtime.kernel_cache import cached
 from darling_models.runtime.kernel_trial import choose, pinned
 from darling_models.runtime.kernels import ALONE, AUTO, FUSED, PACKS, Choice, Kernels
@@ -94,10 +94,14 @@ class PackedEncoder:
             self._fit_to_gpu()
 
     def _fit_to_gpu(self) -> None:
+        alike = True
         if self._tables.words.is_cuda:
-            self._sizes = PackSizes.alike(self._tried, self.vocabulary)
-            log.info("%s", self._sizes)
-        if not self.invariant(FUSED):
+            try:
+                self._sizes = PackSizes.alike(self._tried, self.vocabulary)
+                log.info("%s", self._sizes)
+            except NoPackSize:
+                alike, self._sizes = False, PackSizes(SIZES)
+        if not alike or not self.invariant(FUSED):
             log.warning("matrix kernels here round by batch: every text runs by itself, slower")
             self._kernels = replace(FUSED, pack=ALONE)
 

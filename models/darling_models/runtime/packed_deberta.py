@@ -222,7 +222,8 @@ def _attend(
 ) -> Tensor:
     """Disentangled attention's mixes of values, (rows, hidden).
 
-    `states`: queries, keys and values, (rows, 3, heads, width).
+    `states`: queries, keys and values, (rows, 3, heads, width). Uncompiled, as on a CPU, it takes
+    sums over all rows of a pack, so that a sequence's bits depend on where it stands in it.
     """
     query, key, value = states.permute(1, 2, 0, 3).unbind(0)
     of_queries = torch.matmul(query, distance_keys)
