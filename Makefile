@@ -47,7 +47,7 @@ test-workers: $(STAMP) ## the tests of the API, cohorts, limits and stops agains
 		tests/service/test_objectives_over_http.py tests/faults/test_keys.py tests/faults/test_life_cycle.py)
 
 test-processors: $(STAMP) ## run the numeric tests as on other processors: capped, and pretended
-	$(BIN)/python -m tests.processors $(PROCESSORS)
+	WORKERS=$(WORKERS) $(BIN)/python -m tests.processors $(PROCESSORS)
 
 lint: $(STAMP) docs ## check style and types, the workflows, and that the documentation builds
 	$(BIN)/ruff check .

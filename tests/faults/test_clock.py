@@ -12,6 +12,9 @@ ALLOWED = {
     "clients/python/darling_client/_exchange.py": "a Retry-After that is a date",
     "models/darling_models/remote/hosts.py": "a Retry-After that is a date",
     "service/darling_service/engine/engine.py": "the times of spans",
+    "service/darling_service/history/history.py": "when a group was recorded",
+    "service/darling_service/history/review.py": "when a pair was marked",
+    "service/darling_service/history/store.py": "the days that a group is kept",
     "service/darling_service/trainers/classify.py": "`created` of vLLM's format",
 }
 """Files that read the time of day, and what for."""

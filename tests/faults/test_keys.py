@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from darling_service.app import create_app
 from darling_service.cli.main import main
 from darling_service.errors import Overloaded
 from darling_service.http.allowance import Allowance
-from darling_service.http.auth import MAX_TOKENS, OPEN, _tokens
+from darling_service.http.auth import MAX_TOKENS, OPEN, _tokens, is_open
 from darling_service.http.state import Service as Parts
 from darling_service.key_sources import KEY_SOURCES, refuse_strangers_without_key
 from darling_service.keys import ApiKey, Keys, Limits, digest_of, new_key, only_key, read_keys
@@ -31,10 +31,10 @@ from tests.faults.in_process import bearer, client_of, keys_of, lines
 APP = create_app(Parts(Settings(model="exact")))
 
 
-def routes_of(routes: Iterable[Any]) -> Iterator[Route]:
+def routes_of(routes: Iterable[Any]) -> Iterator[Route | Mount]:
     """The routes with those of the routers among them."""
     for route in routes:
-        if isinstance(route, Route):
+        if isinstance(route, Route | Mount):
             yield route
         elif nested := getattr(route, "original_router", None):
             yield from routes_of(nested.routes)
@@ -43,7 +43,7 @@ def routes_of(routes: Iterable[Any]) -> Iterator[Route]:
 ROUTES = sorted(
     (method, route.path)
     for route in routes_of(APP.routes)
-    for method in {*(route.methods or ()), "GET", "HEAD"}
+    for method in {*(getattr(route, "methods", None) or ()), "GET", "HEAD"}
 )
 """Every route, those that the OpenAPI document leaves out among them."""
 
@@ -56,6 +56,7 @@ def rotated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClie
     file.write_text(text.splitlines()[0])
     parts = Parts(Settings(model="exact", api_keys_file=file))
     with TestClient(create_app(parts)) as http:
+        until(lambda: http.get("/health/ready").status_code == 200)
         assert http.get("/v1/models", headers=bearer(old)).status_code == 200
         file.write_text(text.splitlines()[1])
         parts.keys.reload()
@@ -67,11 +68,11 @@ def test_every_route_asks_for_a_key(
     rotated: tuple[TestClient, str, str], method: str, path: str
 ) -> None:
     http, old, new = rotated
-    is_open = path in OPEN
+    needs_none = is_open(path)
     for headers in ({}, bearer("wrong"), bearer(""), bearer(old), bearer(digest_of(new.encode()))):
         answer = http.request(method, path, headers=headers)
-        assert (answer.status_code != 401) == is_open, headers
-        if not is_open and method != "HEAD":
+        assert (answer.status_code != 401) == needs_none, headers
+        if not needs_none and method != "HEAD":
             assert answer.json()["status"] == 401
     assert http.request(method, path, headers=bearer(new)).status_code not in (401, 403)
 

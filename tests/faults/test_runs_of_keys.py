@@ -55,6 +55,7 @@ WHOLE_ROUTES = {
     *("/v1/rewards", "/v1/partitions", "/v1/preferences", "/v1/equivalence", "/classify"),
     *("/seed_session", "/trainers/nemo-gym/seed_session"),
     *("/aggregate_metrics", "/trainers/nemo-gym/aggregate_metrics"),
+    "/v1/review/marks",
 }
 """Routes whose requests wait for no other."""
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tests.processors.pretence import VARIABLE
 
+WORKERS = os.environ.get("WORKERS", "2")
+"""Processes that run tests side by side, as the Makefile's variable says."""
 CPU_FLAGS = Path("/proc/cpuinfo")
 AVX2 = {"avx2", "fma"}
 BFLOAT16 = {"avx512_bf16", "amx_bf16"}
@@ -83,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"as {name}", flush=True)
         started = time.monotonic()
         command = [sys.executable, "-m", "pytest", "-m", "processor and not slow"]
+        command += [f"--numprocesses={WORKERS}", "--dist=loadfile"]
         environment = os.environ | stand.caps | {VARIABLE: stand.pretended}
         status = subprocess.run(command, env=environment).returncode
         print(f"status {status} after {time.monotonic() - started:.0f} s", flush=True)

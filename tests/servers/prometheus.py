@@ -32,9 +32,11 @@ class Prometheus:
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
-    def query(self, expression: str) -> list[Any]:
-        """The series that an expression gives now. Fails where it is no expression."""
-        answer = self._http.get("/query", params={"query": expression})
+    def query(self, expression: str, moment: float | None = None) -> list[Any]:
+        """The series that an expression gives at a time in seconds since 1970, or now. Fails where
+        it is no expression."""
+        at = {} if moment is None else {"time": str(moment)}
+        answer = self._http.get("/query", params={"query": expression, **at})
         assert answer.status_code == 200, answer.text
         result: list[Any] = answer.json()["data"]["result"]
         return result

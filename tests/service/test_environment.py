@@ -158,6 +158,24 @@ def test_head_needs_the_key_and_is_counted_under_its_route(http: TestClient) -> 
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "methods"),
+    [
+        ("GET", "/v1/rewards", "POST"),
+        ("DELETE", "/v1/models", "GET"),
+        ("PUT", "/v1/review/marks", "GET, POST"),  # two routes of one path
+        ("OPTIONS", "/v1/review/marks", "GET, POST"),
+    ],
+)
+def test_a_wrong_method_is_told_all_methods_of_the_path(
+    http: TestClient, method: str, path: str, methods: str
+) -> None:
+    answer = http.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == methods
+    assert answer.json()["detail"] == f"{path} does not answer {method}; see /docs"
+
+
+@pytest.mark.parametrize(
     "header",
     [
         *("Basic é", "Basic \x80", "Basic ====", "Basic", "Basic a", "Basic  ", "basic é"),

@@ -8,6 +8,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Mount
 
 from darling_service.errors import (
     MAX_NAME_CHARS,
@@ -19,6 +20,7 @@ from darling_service.errors import (
 )
 from darling_service.request_id import HEADER, current
 
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 PROBLEM_TYPE = "application/problem+json"
 CLIENT_CLOSED = 499
 """Status of a request whose caller has gone: only the metrics see it."""
@@ -50,13 +52,28 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     """What Starlette raises by itself: an unknown route, or a wrong method."""
     assert isinstance(error, HTTPException)
     status, detail = error.status_code, error.detail
+    headers = dict(error.headers or {})
     path = shown(request.url.path, MAX_NAME_CHARS)
     if status == HTTPStatus.NOT_FOUND:
         detail = f"there is no route {path}; /docs lists the routes"
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{path} does not answer {request.method}; see /docs"
+        if methods := _methods(request):
+            headers["Allow"] = ", ".join(methods)
     title = HTTPStatus(status).phrase.capitalize()
-    return _response(status, problem_body(status, title, detail), error.headers or {})
+    return _response(status, problem_body(status, title, detail), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that the path answers, over all of its routes: Starlette names those of the
+    first."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    return [method for method in METHODS if answers(method)]
 
 
 async def _disconnected(request: Request, error: Exception) -> Response:
