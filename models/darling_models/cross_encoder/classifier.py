@@ -51,8 +51,9 @@ HEAD_ROWS = 256
 """Pairs whose logits are computed at a time on a GPU, always as many: kernels for other numbers of
 rows round otherwise. On a CPU each pair's are computed by themselves."""
 READ_TOKENS = 2**17
-"""Tokens, by estimate, of the pairs that are tokenised at a time beside a GPU: about two of its
-largest packs. Fewer would not keep all cores busy, and the GPU would wait longer for more."""
+"""Tokens, by estimate, of the pairs that are tokenised at a time beside a GPU: two of its
+largest packs, or one where the model cuts the pairs to half. Fewer would not keep all cores busy,
+and the GPU would wait longer for more."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> "CrossEncoder":

@@ -16,7 +16,10 @@ from darling_models.runtime.precision import dtype_of, log_precision, reason
 
 
 def load_for(path: str, options: ModelOptions, name: str) -> Any:
-    """The model in the runtime's format; on a GPU `auto` leaves half precision as it was saved."""
+    """The model `name` in the runtime's format; on a GPU `auto` leaves half precision as saved.
+
+    Raises `ModelError` where `load_model` does.
+    """
     dtype, why = dtype_of(options.runtime, options.device), reason(options.runtime, options.device)
     if options.runtime != "auto" or options.device == "cpu":
         model = load_model(path, options.device, dtype)

@@ -42,12 +42,15 @@ def packed_encoder(model: Any, options: ModelOptions) -> "Packed | None":
     try:
         return _for_gpu(model, options.device)
     except NoPackSize as error:
-        log.warning("%s: it runs in padded tiles, slower", error)
+        log.warning("%s: the checkpoint runs in padded tiles, slower", error)
         return None
 
 
 def _for_gpu(model: Any, device: str) -> "PackedModernBert | PackedDeberta | None":
-    """Raises `NoPackSize`."""
+    """ModernBERT or DeBERTa v3 in packs; None if the checkpoint is neither, or cannot be compiled.
+
+    Raises `NoPackSize` if packs would decide its bits.
+    """
     if model.config.model_type == "modernbert":
         return PackedModernBert(model.base_model.state_dict(), model.config, device, None)
     if model.config.model_type != "deberta-v2":

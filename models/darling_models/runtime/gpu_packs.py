@@ -18,7 +18,7 @@ TRIAL_LENGTHS = (5, 60, 180)
 
 
 class NoPackSize(Exception):
-    """In packs of any size that was tried, a sequence's bits depend on its company."""
+    """In packs of the largest size, a sequence's bits depend on its company."""
 
 
 @dataclass(frozen=True, slots=True)
