@@ -27,7 +27,7 @@ IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compos
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-workers test-processors coverage \
-	audit test-console vendor-console test-image pin-images test-trainers bench bench-full headline headline-full
+	audit test-console vendor-console test-image pin-images test-trainers bench bench-full bench-gpu headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ bench: $(STAMP) ## ours beside the peers and the service over HTTP, in minutes; 
 
 bench-full: $(STAMP) ## every workload of the grid, in hours
 	$(BIN)/python -m benchmarks --full
+
+bench-gpu: $(STAMP) ## cross-encoders of three sizes beside their peers on a GPU, in 8 minutes; into bench/accelerator.json
+	$(BIN)/python -m benchmarks.accelerator
 
 headline: $(STAMP) ## GRPO with DARLING and without, a small version in under half an hour; into headline/
 	$(BIN)/python -m benchmarks.headline

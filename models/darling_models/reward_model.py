@@ -13,12 +13,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from darling_models.cross_encoder.classifier import (
-    load_model,
-    load_tokenizer,
-    reads_segments,
-    unused_token,
-)
+from darling_models.cross_encoder.classifier import unused_token
+from darling_models.cross_encoder.loading import load_model, load_tokenizer, reads_segments
 from darling_models.cross_encoder.pair_input import Frame
 from darling_models.errors import ModelError
 from darling_models.protocol import IntArray

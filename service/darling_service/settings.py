@@ -246,8 +246,8 @@ class Settings(KeySources):
 
     max_batch_tokens: Positive = Field(
         2048,
-        description="Limit of tokens in one model batch: 0.3 s on two cores. Raise it on a GPU, or "
-        "with remote models, say to 65536.",
+        description="Limit of tokens in one model batch: 0.3 s on two cores. Raise it: with "
+        "remote models say to 65536, on a GPU to 500000.",
     )
     max_queue_tokens: Positive = Field(
         2_000_000,

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from benchmarks.accelerator import SIZES, race
+from benchmarks.accelerator import SIZES, Race, outside_windows
 from benchmarks.compare import changed
 from benchmarks.figures import Figure, Figures, ratio, read, write
 from benchmarks.machine import operations
@@ -82,7 +83,19 @@ def test_counted_operations_are_those_of_the_architecture() -> None:
 def test_the_accelerator_race_runs_each_architecture_on_any_device(name: str) -> None:
     """Here with small layers on the CPU: both sides decide alike, and useful work is counted."""
     small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    figures = race(SIZES[name] | small | {"intermediate_size": 64}, "cpu", 6, 30, 1)
+    race = Race(SIZES[name] | small | {"intermediate_size": 64}, "cpu", 1, 30)
+    figures = race.rounds(0)
     assert figures["decisions as padded"].value == 1
+    assert figures["other bits in smaller company"].value == 0
     assert figures["ours"].value > 0
     assert 0 < figures["share of the matmul peak"].value < 1
+    assert list(race.all_pairs(2)) == ["all 56 pairs of 2 groups of 8"]
+
+
+def test_operations_outside_of_a_window_are_those_of_the_pairs_that_it_leaves_out() -> None:
+    kinds = ["full_attention", "sliding_attention", "sliding_attention"]
+    config = SimpleNamespace(layer_types=kinds, sliding_window=3, hidden_size=8)
+    apart = [abs(i - j) > 3 for i in range(10) for j in range(10)]
+    assert outside_windows(config, 10) == 2 * 4 * 8 * sum(apart)
+    assert outside_windows(config, 4) == 0
+    assert outside_windows(SimpleNamespace(hidden_size=8), 10) == 0

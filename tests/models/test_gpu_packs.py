@@ -4,6 +4,8 @@ All but the GPU's own kernels runs here on the CPU; `python -m benchmarks.accele
 on a GPU.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import ModernBertConfig, ModernBertModel
 
-from darling_models.runtime.gpu_packs import SIZES, PackSizes
+from darling_models.runtime.gpu_packs import SIZES, NoPackSize, PackSizes
 from darling_models.runtime.packed_modernbert import PackedModernBert
-from darling_models.runtime.varlen import Packing, attend
+from darling_models.runtime.varlen import FILLER, Packing, attend
+from tests.models.test_packed import firsts
 
 LENGTHS = (5, 60, 33, 200, 7, 1)
 
@@ -57,7 +60,7 @@ def test_states_equal_those_of_transformers(pooling: str, biases: bool) -> None:
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter)
     ours = PackedModernBert(model.state_dict(), model.config, "cpu", [64, 256])
-    states = dict(ours.first(sequences()))
+    states = firsts(ours, sequences())
     for index, ids in enumerate(sequences()):
         with torch.inference_mode():
             own = model(input_ids=torch.from_numpy(ids[:1])).last_hidden_state[0]
@@ -77,13 +80,12 @@ def test_a_missing_weight_is_named() -> None:
 def test_a_sequence_attends_to_itself_alone(window: int | None) -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(3, sum(LENGTHS) + 9, 2, 8)
-    packing = Packing.of(LENGTHS, "cpu")
+    packing = Packing.of(LENGTHS, len(query), "cpu")
     together = attend(query, key, value, packing, 0.3, window)
-    assert not together[sum(LENGTHS) :].any()
     start = 0
     for length in LENGTHS:
         rows = slice(start, start + length)
-        alone = Packing.of([length], "cpu")
+        alone = Packing.of([length], length, "cpu")
         own = attend(query[rows], key[rows], value[rows], alone, 0.3, window)
         torch.testing.assert_close(together[rows], own)
         if window == 0:
@@ -92,17 +94,68 @@ def test_a_sequence_attends_to_itself_alone(window: int | None) -> None:
 
 
 @given(st.lists(st.integers(1, 3000), max_size=60), st.sampled_from([(64,), (64, 512), (4096,)]))
-def test_packs_hold_every_sequence_once_and_fit_unless_one_is_longer(
+def test_packs_hold_every_sequence_in_order_and_fit_unless_one_is_longer(
     lengths: list[int], sizes: tuple[int, ...]
 ) -> None:
-    packs = list(PackSizes(sizes).packs(lengths))
-    assert sorted(index for pack in packs for index in pack) == list(range(len(lengths)))
-    for pack in packs:
-        tokens = sum(lengths[index] for index in pack)
+    made = [np.full((1, length), number) for number, length in enumerate(lengths)]
+    packs = list(PackSizes(sizes).packs(made))
+    assert [index for indices, _ in packs for index in indices] == list(range(len(lengths)))
+    for indices, pack in packs:
+        assert [int(member[0, 0]) for member in pack] == list(indices)
+        tokens = sum(member.shape[1] for member in pack)
         assert len(pack) == 1 or tokens <= sizes[-1]
         rows = PackSizes(sizes).rows(tokens)
         assert rows >= tokens
         assert rows in sizes or rows % sizes[-1] == 0
+
+
+def test_a_full_pack_runs_before_the_sequences_of_the_next_are_made() -> None:
+    made = []
+
+    def sequences() -> Iterator[np.ndarray]:
+        for number in range(9):
+            made.append(number)
+            yield np.zeros((1, 30), dtype=np.int64)
+
+    for indices, _ in PackSizes([64]).packs(sequences()):
+        assert len(made) <= indices[-1] + 2
+
+
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=9), st.integers(0, 1000))
+def test_the_rows_behind_the_sequences_are_short_sequences(lengths: list[int], left: int) -> None:
+    packing = Packing.of(lengths, sum(lengths) + left, "cpu")
+    starts = packing.starts.tolist()
+    sizes = [end - start for start, end in pairwise(starts)]
+    assert starts[0] == 0
+    assert sizes[: len(lengths)] == lengths
+    assert sum(sizes) == sum(lengths) + left
+    assert all(0 < size <= FILLER for size in sizes[len(lengths) :])
+    assert packing.longest == max(sizes)
+
+
+Company = Callable[[Any], bool]
+UNEVEN: dict[str, Company] = {
+    "one alone": lambda trial: len(trial) == 1,
+    "the longest first": lambda trial: len(trial[0]) > len(trial[-1]),
+}
+
+
+def uneven(company: Company, odd: Sequence[int]) -> Any:
+    """Kernels that round otherwise in some company, in packs of some numbers of rows."""
+
+    def run(trial: Any, sizes: PackSizes) -> torch.Tensor:
+        rows = sizes.rows(sum(map(len, trial)))
+        return torch.full((rows, 1), 1.0 + 1e-6 * (rows in odd and company(trial)))
+
+    return run
+
+
+@pytest.mark.parametrize("company", UNEVEN.values(), ids=list(UNEVEN))
+def test_a_size_in_which_bits_depend_on_company_is_left_out(company: Company) -> None:
+    sizes = PackSizes.alike(uneven(company, SIZES[1:3]), 99).sizes
+    assert sizes == [size for size in SIZES if size not in SIZES[1:3]]
+    with pytest.raises(NoPackSize):
+        PackSizes.alike(uneven(company, SIZES), 99)
 
 
 @pytest.mark.parametrize("odd", SIZES[:-1])

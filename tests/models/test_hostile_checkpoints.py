@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from darling_models.cross_encoder.classifier import load_model, load_tokenizer
+from darling_models.cross_encoder.loading import load_model, load_tokenizer
 from darling_models.embeddings import Embeddings
 from darling_models.errors import ModelError
 from darling_models.reward_model import RewardModel

@@ -17,6 +17,8 @@ from darling_models.protocol import all_pairs, classify
 from darling_models.runtime.bert import Shape
 from darling_models.runtime.linear import Linear
 from darling_models.runtime.packed import PackedEncoder
+from darling_models.runtime.packed_deberta import PackedDeberta
+from darling_models.runtime.packed_modernbert import PackedModernBert
 from darling_models.runtime.precision import dtype_of, has_bfloat16
 from tests.models.test_cross_encoder import TEXTS, bert
 
@@ -68,6 +70,14 @@ def sequence(length: int, segments: bool = True) -> np.ndarray:
     return np.stack([ids, (np.arange(length) > length // 2) * segments]).astype(np.int64)
 
 
+def firsts(
+    bert: PackedEncoder | PackedModernBert | PackedDeberta, sequences: list[np.ndarray]
+) -> dict[int, torch.Tensor]:
+    """The states that a head reads, by the index of their sequence."""
+    packs = bert.first(sequences)
+    return {k: row for pack, rows in packs for k, row in zip(pack, rows, strict=True)}
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_states_equal_those_of_transformers(kind: str) -> None:
     """Special tokens and RoBERTa's padding token among the ids included."""
@@ -78,7 +88,7 @@ def test_states_equal_those_of_transformers(kind: str) -> None:
     ]
     if kind == "roberta":
         sequences[2][0, 5] = 1
-    first = dict(ours.first(sequences))
+    first = firsts(ours, sequences)
     for index, states in ours.hidden(sequences):
         ids, types = (torch.from_numpy(row)[None] for row in sequences[index])
         with torch.inference_mode():
@@ -94,12 +104,12 @@ def test_states_equal_those_of_transformers(kind: str) -> None:
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=30), st.sampled_from(BERTS))
 def test_company_does_not_change_a_bit(lengths: list[int], bert: PackedEncoder) -> None:
     sequences = [sequence(length) for length in lengths]
-    for run in (bert.hidden, bert.first):
-        together = dict(run(sequences))
-        assert len(together) == len(sequences)
-        for index, one in enumerate(sequences):
-            ((_, alone),) = run([one])
-            assert torch.equal(together[index], alone)
+    together, first = dict(bert.hidden(sequences)), firsts(bert, sequences)
+    assert len(together) == len(first) == len(sequences)
+    for index, one in enumerate(sequences):
+        ((_, alone),) = bert.hidden([one])
+        assert torch.equal(together[index], alone)
+        assert torch.equal(first[index], firsts(bert, [one])[0])
 
 
 @pytest.mark.parametrize("dtype", NATIVE)

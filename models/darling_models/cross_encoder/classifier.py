@@ -15,15 +15,18 @@ else from these attributes of its config.json, else from its tokenizer and the u
     equivalence_threshold     probability above which two texts are equivalent
 """
 
-from collections.abc import Iterator, Sequence
-from inspect import signature
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate, groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from torch.nn import functional
 
-from darling_models.checkpoints import locate
+from darling_models.cross_encoder.loading import load_for, load_tokenizer, reads_segments
+from darling_models.cross_encoder.packed_runtime import packed_encoder
 from darling_models.cross_encoder.pair_input import EncodedPair, PairEncoder
 from darling_models.cross_encoder.presets import PRESETS, Preset
 from darling_models.cross_encoder.shared_prefix import SharedPrefix
@@ -31,22 +34,26 @@ from darling_models.errors import ModelError
 from darling_models.options import DEFAULT_OPTIONS, ModelOptions
 from darling_models.pairs import PairResult, Pairwise
 from darling_models.protocol import IntArray, ModelInfo, Unit
-from darling_models.runtime.bert import Shape
-from darling_models.runtime.device import require_device
 from darling_models.runtime.fingerprint import fingerprint_of
-from darling_models.runtime.kernels import AUTO, log_kernels
-from darling_models.runtime.memory import require_memory
+from darling_models.runtime.kernels import log_kernels
+from darling_models.runtime.overlap import fetched, one_ahead
 from darling_models.runtime.packed import PackedEncoder
-from darling_models.runtime.packed_modernbert import PackedModernBert
-from darling_models.runtime.precision import dtype_of, log_precision, name_of, reason
+from darling_models.runtime.precision import name_of
 from darling_models.runtime.tiles import run_in_tiles
 from darling_models.runtime.window import learned_positions, longest_input
+
+if TYPE_CHECKING:
+    from darling_models.cross_encoder.packed_runtime import Packed
 
 SIMILAR_NAMES = {"similar", "same", "equivalent", "duplicate", "paraphrase", "yes"}
 """Names, in lower case, by which a checkpoint's "equivalent" label is known."""
 HEAD_ROWS = 256
 """Pairs whose logits are computed at a time on a GPU, always as many: kernels for other numbers of
 rows round otherwise. On a CPU each pair's are computed by themselves."""
+READ_TOKENS = 2**17
+"""Tokens, by estimate, of the pairs that are tokenised at a time beside a GPU: two of its
+largest packs, or one where the model cuts the pairs to half. Fewer would not keep all cores busy,
+and the GPU would wait longer for more."""
 
 
 def load(name: str, target: str, options: ModelOptions) -> "CrossEncoder":
@@ -74,7 +81,7 @@ class CrossEncoder(Pairwise):
     ) -> None:
         """`path`: a local folder or a hub id. Raises `ModelError` if it cannot classify pairs."""
         name = name or f"cross-encoder:{path}"
-        self._model = _loaded(path, options, name)
+        self._model = load_for(path, options, name)
         config = self._model.config
         self._pad = config.pad_token_id
         tokenizer = load_tokenizer(path, preset)
@@ -103,7 +110,7 @@ class CrossEncoder(Pairwise):
         threshold = _first(
             preset and preset.threshold, getattr(config, "equivalence_threshold", None), 0.5
         )
-        self._packed = _packed(self._model, options)
+        self._packed = packed_encoder(self._model, options)
         choice = self._packed.choice if isinstance(self._packed, PackedEncoder) else None
         log_kernels(name, choice)
         self._segments = reads_segments(self._model, tokenizer, template)
@@ -135,9 +142,15 @@ class CrossEncoder(Pairwise):
     def run(self, units: Sequence[Unit]) -> list[PairResult]:
         if not units:
             return []
-        encoded = self.encode(units)
+        encoded: list[EncodedPair] = []
         results: dict[int, PairResult] = {}
-        for index, logits in self.logits(encoded):
+
+        def read() -> Iterator[EncodedPair]:
+            for pairs in self._in_parts(units):
+                encoded.extend(pairs)
+                yield from pairs
+
+        for index, logits in self.logits(read()):
             # A model that cannot tell the texts apart would call them equivalent.
             confused = encoded[index].confused
             results[index] = PairResult(
@@ -147,36 +160,61 @@ class CrossEncoder(Pairwise):
             )
         return [results[i] for i in range(len(units))]
 
-    def encode(self, units: Sequence[Unit]) -> list[EncodedPair]:
-        """The tokens that the model reads of each unit."""
-        return self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units])
+    def encode(
+        self, units: Sequence[Unit], ids: dict[str, IntArray] | None = None
+    ) -> list[EncodedPair]:
+        """The tokens that the model reads of each unit. `ids`: as for `PairEncoder.encode`."""
+        return self._pairs.encode([(unit.inputs[0], unit.inputs[1]) for unit in units], ids)
 
-    def logits(self, pairs: Sequence[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
+    def _in_parts(self, units: Sequence[Unit]) -> Iterator[list[EncodedPair]]:
+        """The tokens of each unit: on a CPU all at a time, which is the least work; on a GPU some
+        while it computes those before."""
+        if self._device == "cpu":
+            return iter([self.encode(units)])
+        tokens = accumulate(unit.tokens for unit in units)
+        numbered = zip((total // READ_TOKENS for total in tokens), units, strict=True)
+        parts = ([unit for _, unit in part] for _, part in groupby(numbered, itemgetter(0)))
+        # The texts of a group are in two parts where its pairs are.
+        return one_ahead(partial(self.encode, ids={}), parts)
+
+    def logits(self, pairs: Iterable[EncodedPair]) -> Iterator[tuple[int, torch.Tensor]]:
         """Yields (index, logits (labels,)) of every pair, in any order."""
-        if self._shared is not None:
-            yield from self._shared.logits(pairs)
-            return
-        sequences = [pair.sequence for pair in pairs]
-        if self._packed is None:
+        if self._packed is not None:
+            yield from self._packed_logits(self._packed, pairs)
+        elif self._shared is not None:
+            yield from self._shared.logits(list(pairs))
+        else:
+            sequences = [pair.sequence for pair in pairs]
             # A decoder classifies the last token that is not padding: without a padding token of
             # its own, it gets one that none of these inputs holds.
             pad = unused_token(sequences) if self._pad is None else self._pad
             self._model.config.pad_token_id = pad
             yield from run_in_tiles(self._forward, sequences, pad, self._device, self._positions)
-            return
-        inputs = sequences if self._segments else [sequence[:1] for sequence in sequences]
-        indices, states = zip(*self._packed.first(inputs), strict=True)
+
+    def _packed_logits(
+        self, packed: "Packed", pairs: Iterable[EncodedPair]
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        channels = 2 if self._segments else 1
+        packs = packed.first(pair.sequence[:channels] for pair in pairs)
+        started = ((indices, self._head_in_parts(states)) for indices, states in packs)
+        for indices, logits in fetched(started):
+            yield from zip(indices, logits, strict=True)
+
+    @torch.inference_mode()
+    def _head_in_parts(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits (pairs, labels) from the states that the checkpoint's own head reads."""
         rows = 1 if self._device == "cpu" else HEAD_ROWS
-        for start in range(0, len(states), rows):
-            some = states[start : start + rows]
-            filled = torch.stack([*some, *some[:1] * (rows - len(some))])
-            with torch.inference_mode():
-                logits = self._head(filled[:, None])[: len(some)].double().cpu()
-            yield from zip(indices[start : start + rows], logits, strict=True)
+        logits = [
+            self._head(functional.pad(some, (0, 0, 0, rows - len(some)))[:, None])[: len(some)]
+            for some in torch.split(states, rows)
+        ]
+        return torch.cat(logits).double()
 
     def _head(self, states: torch.Tensor) -> torch.Tensor:
         """Logits from the states that the checkpoint's own head reads, (rows, 1, hidden)."""
-        pooler = getattr(self._model.base_model, "pooler", None)
+        pooler = getattr(self._model, "pooler", None) or getattr(
+            self._model.base_model, "pooler", None
+        )
         if self._model.config.model_type == "modernbert":
             states = self._model.head(states[:, 0])
         logits: torch.Tensor = self._model.classifier(states if pooler is None else pooler(states))
@@ -209,97 +247,6 @@ def unused_token(sequences: Sequence[IntArray]) -> int:
     """A token id that no sequence holds."""
     used = set(np.unique(np.concatenate([sequence[0] for sequence in sequences])).tolist())
     return next(token for token in range(len(used) + 1) if token not in used)
-
-
-def _packed(model: Any, options: ModelOptions) -> PackedEncoder | PackedModernBert | None:
-    """The model's encoder for packed batches; None if it is to run in tiles.
-
-    Raises `ModelError` for kernels that cannot be set.
-    """
-    shape = None if options.runtime == "tiles" else Shape.read(model.config.to_dict())
-    if options.kernels != AUTO and shape is None:
-        raise ModelError(
-            "the setting kernels is for BERT and RoBERTa checkpoints that run packed, and this one "
-            "does not; leave it out"
-        )
-    on_gpu = options.device != "cpu" and model.dtype != torch.float32
-    if on_gpu and options.runtime != "tiles" and model.config.model_type == "modernbert":
-        weights = model.base_model.state_dict()
-        return PackedModernBert(weights, model.config, options.device, None)
-    if shape is None:
-        return None
-    weights = model.base_model.state_dict()
-    return PackedEncoder(weights, shape, options.device, options.kernels)
-
-
-def _loaded(path: str, options: ModelOptions, name: str) -> Any:
-    """The model in the runtime's format; on a GPU `auto` leaves half precision as it was saved."""
-    dtype, why = dtype_of(options.runtime, options.device), reason(options.runtime, options.device)
-    if options.runtime != "auto" or options.device == "cpu":
-        model = load_model(path, options.device, dtype)
-    else:
-        model = load_model(path, options.device, None)
-        if model.dtype == torch.float32:
-            model = model.to(dtype)
-        else:
-            why = "its checkpoint was saved so"
-    log_precision(name, model.dtype, why)
-    return model
-
-
-def load_model(path: str, device: str, dtype: torch.dtype | None) -> Any:
-    """A sequence-classification model in `dtype`, by default as it was saved.
-
-    Raises `ModelError` if there is no such checkpoint or device, or it has no trained head.
-    """
-    checkpoint = locate(path)
-    require_device(device)
-    require_memory(checkpoint.source, device)
-    try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            checkpoint.source,
-            output_loading_info=True,
-            dtype=dtype or "auto",
-            local_files_only=checkpoint.cached_only,
-            trust_remote_code=False,
-        )
-    except Exception as error:
-        raise checkpoint.failure("a checkpoint", error) from error
-    if report["missing_keys"]:
-        raise ModelError(
-            f"{path!r} has no trained classification head: its weights lack "
-            f"{sorted(report['missing_keys'])}. Give a sequence-classification checkpoint."
-        )
-    return model.eval().to(device)
-
-
-def load_tokenizer(path: str, preset: Preset | None = None) -> Any:
-    """The checkpoint's tokenizer, or its preset's. Raises `ModelError` if there is neither."""
-    try:
-        return _tokenizer(path)
-    except ModelError:
-        if preset is None or preset.tokenizer is None:
-            raise
-    return _tokenizer(preset.tokenizer)
-
-
-def _tokenizer(path: str) -> Any:
-    checkpoint = locate(path)
-    try:
-        return AutoTokenizer.from_pretrained(
-            checkpoint.source, local_files_only=checkpoint.cached_only, trust_remote_code=False
-        )
-    except Exception as error:
-        raise checkpoint.failure("a tokenizer", error) from error
-
-
-def reads_segments(model: Any, tokenizer: Any, template: str | None) -> bool:
-    """Whether the model tells the two texts apart by segment ids."""
-    if "token_type_ids" not in signature(model.forward).parameters:
-        return False
-    if template is None:
-        return "token_type_ids" in tokenizer.model_input_names
-    return int(getattr(model.config, "type_vocab_size", 0)) > 1
 
 
 def _similar_label(config: Any, index: int | None) -> int:

@@ -109,14 +109,18 @@ class PairEncoder:
                 f"max_length is {max_length}: special tokens leave no room for two texts; raise it"
             )
 
-    def encode(self, pairs: Sequence[tuple[str, str]]) -> list[EncodedPair]:
-        """Each distinct text is cut into tokens once."""
-        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    def encode(
+        self, pairs: Sequence[tuple[str, str]], ids: dict[str, IntArray] | None = None
+    ) -> list[EncodedPair]:
+        """Each distinct text is cut into tokens once.
+
+        `ids`: the tokens of texts that were cut before; those of the others are put in.
+        """
+        ids = {} if ids is None else ids
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair if text not in ids))
         encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
-        ids = {
-            text: np.asarray(encoding.ids, dtype=np.int64)
-            for text, encoding in zip(texts, encodings, strict=True)
-        }
+        for text, encoding in zip(texts, encodings, strict=True):
+            ids[text] = np.asarray(encoding.ids, dtype=np.int64)
         alike = [a != b and np.array_equal(ids[a], ids[b]) for a, b in pairs]
         suspects = {text for pair, same in zip(pairs, alike, strict=True) if same for text in pair}
         readings = readings_of(self._tokenizer, suspects, self._unknown)
@@ -129,13 +133,16 @@ class PairEncoder:
         frame = self._frame
         whole = len(a), len(b)
         kept = self._fit(*whole)
-        first, second = (
-            np.stack([ids[:length], np.full(length, segment)])
-            for ids, length, segment in zip((a, b), kept, frame.segments, strict=True)
-        )
-        left = [frame.before, first, frame.between]
-        sequence = np.concatenate([*left, second, frame.after], axis=1)
-        split = sum(piece.shape[1] for piece in left)
+        start = frame.before.shape[1]
+        end = start + kept[0]
+        split = end + frame.between.shape[1]
+        sequence = np.empty((2, sum(kept) + frame.tokens), dtype=np.int64)
+        sequence[:, :start] = frame.before
+        sequence[0, start:end] = a[: kept[0]]
+        sequence[:, end:split] = frame.between
+        sequence[0, split : split + kept[1]] = b[: kept[1]]
+        sequence[:, split + kept[1] :] = frame.after
+        sequence[1, start:end], sequence[1, split : split + kept[1]] = frame.segments
         return EncodedPair(sequence, kept != whole, split, confused)
 
     def _fit(self, a: int, b: int) -> tuple[int, int]:

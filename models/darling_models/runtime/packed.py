@@ -14,7 +14,7 @@ tried and the fastest that have it are chosen (`kernel_trial`), once for each ki
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, replace
 from functools import partial
@@ -33,11 +33,12 @@ from darling_models.protocol import IntArray
 from darling_models.runtime import varlen
 from darling_models.runtime.attention import attend
 from darling_models.runtime.bert import Layer, Norm, Shape, read
-from darling_models.runtime.gpu_packs import PackSizes
+from darling_models.runtime.gpu_packs import SIZES, NoPackSize, PackSizes
 from darling_models.runtime.kernel_cache import cached
 from darling_models.runtime.kernel_trial import choose, pinned
 from darling_models.runtime.kernels import ALONE, AUTO, FUSED, PACKS, Choice, Kernels
 from darling_models.runtime.linear import prepacks
+from darling_models.runtime.overlap import fetched, moved
 from darling_models.runtime.pack_threads import Workers
 
 log = logging.getLogger(__name__)
@@ -93,10 +94,14 @@ class PackedEncoder:
             self._fit_to_gpu()
 
     def _fit_to_gpu(self) -> None:
+        alike = True
         if self._tables.words.is_cuda:
-            self._sizes = PackSizes.alike(self._tried, self.vocabulary)
-            log.info("%s", self._sizes)
-        if not self.invariant(FUSED):
+            try:
+                self._sizes = PackSizes.alike(self._tried, self.vocabulary)
+                log.info("%s", self._sizes)
+            except NoPackSize:
+                alike, self._sizes = False, PackSizes(SIZES)
+        if not alike or not self.invariant(FUSED):
             log.warning("matrix kernels here round by batch: every text runs by itself, slower")
             self._kernels = replace(FUSED, pack=ALONE)
 
@@ -119,13 +124,9 @@ class PackedEncoder:
         trial = self._drawn(TRIAL_LENGTHS)
         packs = [trial, trial[::2], *([sequence] for sequence in trial)]
 
-        def run(pack: Sequence[IntArray], first_only: bool) -> Tensor:
-            with torch.inference_mode():
-                return view._run(pack, first_only)
-
         for first_only in (False, True):
             all_of_them, half, *alone = self._workers.map(
-                partial(run, first_only=first_only), packs
+                partial(view._run, first_only=first_only), packs
             )
             if not torch.equal(all_of_them, torch.cat(alone)):
                 return False
@@ -167,42 +168,41 @@ class PackedEncoder:
 
     def _tried(self, sequences: Sequence[IntArray], sizes: PackSizes) -> Tensor:
         self._sizes = sizes
-        with torch.inference_mode():
-            return self._run([ids[None] for ids in sequences], first_only=False)
+        return self._run([ids[None] for ids in sequences], first_only=False)
 
     def hidden(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
         """Yields (index, last hidden states (length, hidden)) for every sequence.
 
         A sequence has shape (channels, length): token ids, and segment ids where there are any.
         """
-        for pack, rows in self._each(sequences, first_only=False):
+        for pack, rows in fetched(self._each(sequences, first_only=False)):
             lengths = [sequences[index].shape[1] for index in pack]
             yield from zip(pack, torch.split(rows, lengths), strict=True)
 
-    def first(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
-        """Yields (index, last hidden state (hidden,) of the first token), with less work."""
-        for pack, rows in self._each(sequences, first_only=True):
-            yield from zip(pack, rows, strict=True)
+    def first(self, sequences: Iterable[IntArray]) -> Iterator[tuple[Sequence[int], Tensor]]:
+        """Yields (indices, last hidden states (sequences, hidden) of the first tokens) for every
+        pack, with less work. On a GPU they may still be in the making."""
+        return self._each(sequences, first_only=True)
 
     def _each(
-        self, sequences: Sequence[IntArray], first_only: bool
-    ) -> Iterator[tuple[list[int], Tensor]]:
+        self, sequences: Iterable[IntArray], first_only: bool
+    ) -> Iterator[tuple[Sequence[int], Tensor]]:
         """Yields (indices, result) of every pack."""
-
-        def run(pack: Sequence[int]) -> Tensor:
-            with torch.inference_mode():
-                return self._run([sequences[index] for index in pack], first_only)
-
-        packs = self._packs([sequence.shape[1] for sequence in sequences])
-        return zip(packs, self._workers.map(run, packs), strict=True)
+        if self._sizes is not None and not self._kernels.alone:
+            for indices, members in self._sizes.packs(sequences):
+                yield indices, self._run(members, first_only)
+            return
+        known = list(sequences)
+        packs = self._packs([sequence.shape[1] for sequence in known])
+        members_of_all = [[known[index] for index in pack] for pack in packs]
+        results = self._workers.map(partial(self._run, first_only=first_only), members_of_all)
+        yield from zip(packs, results, strict=True)
 
     def _packs(self, lengths: Sequence[int]) -> list[list[int]]:
         """Packs of indices with about as many tokens each, their number a multiple of the workers'.
 
         Inside a pack the shortest sequences come first, so that equal lengths attend together.
         """
-        if self._sizes is not None and not self._kernels.alone:
-            return list(self._sizes.packs(lengths))
         most = self._kernels.pack * self._workers.count
         count = min(-(-sum(lengths) // most) * self._workers.count, len(lengths))
         packs: list[list[int]] = [[] for _ in range(count)]
@@ -213,6 +213,7 @@ class PackedEncoder:
             heappush(loads, (load + lengths[index], number))
         return [pack[::-1] for pack in packs]
 
+    @torch.inference_mode()
     def _run(self, sequences: Sequence[IntArray], first_only: bool) -> Tensor:
         """(tokens, hidden) of the pack, or (sequences, hidden) of the first tokens."""
         lengths = [sequence.shape[1] for sequence in sequences]
@@ -231,13 +232,14 @@ class PackedEncoder:
 
     def _run_on_gpu(self, x: Tensor, lengths: Sequence[int], first_only: bool) -> Tensor:
         """Every row of the last layer is computed: a product of few rows rounds otherwise."""
-        packing = varlen.Packing.of(lengths, self._device) if x.dtype != torch.float32 else None
+        packing = None
+        if x.dtype != torch.float32:
+            packing = varlen.Packing.of(lengths, len(x), self._device)
         for layer in self._layers:
             x = self._finish(layer, x, self._attend(layer, x, lengths, packing=packing))
         if not first_only:
             return x[: sum(lengths)]
-        firsts = torch.from_numpy(np.cumsum([0, *lengths[:-1]]))
-        return x[firsts.to(self._device)]
+        return x[moved(np.cumsum([0, *lengths[:-1]]), self._device)]
 
     def _embed(self, sequences: Sequence[IntArray], tokens: int) -> Tensor:
         inputs = np.zeros((3, self._rows(tokens)), dtype=np.int64)
@@ -246,7 +248,7 @@ class PackedEncoder:
         if len(sequences[0]) > 1:
             types[:] = np.concatenate([sequence[1] for sequence in sequences])
         places[:] = np.concatenate([self._positions(sequence[0]) for sequence in sequences])
-        tensors = torch.from_numpy(inputs).to(self._device)
+        tensors = moved(inputs, self._device)
         x = functional.embedding(tensors[0], self._tables.words)
         x += functional.embedding(tensors[1], self._tables.segments)
         x += functional.embedding(tensors[2], self._tables.places)

@@ -5,7 +5,7 @@ they are is tried when the model is loaded. Attention sees one sequence at a tim
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.nn import functional
 from darling_models.protocol import IntArray
 from darling_models.runtime.fused import gated, rotated
 from darling_models.runtime.gpu_packs import PackSizes
+from darling_models.runtime.overlap import moved
 from darling_models.runtime.varlen import Packing, attend
 
 log = logging.getLogger(__name__)
@@ -86,17 +87,22 @@ class PackedModernBert:
         else:
             self._sizes = PackSizes(sizes)
 
-    def first(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, Tensor]]:
-        """Yields (index, state (hidden,) that the head reads) for every sequence: that of the first
-        token, or the mean of all.
+    def first(self, sequences: Iterable[IntArray]) -> Iterator[tuple[range, Tensor]]:
+        """Yields (indices, states (sequences, hidden) that the head reads) for every pack: those of
+        the first tokens, or the means of all.
 
         A sequence has shape (channels, length); its first channel holds the token ids.
         """
-        for pack in self._sizes.packs([sequence.shape[1] for sequence in sequences]):
-            lengths = [sequences[index].shape[1] for index in pack]
-            states = self._run([sequences[index][0] for index in pack], self._sizes)
-            own = torch.split(states[: sum(lengths)], lengths)
-            yield from zip(pack, (s.mean(0) if self._mean else s[0] for s in own), strict=True)
+        for indices, pack in self._sizes.packs(sequences):
+            lengths = [sequence.shape[1] for sequence in pack]
+            states = self._run([sequence[0] for sequence in pack], self._sizes)
+            if self._mean:
+                # One by one: a sum over several would round by their number.
+                own = torch.split(states[: sum(lengths)], lengths)
+                read = torch.stack([rows.mean(0) for rows in own])
+            else:
+                read = states[moved(np.cumsum([0, *lengths[:-1]]), self._device)]
+            yield indices, read
 
     @torch.inference_mode()
     def _run(self, sequences: Sequence[IntArray], sizes: PackSizes) -> Tensor:
@@ -106,12 +112,12 @@ class PackedModernBert:
         ids, places = inputs[:, : sum(lengths)]
         ids[:] = np.concatenate(sequences)
         places[:] = np.concatenate([np.arange(length) for length in lengths])
-        tensors = torch.from_numpy(inputs).to(self._device)
+        tensors = moved(inputs, self._device)
         turns = {
             window: (cosine[tensors[1]], sine[tensors[1]])
             for window, (cosine, sine) in self._turns.items()
         }
-        packing = Packing.of(lengths, self._device)
+        packing = Packing.of(lengths, inputs.shape[1], self._device)
         x = self._normed(functional.embedding(tensors[0], self._words), self._norm)
         for layer in self._layers:
             x = self._layer(layer, x, turns[layer.window], packing)
@@ -126,19 +132,19 @@ class PackedModernBert:
         query, key = rotated(states, *turns)
         scale = query.shape[-1] ** -0.5
         mixed = attend(query, key, states[:, 2], packing, scale, layer.window)
-        x = _added(x, mixed.view_as(x), layer.attended)
+        _add(x, mixed.view_as(x), layer.attended)
         inner = gated(functional.linear(self._normed(x, layer.norm), *layer.up))
-        return _added(x, inner, layer.down)
+        return _add(x, inner, layer.down)
 
     def _normed(self, x: Tensor, norm: tuple[Tensor, Tensor | None]) -> Tensor:
         return functional.layer_norm(x, x.shape[-1:], *norm, self._epsilon)
 
 
-def _added(x: Tensor, update: Tensor, linear: tuple[Tensor, Tensor | None]) -> Tensor:
-    """x and the linear layer of `update`, in one product."""
+def _add(x: Tensor, update: Tensor, linear: tuple[Tensor, Tensor | None]) -> Tensor:
+    """Adds the linear layer of `update` to x in one product, and returns x."""
     weight, bias = linear
-    summed = torch.addmm(x, update, weight.t())
-    return summed if bias is None else summed.add_(bias)
+    x.addmm_(update, weight.t())
+    return x if bias is None else x.add_(bias)
 
 
 def _turns(base: float, width: int, positions: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,19 +13,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from darling_models.runtime.overlap import moved
+
+FILLER = 128
+"""Tokens at most in each of the sequences that the rows behind the last one are taken for: about
+what the kernel works through at a time, so that they cost little."""
+
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Where the sequences of a pack stand."""
+    """Where the sequences of a pack stand. The rows behind them are sequences too, which nobody
+    reads: the kernel then needs no part of a matrix, and writes all of its result."""
 
     starts: Tensor
     """Rows at which the sequences start, and the one past the last; int32, (sequences + 1,)."""
-    lengths: tuple[int, ...]
+    longest: int
 
     @classmethod
-    def of(cls, lengths: Sequence[int], device: str) -> "Packing":
-        starts = np.cumsum([0, *lengths], dtype=np.int32)
-        return cls(torch.from_numpy(starts).to(device), tuple(lengths))
+    def of(cls, lengths: Sequence[int], rows: int, device: str) -> "Packing":
+        left = rows - sum(lengths)
+        filled = [*lengths, *[FILLER] * (left // FILLER)]
+        if left % FILLER:
+            filled.append(left % FILLER)
+        starts = np.cumsum([0, *filled], dtype=np.int32)
+        return cls(moved(starts, device), max(filled))
 
 
 def attend(
@@ -36,20 +47,20 @@ def attend(
     scale: float,
     window: int | None = None,
 ) -> Tensor:
-    """Softmax attention, each (rows, heads, width). Rows behind the last sequence stay zero.
+    """Softmax attention, each (rows, heads, width).
 
     `window`: how many tokens away on each side a token sees; None: the whole sequence.
     """
-    mixed = torch.zeros_like(query)
     if query.is_cuda:
-        rows, longest = sum(packing.lengths), max(packing.lengths)
         starts, side = packing.starts, -1 if window is None else window
+        # For a pack of short sequences the kernel would leave the window out.
+        longest = packing.longest if window is None else max(packing.longest, window + 1)
         # The public function around this operator, `varlen_attn`, takes other arguments in every
         # release of PyTorch.
-        mixed[:rows] = torch.ops.aten._flash_attention_forward(
-            query[:rows],
-            key[:rows],
-            value[:rows],
+        mixed: Tensor = torch.ops.aten._flash_attention_forward(
+            query,
+            key,
+            value,
             starts,
             starts,
             longest,
@@ -62,6 +73,7 @@ def attend(
             window_size_right=side,
         )[0]
         return mixed
+    mixed = torch.empty_like(query)
     for start, end in pairwise(packing.starts.tolist()):
         q, k, v = (states[None, start:end].transpose(1, 2) for states in (query, key, value))
         mask = _within(end - start, window)

@@ -21,7 +21,8 @@ from transformers import (
 )
 
 from darling_models.checkpoints import let_others_read, locate
-from darling_models.cross_encoder.classifier import CrossEncoder, load_tokenizer, reads_segments
+from darling_models.cross_encoder.classifier import CrossEncoder
+from darling_models.cross_encoder.loading import load_tokenizer, reads_segments
 from darling_models.cross_encoder.pair_input import PairEncoder
 from darling_models.embedded.encoder import wheel_weights
 from darling_models.figures.metrics import pair_metrics
