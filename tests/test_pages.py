@@ -164,8 +164,9 @@ def complete(command: str) -> str:
     return command if not flag or flag in command else f"{command} {needed[name]}"
 
 
-ELSEWHERE = {"/opt/darling/sbom.cdx.json", "/v1/traces"}
-"""Paths that are no routes of the service: a file of the image, and a collector of traces."""
+ELSEWHERE = {"/opt/darling/sbom.cdx.json", "/var/lib/darling", "/v1/traces"}
+"""Paths that are no routes of the service: a file and a folder of the image, and a collector of
+traces."""
 
 
 def test_routes_between_backticks_exist(service: Service) -> None:

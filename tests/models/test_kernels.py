@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from darling_models.errors import ModelError
 from darling_models.options import ModelOptions
+from darling_models.protocol import IntArray
 from darling_models.registry import load
 from darling_models.runtime import attention, kernel_cache, kernel_trial, linear, packed
 from darling_models.runtime.bert import Shape
@@ -24,7 +25,7 @@ from darling_models.runtime.kernel_trial import MARGIN, Candidate, preferred
 from darling_models.runtime.kernels import PACKS, ROWS, Choice, Kernels
 from darling_models.runtime.packed import PackedEncoder
 from tests.models.test_cross_encoder import bert
-from tests.models.test_packed import encoder, sequence
+from tests.models.test_packed import encoder, firsts, sequence
 from tests.models.test_packed import packed as packed_encoder
 
 DEFAULT = Kernels.default(torch.float32)
@@ -67,11 +68,14 @@ def kernels_of(model: PackedEncoder) -> Kernels:
 
 def require_invariant(model: PackedEncoder) -> None:
     sequences = [sequence(length) for length in LENGTHS]
-    for run in (model.hidden, model.first):
-        together = dict(run(sequences))
+    for run in (hidden, firsts):
+        together = run(model, sequences)
         for index, one in enumerate(sequences):
-            ((_, alone),) = run([one])
-            assert torch.equal(together[index], alone)
+            assert torch.equal(together[index], run(model, [one])[0])
+
+
+def hidden(model: PackedEncoder, sequences: list[IntArray]) -> dict[int, torch.Tensor]:
+    return dict(model.hidden(sequences))
 
 
 def patch_products(monkeypatch: Patch, shift: Callable[[int], float]) -> None:

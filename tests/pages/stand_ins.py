@@ -12,7 +12,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from unittest.mock import MagicMock
 
-TRAINERS = frozenset({"nemo_rl", "openrlhf", "ray", "skyrl", "swift", "trl"})
+TRAINERS = frozenset(
+    {"nemo_rl", "openrlhf", "ray", "skyrl", "swift", "tinker_cookbook", "trl", "verifiers"}
+)
 """Packages that pages import and that the tests' environment need not have."""
 
 

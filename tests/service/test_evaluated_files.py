@@ -401,7 +401,7 @@ def test_the_rule_of_what_is_compared_reaches_the_readers(
     module: str,
     rule: str,
 ) -> None:
-    def read(path: Path, text: str) -> None:
+    def read(path: Path, text: str, **_: object) -> None:
         raise ValueError(f"{path.name} is read by {text}")
 
     monkeypatch.setattr(f"{module}.read_pairs", read)
