@@ -13,9 +13,25 @@ from types import ModuleType
 from unittest.mock import MagicMock
 
 TRAINERS = frozenset(
-    {"nemo_rl", "openrlhf", "ray", "skyrl", "swift", "tinker_cookbook", "trl", "verifiers"}
+    {"chz", "nemo_rl", "openrlhf", "ray", "skyrl", "swift", "tinker_cookbook", "trl", "verifiers"}
 )
 """Packages that pages import and that the tests' environment need not have."""
+
+
+class StandIn(MagicMock):
+    """What is derived from it is a class of its own."""
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        return (_Base,)
+
+
+class _Base:
+    """Takes any arguments, and has every attribute."""
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def __getattr__(self, name: str) -> StandIn:
+        return StandIn(name=name)
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -27,7 +43,7 @@ class _Finder(MetaPathFinder, Loader):
         return ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module: ModuleType = MagicMock(name=spec.name)
+        module: ModuleType = StandIn(name=spec.name)
         return module
 
     def exec_module(self, module: ModuleType) -> None:

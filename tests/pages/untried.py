@@ -127,6 +127,13 @@ def script_takes(command: str) -> None:
         assert f'"{flag}"' in (ROOT / script).read_text(), command
 
 
+def evaluation_takes(command: str) -> None:
+    """The trainer's own test passes the same flags."""
+    source = (ROOT / "tests/trainers/drivers/verifiers_v1_eval.py").read_text()
+    for flag in re.findall(r"(--[\w.-]+)", command):
+        assert f'"{flag}"' in source, command
+
+
 PROGRAM = r"(\.venv/bin/)?darling-reward "
 LIST = (
     Untried(r"(\w+=\S+ )*make ", "installs, serves, or takes minutes to hours", target_exists),
@@ -139,4 +146,5 @@ LIST = (
     Untried(r"docker ", "needs Docker, and a registry of images", image_can_be_built),
     Untried("(export|printf|chmod) ", "belongs to another machine", names_are_read),
     Untried(r"(DARLING_\w+=\S+ )?(python|torchrun .*) .*trl_grpo", "needs TRL", script_takes),
+    Untried("vf-eval ", "needs verifiers", evaluation_takes),
 )

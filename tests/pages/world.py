@@ -20,7 +20,7 @@ NAMES: dict[str, Any] = {
     "model": MagicMock(),
     "dataset": MagicMock(),
     "AsyncRewardWrapper": lambda function: function,
-    **dict.fromkeys(("BasePPOExp", "RolloutWorkflow"), Base),
+    **dict.fromkeys(("BasePPOExp", "MyDatasetBuilder", "RolloutWorkflow"), Base),
     "SkyRLGymGenerator": type("SkyRLGymGenerator", (), {}),
     "uids": UIDS,
     "prompts": ["Name a colour.", "Name a city.", "Name a colour.", "Name a city."],

@@ -170,21 +170,26 @@ def test_a_slow_answer_is_waited_for(trainer: str, open_trainer: Open, words: Se
 
 
 @pytest.mark.parametrize(
-    ("misbehaviour", "failure"),
+    ("misbehaviour", "failure", "patience_s"),
     [
-        (("--refuse", "99999"), "Overloaded"),
-        (("--delay", "9"), "TimedOut"),
-        (("--drop", "99999"), "Unreachable"),
+        (("--refuse", "99999"), "Overloaded", 2),  # the refusal is to come in time here
+        (("--delay", "9"), "TimedOut", 0.5),
+        (("--drop", "99999"), "Unreachable", 2),
     ],
 )
 @pytest.mark.parametrize("trainer", ADAPTERS)
 def test_beyond_patience_there_is_no_number(
-    trainer: str, misbehaviour: tuple[str, str], failure: str, open_trainer: Open, words: Service
+    trainer: str,
+    misbehaviour: tuple[str, str],
+    failure: str,
+    patience_s: float,
+    open_trainer: Open,
+    words: Service,
 ) -> None:
     process = open_trainer(trainer)
     before = len(process.said.read_text())
     with serving("tests.servers.flaky_proxy", words.url, *misbehaviour) as proxy:
-        answer = process.rewarded(trainer, proxy.url, patience_s=0.5)
+        answer = process.rewarded(trainer, proxy.url, patience_s)
     if trainer in NO_SIGNAL:
         assert answer["rewards"] == NO_SIGNAL[trainer]
         assert "gave up after" in process.said.read_text()[before:], "it is told"
