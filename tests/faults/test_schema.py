@@ -4,6 +4,7 @@ The short form takes what its document's limits and examples suggest; `make soak
 10,000 cases.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -14,9 +15,10 @@ import pytest
 from tests.conftest import running
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 FEWEST_SHORT, FEWEST_LONG = 4_000, 10_000
 """Cases that the forms must have tried. The document's limits alone give 4,600."""
-EXAMPLES = 700
+EXAMPLES = 350
 """Random cases of each operation in the long form, beside those of the short one; most operations
 with a body use them up."""
 SHORT = ("--phases", "examples,coverage")
@@ -39,6 +41,7 @@ def cases(tmp_path: Path, *arguments: str) -> int:
             capture_output=True,
             text=True,
             cwd=tmp_path,
+            env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
         )
         assert run.returncode == 0, run.stdout + run.stderr
         assert http.get("/health/ready").status_code == 200
