@@ -21,7 +21,12 @@ def figures(results: Sequence[GroupRewards | RolloutReward | Unavailable]) -> di
     rows = [row for result in results for row in _rows(result)]
     missing = sum(isinstance(result, Unavailable) for result in results)
     logged = {**means(rows), "unanswered": missing / len(results) if results else 0.0}
-    return {f"darling/{name}": value for name, value in logged.items()}
+    return named(logged)
+
+
+def named(values: Mapping[str, float]) -> dict[str, float]:
+    """The values by the names under which they are logged, which begin with `darling/`."""
+    return {f"darling/{name}": value for name, value in values.items()}
 
 
 def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from darling_client._errors import Unavailable
 from darling_client._grouping import Grouping
@@ -12,6 +13,9 @@ from darling_client._types import Group, GroupRewards, Prompt, Response, Rollout
 from darling_client.tracking import means
 from darling_client.trainers._quality import Judgement
 from darling_client.trainers._request import Request
+
+if TYPE_CHECKING:
+    from darling_client import AsyncClient
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,17 @@ class Batch:
 def whole(size: int) -> Grouping:
     """All rows as one group."""
     return Grouping([list(range(size))])
+
+
+async def scores_of_group(
+    rows: Sequence[Row], client: AsyncClient, request: Request, step: int | None = None
+) -> list[Score | None]:
+    """The scores of rows that are one group, as of `Batch.scores`.
+
+    Raises `DarlingError` when there is no answer, and what `Batch.groups` raises.
+    """
+    batch = Batch(rows, whole(len(rows)), request)
+    return batch.scores(await client.rewards(batch.groups, **request.params(step)))
 
 
 def _group(rows: Sequence[Row]) -> Group:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from darling_client import AsyncClient, Unavailable
 from darling_client._outages import log
 from darling_client._types import Prompt
-from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.trainers._batch import Row, scores_of_group
 from darling_client.trainers._quality import judgements_of
 from darling_client.trainers._request import Request, check_parts
 
@@ -60,9 +60,8 @@ def group_reward(
         rollouts: list[tuple[Any, ...]] = [(prompt, text, [], []) for text in completions]
         judged = await judgements_of(rollouts, partial(quality, **row))
         rows = [Row(prompt, text, known) for text, known in zip(completions, judged, strict=True)]
-        batch = Batch(rows, whole(len(rows)), request)
         try:
-            scores = batch.scores(await client.rewards(batch.groups, **request.params(step)))
+            scores = await scores_of_group(rows, client, request, step)
         except Unavailable as failure:
             log.warning("AReaL rejects a trajectory, as there is no reward for it: %s", failure)
             return None

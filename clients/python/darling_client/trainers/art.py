@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from darling_client import AsyncClient, Unavailable
 from darling_client._outages import log
 from darling_client._types import Messages, Response
-from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.tracking import named
+from darling_client.trainers._batch import Row, scores_of_group
 from darling_client.trainers._quality import judgements_of, with_logprob
 from darling_client.trainers._request import Request, check_parts
 
@@ -57,9 +58,8 @@ def group_reward(
         for trajectory, known in zip(group.trajectories, judged, strict=True):
             prompt, response = _conversation(trajectory)
             rows.append(Row(prompt, response, with_logprob(known, _logprobs(trajectory))))
-        batch = Batch(rows, whole(len(rows)), request)
         try:
-            scores = batch.scores(await client.rewards(batch.groups, **request.params()))
+            scores = await scores_of_group(rows, client, request)
         except Unavailable as failure:
             log.warning("ART leaves a group out, as there is no reward for it: %s", failure)
             return None
@@ -67,7 +67,7 @@ def group_reward(
         for trajectory, score in zip(group.trajectories, scores, strict=True):
             if score is not None:
                 trajectory.reward = score.reward
-                trajectory.metrics |= {f"darling/{k}": v for k, v in score.parts().items()}
+                trajectory.metrics |= named(score.parts())
                 kept.append(trajectory)
         group.trajectories = kept
         return group if kept else None

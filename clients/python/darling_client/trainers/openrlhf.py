@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
-from darling_client.trainers._batch import Batch, Row, Score, whole
+from darling_client.trainers._batch import Row, Score, scores_of_group
 from darling_client.trainers._cohort import Cohorts
 from darling_client.trainers._quality import judgement, judgements_of, with_logprob
 from darling_client.trainers._request import Request, check_parts
@@ -54,8 +54,7 @@ def agent_executor(
     from openrlhf.utils.agent import SingleTurnAgentExecutor
 
     async def scores(rows: list[Row]) -> list[Score | None]:
-        batch = Batch(rows, whole(len(rows)), request)
-        return batch.scores(await client.rewards(batch.groups, **request.params()))
+        return await scores_of_group(rows, client, request)
 
     class AgentExecutor(SingleTurnAgentExecutor):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
-from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.trainers._batch import Row, scores_of_group
 from darling_client.trainers._quality import Judgement, judgements_of, with_logprob
 from darling_client.trainers._request import Request, check_parts
 
@@ -53,9 +53,7 @@ def group_reward(
             Row(sample.prompt, sample.response, _with_logprob(known, sample))
             for sample, known in zip(samples, judged, strict=True)
         ]
-        batch = Batch(rows, whole(len(rows)), request)
-        params = request.params(_step(args, samples))
-        scores = batch.scores(await client.rewards(batch.groups, **params))
+        scores = await scores_of_group(rows, client, request, _step(args, samples))
         key = getattr(args, "reward_key", None)
         rewards: list[Any] = []
         for sample, score in zip(samples, scores, strict=True):

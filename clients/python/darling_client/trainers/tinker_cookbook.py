@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from tinker_cookbook.rl.types import EnvGroupBuilder, RLDataset
 
 from darling_client import AsyncClient
-from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.tracking import named
+from darling_client.trainers._batch import Row, scores_of_group
 from darling_client.trainers._quality import judgements_of, with_logprob
 from darling_client.trainers._request import Request, check_parts
 from darling_client.trainers._tokens import decoded, in_turns
@@ -98,14 +99,12 @@ class DarlingGroupBuilder(EnvGroupBuilder):  # type: ignore[misc]
             prompt = decoded(tokenizer, _tokens(trajectory.transitions[0].ob))
             turns = [decoded(tokenizer, step.ac.tokens) for step in trajectory.transitions]
             rows.append(Row(prompt, in_turns(turns), with_logprob(known, _logprobs(trajectory))))
-        batch = Batch(rows, whole(len(rows)), self.request)
-        scores = batch.scores(await self.client.rewards(batch.groups, **self.request.params()))
+        scores = await scores_of_group(rows, self.client, self.request)
         rewards = []
         for own, (_, metrics), score in zip(steps, before, scores, strict=True):
             if score is None:
                 raise ValueError("quality is None, NaN or infinity; return a finite number")
-            parts = {f"darling/{name}": value for name, value in score.parts().items()}
-            rewards.append((score.reward - own, {**metrics, **parts}))
+            rewards.append((score.reward - own, {**metrics, **named(score.parts())}))
         return rewards
 
     async def cleanup(self) -> None:

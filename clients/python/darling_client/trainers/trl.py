@@ -19,6 +19,7 @@ from darling_client import Client
 from darling_client._grouping import Grouping, consecutive
 from darling_client._messages import words_body
 from darling_client._types import Prompt, Response
+from darling_client.tracking import named
 from darling_client.trainers._batch import Batch, Row, Score, logged
 from darling_client.trainers._quality import judgements
 from darling_client.trainers._ranks import together
@@ -129,8 +130,8 @@ class DarlingReward:
 
         scores = together(local, score) if self.gather else score(local())
         if log_metric is not None:
-            for name, value in logged(scores).items():
-                log_metric(f"darling/{name}", value)
+            for name, value in named(logged(scores)).items():
+                log_metric(name, value)
         return [None if score is None else score.reward for score in scores]
 
     def _check(self, args: Any) -> None:

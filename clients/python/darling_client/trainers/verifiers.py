@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from darling_client import AsyncClient
-from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.trainers._batch import Row, scores_of_group
 from darling_client.trainers._quality import judgements_of
 from darling_client.trainers._request import Request, check_parts
 
@@ -67,8 +67,7 @@ def group_reward(
             Row(prompt, completion, known)
             for prompt, completion, known in zip(prompts, completions, judged, strict=True)
         ]
-        batch = Batch(rows, whole(len(rows)), request)
-        scores = batch.scores(await client.rewards(batch.groups, **request.params()))
+        scores = await scores_of_group(rows, client, request)
         if None in scores:
             raise ValueError("quality returned None, NaN or infinity; return a finite number")
         return [score.reward for score in scores if score is not None]

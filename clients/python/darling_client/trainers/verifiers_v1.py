@@ -20,7 +20,8 @@ from verifiers.v1.envs.best_of_n import BestOfNEnv
 from darling_client import AsyncClient
 from darling_client._outages import log
 from darling_client._types import Messages, Response
-from darling_client.trainers._batch import Batch, Row, whole
+from darling_client.tracking import named
+from darling_client.trainers._batch import Row, scores_of_group
 from darling_client.trainers._quality import judgements_of, with_logprob
 from darling_client.trainers._request import AdapterParams, Request, check_parts
 
@@ -68,14 +69,13 @@ class DarlingEnv(BestOfNEnv):  # type: ignore[misc]
         for trace, known in zip(traces, judged, strict=True):
             prompt, response = _conversation(trace)
             rows.append(Row(prompt, response, with_logprob(known, _logprobs(trace))))
-        batch = Batch(rows, whole(len(rows)), self._request)
-        scores = batch.scores(await self._client.rewards(batch.groups, **self._request.params()))
+        scores = await scores_of_group(rows, self._client, self._request)
         if None in scores:
             raise ValueError("quality is None, NaN or infinity; return a finite number")
         for trace, score in zip(traces, scores, strict=True):
             assert score is not None
             trace.record_reward("darling", score.reward - trace.reward)
-            trace.record_metrics({f"darling/{name}": v for name, v in score.parts().items()})
+            trace.record_metrics(named(score.parts()))
 
 
 def _conversation(trace: Any) -> tuple[Messages, Response]:
