@@ -114,10 +114,14 @@ def steps(
 def groups(store: Store, run: RunKey, step: int | None, limit: int) -> list[dict[str, Any]]:
     """The groups of a run, or of a step of it, that are kept as a whole: the newest steps first, at
     most `limit` of them and about `MAX_BYTES`."""
-    own = (GROUPS.c.caller == run.caller) & (GROUPS.c.run == run.run)
-    wanted = own if step is None else own & (GROUPS.c.step == step)
+    wanted = of_run(run) if step is None else of_run(run) & (GROUPS.c.step == step)
     with store.connect() as connection:
         return [_group(row) for row in newest(connection, wanted, limit)]
+
+
+def of_run(run: RunKey) -> ColumnElement[bool]:
+    """Whether a whole group is one of the run."""
+    return (GROUPS.c.caller == run.caller) & (GROUPS.c.run == run.run)
 
 
 def newest(connection: Connection, wanted: ColumnElement[bool], limit: int) -> Sequence[RowMapping]:

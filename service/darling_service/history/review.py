@@ -91,10 +91,9 @@ def candidates(store: Store, run: RunKey, count: int) -> list[Pair]:
 
     There are at most `count`, and `MAX_OF_GROUP` of one group.
     """
-    own = (GROUPS.c.caller == run.caller) & (GROUPS.c.run == run.run)
     with store.connect() as connection:
         marked = set(connection.scalars(select(MARKS.c.pair).where(MARKS.c.caller == run.caller)))
-        rows = reading.newest(connection, own, MAX_GROUPS)
+        rows = reading.newest(connection, reading.of_run(run), MAX_GROUPS)
     pairs: dict[str, Pair] = {}
     for row in rows:
         keyed = ((pair.key, pair) for pair in _pairs(row))
@@ -152,9 +151,8 @@ def labels(store: Store, caller: str, run: RunKey | None, question: Question | N
 
 def question_of(store: Store, run: RunKey) -> Question:
     """What the newest recorded group of a run was asked."""
-    own = (GROUPS.c.caller == run.caller) & (GROUPS.c.run == run.run)
     with store.connect() as connection:
-        rows = reading.newest(connection, own, 1)
+        rows = reading.newest(connection, reading.of_run(run), 1)
     return Question.of(orjson.loads(rows[0]["body"])) if rows else Question()
 
 
