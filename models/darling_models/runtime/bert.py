@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from darling_models.runtime.linear import Linear
 
@@ -13,16 +14,64 @@ Norm = tuple[Tensor, Tensor]
 """Weight and bias."""
 
 
+def normed(x: Tensor, norm: Norm, epsilon: float) -> Tensor:
+    """Layer norm of rows (rows, hidden)."""
+    return functional.layer_norm(x, x.shape[-1:], *norm, epsilon)
+
+
 @dataclass(frozen=True, slots=True)
-class Layer:
-    query: Linear
-    key_value: Linear
-    """Keys and values as one product."""
+class AfterAttention:
+    """What a layer does once its attention has mixed the values."""
+
     attended: Linear
     attended_norm: Norm
     up: Linear
     down: Linear
     norm: Norm
+    epsilon: float
+    """Of both norms."""
+
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """The layer's result from its input and the mixes of values, each (rows, hidden)."""
+        x = normed(self.attended.plus(mixed, x), self.attended_norm, self.epsilon)
+        return normed(self.down.plus(self.up.gelu(x), x), self.norm, self.epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    query: Linear
+    key_value: Linear
+    """Keys and values as one product."""
+    after: AfterAttention
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights with the names that Transformers' models of BERT's kind share, for a device. Its
+    methods raise `KeyError` if one is missing."""
+
+    tensors: Mapping[str, Tensor]
+    device: str
+
+    def norm(self, name: str) -> Norm:
+        weight, bias = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
+        return weight.to(self.device), bias.to(self.device)
+
+    def linear(self, *names: str) -> Linear:
+        """The layers of these names as one product."""
+        pairs = [(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]) for name in names]
+        weight, bias = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
+        return Linear(weight, bias, self.device)
+
+    def after_attention(self, layer: str, epsilon: float) -> AfterAttention:
+        return AfterAttention(
+            attended=self.linear(f"{layer}.attention.output.dense"),
+            attended_norm=self.norm(f"{layer}.attention.output.LayerNorm"),
+            up=self.linear(f"{layer}.intermediate.dense"),
+            down=self.linear(f"{layer}.output.dense"),
+            norm=self.norm(f"{layer}.output.LayerNorm"),
+            epsilon=epsilon,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +118,14 @@ def read(
 ) -> tuple[Tables, Norm, list[Layer]]:
     """(embeddings, their layer norm, layers) from weights with the names of
     `transformers.BertModel`. Raises `KeyError` if one is missing."""
-
-    def norm(name: str) -> Norm:
-        return weights[f"{name}.weight"].to(device), weights[f"{name}.bias"].to(device)
-
-    def linear(*names: str) -> Linear:
-        pairs = [(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
-        weight, bias = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
-        return Linear(weight, bias, device)
+    own = Weights(weights, device)
 
     def layer(name: str) -> Layer:
         inside = f"{name}.attention.self"
         return Layer(
-            query=linear(f"{inside}.query"),
-            key_value=linear(f"{inside}.key", f"{inside}.value"),
-            attended=linear(f"{name}.attention.output.dense"),
-            attended_norm=norm(f"{name}.attention.output.LayerNorm"),
-            up=linear(f"{name}.intermediate.dense"),
-            down=linear(f"{name}.output.dense"),
-            norm=norm(f"{name}.output.LayerNorm"),
+            query=own.linear(f"{inside}.query"),
+            key_value=own.linear(f"{inside}.key", f"{inside}.value"),
+            after=own.after_attention(name, shape.epsilon),
         )
 
     tables = Tables(
@@ -97,4 +135,4 @@ def read(
         )
     )
     layers = [layer(f"encoder.layer.{number}") for number in range(shape.layers)]
-    return tables, norm("embeddings.LayerNorm"), layers
+    return tables, own.norm("embeddings.LayerNorm"), layers

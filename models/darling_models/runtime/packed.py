@@ -32,7 +32,7 @@ from darling_models.errors import ModelError
 from darling_models.protocol import IntArray
 from darling_models.runtime import varlen
 from darling_models.runtime.attention import attend
-from darling_models.runtime.bert import Layer, Norm, Shape, read
+from darling_models.runtime.bert import Layer, Shape, normed, read
 from darling_models.runtime.gpu_packs import SIZES, NoPackSize, PackSizes
 from darling_models.runtime.kernel_cache import cached
 from darling_models.runtime.kernel_trial import choose, pinned
@@ -111,7 +111,7 @@ class PackedEncoder:
         if kernels == AUTO:
             own = {
                 "width": self.width,
-                "inner": self._layers[0].up.outputs,
+                "inner": self._layers[0].after.up.outputs,
                 "format": str(self.dtype),
                 "laid_out": prepacks(),
             }
@@ -141,7 +141,7 @@ class PackedEncoder:
         x = torch.ones(kernels.pack, self.width, dtype=self.dtype)
         lengths = [TYPICAL_LENGTH] * (kernels.pack // TYPICAL_LENGTH)
         for _ in range(PACKS[-1] // kernels.pack):
-            view._finish(layer, x, view._attend(layer, x, lengths))
+            layer.after.finish(x, view._attend(layer, x, lengths))
 
     def on_worker(self, run: Callable[[], Done]) -> Done:
         """Its result on a thread that computes packs, which has one thread's worth of torch."""
@@ -221,14 +221,15 @@ class PackedEncoder:
         if self._sizes:
             return self._run_on_gpu(x, lengths, first_only)
         for layer in self._layers[:-1]:
-            x = self._finish(layer, x, self._attend(layer, x, lengths))
+            x = layer.after.finish(x, self._attend(layer, x, lengths))
         last = self._layers[-1]
         if not first_only:
-            return self._finish(last, x, self._attend(last, x, lengths))[: sum(lengths)]
+            return last.after.finish(x, self._attend(last, x, lengths))[: sum(lengths)]
         firsts = np.zeros(self._rows(len(lengths)), dtype=np.int64)
         firsts[: len(lengths)] = np.cumsum([0, *lengths[:-1]])
         first = x[torch.from_numpy(firsts).to(self._device)]
-        return self._finish(last, first, self._attend(last, x, lengths, first))[: len(lengths)]
+        mixed = self._attend(last, x, lengths, first)
+        return last.after.finish(first, mixed)[: len(lengths)]
 
     def _run_on_gpu(self, x: Tensor, lengths: Sequence[int], first_only: bool) -> Tensor:
         """Every row of the last layer is computed: a product of few rows rounds otherwise."""
@@ -236,7 +237,7 @@ class PackedEncoder:
         if x.dtype != torch.float32:
             packing = varlen.Packing.of(lengths, len(x), self._device)
         for layer in self._layers:
-            x = self._finish(layer, x, self._attend(layer, x, lengths, packing=packing))
+            x = layer.after.finish(x, self._attend(layer, x, lengths, packing=packing))
         if not first_only:
             return x[: sum(lengths)]
         return x[moved(np.cumsum([0, *lengths[:-1]]), self._device)]
@@ -252,7 +253,7 @@ class PackedEncoder:
         x = functional.embedding(tensors[0], self._tables.words)
         x += functional.embedding(tensors[1], self._tables.segments)
         x += functional.embedding(tensors[2], self._tables.places)
-        return self._normed(x, self._norm)
+        return normed(x, self._norm, self._shape.epsilon)
 
     def _positions(self, ids: IntArray) -> IntArray:
         if self._shape.pad is None:
@@ -282,14 +283,7 @@ class PackedEncoder:
             mixed = varlen.attend(queries, keys, values, packing, scale)
         return mixed.view_as(query_rows)
 
-    def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
-        x = self._normed(layer.attended.plus(mixed, x), layer.attended_norm)
-        return self._normed(layer.down.plus(layer.up.gelu(x), x), layer.norm)
-
     def _rows(self, wanted: int) -> int:
         """Rows of a matrix that holds `wanted`: so many that kernels do not round by them."""
         rows = self._kernels.rows
         return -(-wanted // rows) * rows if self._sizes is None else self._sizes.rows(wanted)
-
-    def _normed(self, x: Tensor, norm: Norm) -> Tensor:
-        return functional.layer_norm(x, x.shape[-1:], *norm, self._shape.epsilon)

@@ -20,7 +20,7 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
 from darling_models.protocol import IntArray
-from darling_models.runtime.bert import Norm
+from darling_models.runtime.bert import AfterAttention, Weights, normed
 from darling_models.runtime.gpu_packs import PackSizes
 from darling_models.runtime.linear import Linear
 from darling_models.runtime.overlap import moved
@@ -49,11 +49,7 @@ class Layer:
     """What a query is multiplied with for each distance, (heads, width, distances)."""
     distance_queries: Tensor
     """The same for a key."""
-    attended: Linear
-    attended_norm: Norm
-    up: Linear
-    down: Linear
-    norm: Norm
+    after: AfterAttention
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +94,12 @@ class PackedDeberta:
 
         Raises `KeyError` if a weight is missing.
         """
-
-        def norm(name: str) -> Norm:
-            return weights[f"{name}.weight"].to(device), weights[f"{name}.bias"].to(device)
-
-        def linear(*names: str) -> Linear:
-            weight = torch.cat([weights[f"{name}.weight"] for name in names])
-            return Linear(weight, torch.cat([weights[f"{name}.bias"] for name in names]), device)
-
+        own = Weights(weights, device)
         self._device = device
         self._heads = int(config.num_attention_heads)
         self._epsilon = float(config.layer_norm_eps)
         self._words = weights["embeddings.word_embeddings.weight"].to(device)
-        self._norm = norm("embeddings.LayerNorm")
+        self._norm = own.norm("embeddings.LayerNorm")
         self._scale = (3 * self._words.shape[1] / self._heads) ** -0.5
         span = int(config.position_buckets)
         farthest = int(config.max_relative_positions)
@@ -122,13 +111,11 @@ class PackedDeberta:
         """The distance, as the tables number them, of tokens -2 x `farthest` to 2 x `farthest`
         apart; it is the same for all that are farther."""
         table = weights["encoder.rel_embeddings.weight"][: 2 * span].to(device)
-        table = functional.layer_norm(
-            table, table.shape[-1:], *norm("encoder.LayerNorm"), self._epsilon
-        )
+        table = normed(table, own.norm("encoder.LayerNorm"), self._epsilon)
 
         def distances(name: str) -> Tensor:
             """(heads, width, distances), in the size of attention's scores."""
-            scaled: Tensor = linear(name)(table) * self._scale
+            scaled: Tensor = own.linear(name)(table) * self._scale
             return scaled.view(len(table), self._heads, -1).permute(1, 2, 0).contiguous()
 
         self._layers = []
@@ -136,14 +123,12 @@ class PackedDeberta:
             name = f"encoder.layer.{number}"
             inside = f"{name}.attention.self"
             layer = Layer(
-                query_key_value=linear(*(f"{inside}.{k}_proj" for k in ("query", "key", "value"))),
+                query_key_value=own.linear(
+                    *(f"{inside}.{k}_proj" for k in ("query", "key", "value"))
+                ),
                 distance_keys=distances(f"{inside}.key_proj"),
                 distance_queries=distances(f"{inside}.query_proj"),
-                attended=linear(f"{name}.attention.output.dense"),
-                attended_norm=norm(f"{name}.attention.output.LayerNorm"),
-                up=linear(f"{name}.intermediate.dense"),
-                down=linear(f"{name}.output.dense"),
-                norm=norm(f"{name}.output.LayerNorm"),
+                after=own.after_attention(name, self._epsilon),
             )
             self._layers.append(layer)
         if sizes is None:
@@ -188,7 +173,7 @@ class PackedDeberta:
         """Last hidden states of a pack, (rows, hidden), and where its sequences stand in it."""
         rows = sizes.rows(sum(sizes.taken(len(sequence)) for sequence in sequences))
         layout = Layout.of(sequences, rows, self._device)
-        x = self._normed(functional.embedding(layout.ids, self._words), self._norm)
+        x = normed(functional.embedding(layout.ids, self._words), self._norm, self._epsilon)
         attend = _compiled() if x.is_cuda else _attend
         for layer in self._layers:
             states = layer.query_key_value(x).view(len(x), 3, self._heads, -1)
@@ -202,12 +187,8 @@ class PackedDeberta:
                 layout.order,
                 self._scale,
             )
-            x = self._normed(layer.attended.plus(mixed, x), layer.attended_norm)
-            x = self._normed(layer.down.plus(layer.up.gelu(x), x), layer.norm)
+            x = layer.after.finish(x, mixed)
         return x, layout
-
-    def _normed(self, x: Tensor, norm: Norm) -> Tensor:
-        return functional.layer_norm(x, x.shape[-1:], *norm, self._epsilon)
 
 
 def _attend(
