@@ -51,6 +51,11 @@ class ModelOptions:
     judge_api_key: str | None = None
     """Bearer token for the server of an LLM judge."""
 
+    def criterion_by(self, notion: Notion) -> str | None:
+        """The criterion that takes the place of an LLM judge's words for this notion: it is for the
+        notion chosen here. None: there is none."""
+        return self.judge_criterion if notion == (self.notion or "answer") else None
+
     def apply(self, info: ModelInfo) -> ModelInfo:
         """`info` with the threshold, linkage and notion chosen here.
 

@@ -135,9 +135,7 @@ class Judge:
     def _body(
         self, texts: Sequence[str], notion: Notion, prompt: str, criterion: str, reference: str
     ) -> dict[str, Any]:
-        own = self._options.judge_criterion
-        if own is not None and notion == (self._options.notion or "answer"):
-            criterion = criterion or own
+        criterion = criterion or self._options.criterion_by(notion) or ""
         same = criterion or definition(notion, self._options.judge_domain)
         body = {
             "model": self._model,

@@ -66,7 +66,7 @@ def criterion_of(info: ModelInfo, rule: PartitionRule, settings: Settings) -> st
     None where the notion decides."""
     if rule.criterion is not None or not info.instructable:
         return rule.criterion
-    return settings.judge_criterion if rule.notion == (settings.notion or "answer") else None
+    return None if rule.notion is None else settings.model_options().criterion_by(rule.notion)
 
 
 def info_by(engine: Engine, notion: Notion | None, loc: Loc) -> ModelInfo:
