@@ -119,7 +119,7 @@ class Race:
         self._peer.to(device).train(False).requires_grad_(False)
         self._predict = partial(library.predict, batch_size=PEER_BATCH, show_progress_bar=False)
         few = len(all_pairs(ROLLOUTS)) * 2
-        self._run_ours(self._units[:few])
+        self._ours.run(self._units[:few])
         self._run_padded(self._pairs[:few])
         self._predict(self._pairs[:few])
         self._ready_after = time.perf_counter() - started
@@ -129,7 +129,7 @@ class Race:
         agreement, and the pairs that have other bits in smaller company."""
         encoded = self._ours.encode(self._units)
         work: dict[str, Callable[[], object]] = {
-            "ours": lambda: self._run_ours(self._units),
+            "ours": lambda: self._ours.run(self._units),
             "encoder": lambda: list(self._ours.logits(encoded)),
             "padded": lambda: self._run_padded(self._pairs),
             "library": lambda: self._predict(self._pairs),
@@ -181,7 +181,7 @@ class Race:
     def all_pairs(self, groups: int) -> Figures:
         """Seconds that ours takes for all pairs of so many groups that it has not seen before."""
         _, units = pairs_of(groups, self._words)
-        _, spent = self._timed(lambda: self._run_ours(units))
+        _, spent = self._timed(lambda: self._ours.run(units))
         label = f"all {len(units):,} pairs of {groups} groups of {ROLLOUTS}"
         return {label: Figure.of([spent], "s", "lower")}
 
@@ -189,7 +189,7 @@ class Race:
         """The share of some pairs, drawn at random, whose bits differ when they run without the
         others and in another order."""
         drawn = np.random.default_rng(0).permutation(len(results))[: len(results) // 7 + 1]
-        again = self._run_ours([self._units[k] for k in drawn])
+        again = self._ours.run([self._units[k] for k in drawn])
         differ = [
             results[k].probability != result.probability
             for k, result in zip(drawn, again, strict=True)
@@ -202,9 +202,6 @@ class Race:
         if self._device != "cpu":
             torch.cuda.synchronize(self._device)
         return result, time.perf_counter() - started
-
-    def _run_ours(self, units: Sequence[Unit]) -> list[PairResult]:
-        return self._ours.run(units)
 
     def _run_padded(self, pairs: Pairs) -> FloatArray:
         return padded(self._peer, self._tokenizer, pairs, self._device)
