@@ -20,6 +20,9 @@ COVERAGE ?=
 # take five times the time (docs/decisions.md).
 test test-fast test-faults soak test-slow test-workers test-processors test-trainers test-console: \
 	export OMP_WAIT_POLICY = PASSIVE
+# Installing compiles nothing, so Python has to keep what it compiles: without that each process that
+# imports torch and transformers takes twice the time (docs/decisions.md).
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/$(if $(COVERAGE),coverage run -m )pytest --numprocesses $(WORKERS) --dist loadfile
 
 # The images that Dockerfile and Compose name, by the variables that replace them.
