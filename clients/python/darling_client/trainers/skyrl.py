@@ -18,6 +18,7 @@ from typing import Any
 from darling_client import AsyncClient
 from darling_client._grouping import regroup
 from darling_client._types import Response
+from darling_client.tracking import named
 from darling_client.trainers._batch import Batch, Row, logged
 from darling_client.trainers._quality import Judgement, judgements_of, with_logprob
 from darling_client.trainers._request import AdapterParams, Request, check_parts
@@ -104,7 +105,7 @@ class DarlingGenerator:
             rewards[index] = _shaped_like(rewards[index], score.reward)
         output["rewards"] = rewards
         # SkyRL adds up the metrics of several batches, except those it calls an average.
-        averages = {f"darling/avg_{name}": value for name, value in logged(scores).items()}
+        averages = named({f"avg_{name}": value for name, value in logged(scores).items()})
         output["rollout_metrics"] = {**(output.get("rollout_metrics") or {}), **averages}
         return output
 
