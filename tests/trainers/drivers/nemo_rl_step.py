@@ -49,7 +49,7 @@ def stepped(client: Client, rollouts: list[Rollout]) -> list[float]:
 
 def main() -> None:
     rollouts: list[Rollout] = json.loads(sys.stdin.read())
-    ray.init(num_cpus=1, include_dashboard=False, configure_logging=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, configure_logging=False)
 
     def actor(kind: type) -> Any:
         settings = {"py_executable": sys.executable, "env_vars": dict(os.environ)}
