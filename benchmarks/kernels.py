@@ -23,7 +23,7 @@ from benchmarks.machine import description, matmul_peak
 from darling_models.embedded.encoder import TextEncoder, wheel_weights
 from darling_models.options import Runtime
 from darling_models.runtime.kernel_trial import ODD, WHOLE, Name, Texts, choose, seconds
-from darling_models.runtime.kernels import PACKS, ROWS, Kernels
+from darling_models.runtime.kernels import PACKS, ROWS, Kernels, rows_named
 from darling_models.runtime.packed import PackedEncoder
 from darling_models.runtime.precision import CPU_INFO
 
@@ -45,8 +45,9 @@ def main() -> None:
     print(description(), [flag for flag in FLAGS if flag in flags], packed.dtype)
     packed.on_worker(partial(print_attention, packed))
     usual = Kernels.default(packed.dtype)
-    for rows in ROWS:
-        print(f"rows {rows}: invariant {packed.invariant(replace(usual, rows=rows))}")
+    for least, most in ROWS:
+        limited = replace(usual, least_rows=least, most_rows=most)
+        print(f"rows {rows_named(least, most)}: invariant {packed.invariant(limited)}")
     layers = {n: partial(packed.one_layer, replace(usual, pack=n)) for n in PACKS}
     of_packs = packed.on_worker(partial(seconds, layers, math.inf))
     print("packs: ms a layer", milliseconds(of_packs))

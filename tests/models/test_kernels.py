@@ -22,7 +22,7 @@ from darling_models.registry import load
 from darling_models.runtime import attention, kernel_cache, kernel_trial, linear, packed
 from darling_models.runtime.bert import Shape
 from darling_models.runtime.kernel_trial import MARGIN, Candidate, preferred
-from darling_models.runtime.kernels import PACKS, ROWS, Choice, Kernels
+from darling_models.runtime.kernels import PACKS, ROWS, Choice, Kernels, rows_named
 from darling_models.runtime.packed import PackedEncoder
 from tests.models.test_cross_encoder import bert
 from tests.models.test_packed import encoder, firsts, sequence
@@ -78,7 +78,7 @@ def hidden(model: PackedEncoder, sequences: list[IntArray]) -> dict[int, torch.T
     return dict(model.hidden(sequences))
 
 
-def patch_products(monkeypatch: Patch, shift: Callable[[int], float]) -> None:
+def patch_products(monkeypatch: Patch, shift: Callable[[int], float | torch.Tensor]) -> None:
     """Linear layers whose results grow by a share that depends on their number of rows."""
 
     def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -88,28 +88,38 @@ def patch_products(monkeypatch: Patch, shift: Callable[[int], float]) -> None:
     monkeypatch.setattr(linear, "prepacks", lambda: False)
 
 
-@pytest.mark.parametrize(
-    ("odd_below", "rows"), [(16, 16), (17, 32), (32, 32), (33, 64), (64, 64), (65, 128), (128, 128)]
-)
-def test_matrices_have_the_fewest_rows_that_do_not_round_by_them(
-    odd_below: int, rows: int, monkeypatch: Patch
+ODD_ROWS = [
+    (lambda n: n < 16, "16"),
+    (lambda n: n < 17, "32"),
+    (lambda n: n < 33, "48"),
+    (lambda n: n < 49, "64"),
+    (lambda n: n < 65, "128"),
+    (lambda n: n < 48 or n >= 384, "48-256"),
+    (lambda n: n < 48 or n == 192 or n > 256, "48-128"),
+    (lambda n: n, "64-64"),
+]
+
+
+@pytest.mark.parametrize(("odd", "rows"), ODD_ROWS, ids=[rows for _, rows in ODD_ROWS])
+def test_products_have_numbers_of_rows_that_do_not_round_by_them(
+    odd: Callable[[int], bool], rows: str, monkeypatch: Patch
 ) -> None:
-    """As AMX's products do, which give 16 rows other bits than 32."""
-    patch_products(monkeypatch, lambda n: 1e-3 * (n < odd_below))
+    """With AMX, oneDNN's products round in two ways, by their number of rows."""
+    patch_products(monkeypatch, lambda n: 1e-3 * odd(n))
     model = made()
-    assert kernels_of(model).rows == rows
+    assert rows_named(kernels_of(model).least_rows, kernels_of(model).most_rows) == rows
     assert model.choice is not None
-    assert ("round otherwise" in model.choice.reason) == (rows > ROWS[0])
+    assert ("round otherwise" in model.choice.reason) == (rows != "16")
     require_invariant(model)
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("threads", [1, 16])
-def test_products_that_round_by_batch_leave_each_text_alone(
+def test_products_that_round_by_place_leave_each_text_alone(
     threads: int, monkeypatch: Patch, own_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With as many threads as texts in the trial, too, and another start tries again."""
-    patch_products(monkeypatch, lambda n: 1e-6 * n)
+    patch_products(monkeypatch, lambda n: 1e-6 * torch.arange(n)[:, None])
     model = made(threads)
     assert kernels_of(model).alone
     require_invariant(model)
@@ -314,7 +324,7 @@ def test_a_steered_library_tries_for_itself(trials: list[int], monkeypatch: Patc
 
 @given(
     st.builds(
-        Kernels,
+        lambda rows, *rest: Kernels(*rows, *rest),
         st.sampled_from(ROWS),
         st.sampled_from((1, *PACKS)),
         st.text("fbp", min_size=5, max_size=5),
@@ -325,12 +335,30 @@ def test_kernels_read_as_they_are_written(kernels: Kernels) -> None:
     assert Kernels.parse(str(kernels)) == kernels
 
 
+@given(st.sampled_from(ROWS), st.integers(1, 5000))
+def test_a_matrix_is_filled_up_little_and_divided_into_equal_blocks(
+    rows: tuple[int, int], wanted: int
+) -> None:
+    least, most = rows
+    kernels = replace(DEFAULT, least_rows=least, most_rows=most)
+    filled, blocks = kernels.filled(wanted), kernels.blocks(kernels.filled(wanted))
+    assert filled >= wanted
+    assert filled % (16 * blocks) == 0
+    assert filled // blocks >= least
+    if most:
+        assert filled // blocks <= most
+    assert filled < wanted + 16 * blocks or filled == least * blocks
+
+
 WRONG = [
     "",
     "fast",
     "AUTO",
     "rows=16",
     "rows=17,pack=1024,whole=fffff,odd=ffppp",
+    "rows=16-256,pack=1024,whole=fffff,odd=ffppp",
+    "rows=48-0,pack=1024,whole=fffff,odd=ffppp",
+    "rows=48-,pack=1024,whole=fffff,odd=ffppp",
     "rows=16,pack=9,whole=fffff,odd=ffppp",
     "rows=16,pack=1024,whole=ffff,odd=ffppp",
     "rows=16,pack=1024,whole=fffff,odd=ffppx",
@@ -357,17 +385,17 @@ def test_a_setting_pins_kernels_and_the_revision_tells_bits_apart(tmp_path: Path
     name = f"cross-encoder:{tmp_path}"
 
     def revision(kernels: str) -> str:
-        info = load(name, ModelOptions(kernels=kernels)).info
+        info = load(name, ModelOptions(runtime="float32", kernels=kernels)).info
         assert info.kernels == kernels
         assert info.kernels_reason == "the setting kernels names them"
         return info.revision
 
-    usual = load(name).info
+    usual = load(name, ModelOptions(runtime="float32")).info
     assert usual.kernels is not None
     pinned = Kernels.parse(usual.kernels)
     same = {
         revision(f"rows={rows},pack={pack},whole={pinned.whole},odd={pinned.odd}")
-        for rows, pack in ((pinned.rows, 256), (128, pinned.pack), (pinned.rows, 1))
+        for rows, pack in (("16", 256), ("128", pinned.pack), ("16", 1))
     }
     assert same == {usual.revision}, "rows and packs change no bit"
     assert revision(f"rows=128,pack=256,whole=ppppp,odd={pinned.odd}") != usual.revision
@@ -404,4 +432,7 @@ def test_a_cascade_names_and_takes_the_kernels_of_both_stages(tmp_path: Path) ->
     assert one is not None
     assert one.startswith(f"{first}+rows=")
     with pytest.raises(ModelError, match="names two choices"):
-        load("cascade:judge:m@http://127.0.0.1:9/v1", ModelOptions(kernels=f"{first}+{second}"))
+        load(
+            "cascade:judge:m@http://127.0.0.1:9/v1",
+            ModelOptions(runtime="float32", kernels=f"{first}+{second}"),
+        )

@@ -45,7 +45,7 @@ def attend(
             query = queries[query_start:query_end].view(count, -1, heads, width)
             block = keys_values[start:end].view(count, length, 2, heads, width)
             key, value = block.permute(2, 0, 3, 1, 4)
-            attended = one_length(query.transpose(1, 2), key, value, kernel, kernels.rows)
+            attended = one_length(query.transpose(1, 2), key, value, kernel, kernels.least_rows)
             mixed[query_start:query_end].view_as(query).copy_(attended.transpose(1, 2))
             start, query_start, left = end, query_end, left - count
     return mixed

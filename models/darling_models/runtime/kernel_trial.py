@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import starmap
 from typing import Protocol, TypeVar
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from darling_models.errors import ModelError
 from darling_models.runtime.attention import attend
-from darling_models.runtime.kernels import ALONE, PACKS, ROWS, Choice, Kernels
+from darling_models.runtime.kernels import ALONE, ANY, PACKS, ROWS, Choice, Kernels, rows_named
 
 MARGIN = 1.8
 """Times that another kernel of attention must be as fast as the default. On a Zen 3 in float32 none
@@ -65,15 +66,22 @@ def choose(encoder: Candidate) -> Choice:
     """The kernels for this machine, and what the trial showed."""
     kernels, reasons = encoder.on_worker(partial(_attention, encoder))
     one_by_one = replace(kernels, whole="ppppp", odd="ppppp")
-    tried = [replace(own, rows=rows) for own in (kernels, one_by_one) for rows in ROWS]
+    tried = [
+        replace(own, least_rows=least, most_rows=most)
+        for own in (kernels, one_by_one)
+        for least, most in ROWS
+    ]
     invariant = next((own for own in tried if encoder.invariant(own)), None)
     if invariant is None:
-        reason = f"products round by batch, whatever the rows (tried: {', '.join(map(str, ROWS))})"
+        names = ", ".join(starmap(rows_named, ROWS))
+        reason = f"products round by batch, whatever the rows (tried: {names})"
         return Choice(replace(kernels, pack=ALONE), reason)
     if (invariant.whole, invariant.odd) != (kernels.whole, kernels.odd):
         reasons = ["attention of several texts rounds by company"]
-    if invariant.rows != ROWS[0]:
-        reasons.append(f"products of fewer than {invariant.rows} rows round otherwise")
+    if invariant.least_rows != ROWS[0][0]:
+        reasons.append(f"products of fewer than {invariant.least_rows} rows round otherwise")
+    if invariant.most_rows != ANY:
+        reasons.append(f"so do some of more than {invariant.most_rows}")
     kernels = invariant
     sized = {size: replace(kernels, pack=size) for size in PACKS}
     runs = {size: partial(encoder.one_layer, own) for size, own in sized.items()}
@@ -141,7 +149,7 @@ class Texts:
 
     def attend(self, letter: str, start: int, end: int, first_only: bool = False) -> Tensor:
         """Attention by a kernel within each text from `start` to before `end`."""
-        kernels = Kernels(ROWS[0], PACKS[-1], whole=letter * 5, odd=letter * 5)
+        kernels = Kernels(*ROWS[0], PACKS[-1], whole=letter * 5, odd=letter * 5)
         rows = slice(start * self._length, end * self._length)
         queries = self._queries[rows][:: self._length if first_only else 1].contiguous()
         lengths = [self._length] * (end - start)

@@ -3,8 +3,8 @@
 Only attention looks beyond a token, so it alone runs per sequence (those of one length together);
 everything else is one product for the whole pack. A sequence gets the same bits in any company:
 
-- matrix kernels add up a row's products in one order however many rows there are, unless there are
-  few; a pack has a multiple of some number of rows;
+- matrix kernels add up a row's products in one order, if the number of rows is within limits; a
+  pack is filled up to the least, and multiplied in blocks of at most the most;
 - a pack is one thread's (`pack_threads`), so that their number decides nothing either;
 - attention sees one sequence at a time (`attention`).
 
@@ -36,7 +36,7 @@ from darling_models.runtime.bert import Layer, Shape, normed, read
 from darling_models.runtime.gpu_packs import SIZES, NoPackSize, PackSizes
 from darling_models.runtime.kernel_cache import cached
 from darling_models.runtime.kernel_trial import choose, pinned
-from darling_models.runtime.kernels import ALONE, AUTO, FUSED, PACKS, Choice, Kernels
+from darling_models.runtime.kernels import ALONE, ANY, AUTO, FUSED, PACKS, STEP, Choice, Kernels
 from darling_models.runtime.linear import prepacks
 from darling_models.runtime.overlap import fetched, moved
 from darling_models.runtime.pack_threads import Workers
@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 TRIAL_LENGTHS = (1, 2, 3, 4, 9, 17, 17, 31, 41, 64, 100, 130, 300)
 """Lengths of the sequences with which kernels are tried."""
+TRIAL_ROWS = (16, 32, 48, 64, 96, 128, 192, 256, 368, 512, 768, 1024)
+"""Numbers of rows with which products are tried where the most is not limited."""
 TRIAL_LAYERS = 2
 """Layers that are computed in a trial of kernels; all have the same shapes."""
 TYPICAL_LENGTH = 128
@@ -121,6 +123,8 @@ class PackedEncoder:
     def invariant(self, kernels: Kernels) -> bool:
         """Whether sequences in one pack get the bits that each gets alone."""
         view = self._by(kernels)
+        if not self.on_worker(view._products_alike):
+            return False
         trial = self._drawn(TRIAL_LENGTHS)
         packs = [trial, trial[::2], *([sequence] for sequence in trial)]
 
@@ -141,7 +145,28 @@ class PackedEncoder:
         x = torch.ones(kernels.pack, self.width, dtype=self.dtype)
         lengths = [TYPICAL_LENGTH] * (kernels.pack // TYPICAL_LENGTH)
         for _ in range(PACKS[-1] // kernels.pack):
-            layer.after.finish(x, view._attend(layer, x, lengths))
+            view._finish(layer, x, view._attend(layer, x, lengths))
+
+    @torch.inference_mode()
+    def _products_alike(self) -> bool:
+        """Whether a row gets the same bits in products of all the numbers of rows that occur."""
+        least, most = self._kernels.least_rows, self._kernels.most_rows
+        sizes = (
+            [n for n in TRIAL_ROWS if n >= least]
+            if most == ANY
+            else [*range(least, most, STEP), most]
+        )
+        random = torch.Generator().manual_seed(0)
+        x = torch.randn(sizes[-1], self.width, generator=random).to(self.dtype)
+        layer = self._layers[0]
+
+        def products(rows: int) -> Tensor:
+            own = x[:rows]
+            mixes = (layer.query(own), layer.key_value(own), layer.after.finish(own, own))
+            return torch.cat(mixes, dim=1)
+
+        expected = products(sizes[-1])
+        return all(torch.equal(products(rows), expected[:rows]) for rows in sizes)
 
     def on_worker(self, run: Callable[[], Done]) -> Done:
         """Its result on a thread that computes packs, which has one thread's worth of torch."""
@@ -152,7 +177,8 @@ class PackedEncoder:
         digest = blake2b(digest_size=8)
         for _, states in sorted(self.hidden(self._drawn(BITS_LENGTHS)), key=itemgetter(0)):
             digest.update(states.float().cpu().numpy().tobytes())
-        return f"{self._kernels.whole} {self._kernels.odd} {digest.hexdigest()}"
+        limit = self._kernels.most_rows
+        return f"{self._kernels.whole} {self._kernels.odd} {limit} {digest.hexdigest()}"
 
     def _by(self, kernels: Kernels) -> "PackedEncoder":
         """This encoder's last layers, computed by other kernels."""
@@ -221,15 +247,15 @@ class PackedEncoder:
         if self._sizes:
             return self._run_on_gpu(x, lengths, first_only)
         for layer in self._layers[:-1]:
-            x = layer.after.finish(x, self._attend(layer, x, lengths))
+            x = self._finish(layer, x, self._attend(layer, x, lengths))
         last = self._layers[-1]
         if not first_only:
-            return last.after.finish(x, self._attend(last, x, lengths))[: sum(lengths)]
+            return self._finish(last, x, self._attend(last, x, lengths))[: sum(lengths)]
         firsts = np.zeros(self._rows(len(lengths)), dtype=np.int64)
         firsts[: len(lengths)] = np.cumsum([0, *lengths[:-1]])
         first = x[torch.from_numpy(firsts).to(self._device)]
         mixed = self._attend(last, x, lengths, first)
-        return last.after.finish(first, mixed)[: len(lengths)]
+        return self._finish(last, first, mixed)[: len(lengths)]
 
     def _run_on_gpu(self, x: Tensor, lengths: Sequence[int], first_only: bool) -> Tensor:
         """Every row of the last layer is computed: a product of few rows rounds otherwise."""
@@ -237,7 +263,7 @@ class PackedEncoder:
         if x.dtype != torch.float32:
             packing = varlen.Packing.of(lengths, len(x), self._device)
         for layer in self._layers:
-            x = layer.after.finish(x, self._attend(layer, x, lengths, packing=packing))
+            x = self._finish(layer, x, self._attend(layer, x, lengths, packing=packing))
         if not first_only:
             return x[: sum(lengths)]
         return x[moved(np.cumsum([0, *lengths[:-1]]), self._device)]
@@ -273,8 +299,8 @@ class PackedEncoder:
         """Attention's mixes of values, (rows, hidden): one for each token, or with `first`, which
         holds one row of each sequence, for each of these."""
         query_rows = x if first is None else first
-        queries = layer.query(query_rows).view(len(query_rows), self.heads, -1)
-        keys_values = layer.key_value(x).view(len(x), 2, self.heads, -1)
+        queries = self._in_blocks(layer.query, query_rows).view(len(query_rows), self.heads, -1)
+        keys_values = self._in_blocks(layer.key_value, x).view(len(x), 2, self.heads, -1)
         if packing is None:
             mixed = attend(queries, keys_values, lengths, self._kernels, first is not None)
         else:
@@ -283,7 +309,18 @@ class PackedEncoder:
             mixed = varlen.attend(queries, keys, values, packing, scale)
         return mixed.view_as(query_rows)
 
+    def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
+        """The layer's result from its input and the mixes of values, each (rows, hidden)."""
+        return self._in_blocks(layer.after.finish, x, mixed)
+
+    def _in_blocks(self, run: Callable[..., Tensor], *matrices: Tensor) -> Tensor:
+        """`run` on matrices of equal numbers of rows, or on blocks of these."""
+        blocks = self._kernels.blocks(len(matrices[0]))
+        if blocks == 1:
+            return run(*matrices)
+        parts = zip(*(matrix.chunk(blocks) for matrix in matrices), strict=True)
+        return torch.cat([run(*blocks_of_each) for blocks_of_each in parts])
+
     def _rows(self, wanted: int) -> int:
         """Rows of a matrix that holds `wanted`: so many that kernels do not round by them."""
-        rows = self._kernels.rows
-        return -(-wanted // rows) * rows if self._sizes is None else self._sizes.rows(wanted)
+        return self._kernels.filled(wanted) if self._sizes is None else self._sizes.rows(wanted)

@@ -36,7 +36,7 @@ def has_bfloat16(device: str, cpu_info: Path = CPU_INFO) -> bool:
     """Whether the device has instructions for bfloat16."""
     if device.startswith("cuda"):
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return device == "cpu" and bool(_cpu_instructions(cpu_info))
+    return device == "cpu" and bool(bfloat16_instructions(cpu_info))
 
 
 def reason(runtime: Runtime, device: str, cpu_info: Path = CPU_INFO) -> str:
@@ -45,7 +45,7 @@ def reason(runtime: Runtime, device: str, cpu_info: Path = CPU_INFO) -> str:
         return f"the setting runtime is {runtime}"
     if not has_bfloat16(device, cpu_info):
         return f"{_named(device)} reports no instructions for bfloat16"
-    listed = f" ({', '.join(_cpu_instructions(cpu_info))})" if device == "cpu" else ""
+    listed = f" ({', '.join(bfloat16_instructions(cpu_info))})" if device == "cpu" else ""
     return f"{_named(device)} has instructions for bfloat16{listed}"
 
 
@@ -63,7 +63,7 @@ def _named(device: str) -> str:
     return "this CPU" if device == "cpu" else f"the device {device}"
 
 
-def _cpu_instructions(cpu_info: Path) -> list[str]:
+def bfloat16_instructions(cpu_info: Path = CPU_INFO) -> list[str]:
     """The flags for bfloat16 that Linux reports; none on another system."""
     flags = set(cpu_info.read_text().split()) if cpu_info.exists() else set()
     return [flag for flag in BF16_FLAGS if flag in flags]
