@@ -9,7 +9,8 @@ Two things need not be:
   `zscore` (which squares by `**`), and the `vector` objective's Dirichlet draws and matrix product.
 - The embedded model computes in float32 or bfloat16 and in the order that suits the processor.
   Where its probabilities or cosines are themselves in the answer, directly or through `soft`,
-  `volume` (with NumPy's `inv` and `log`) or `evol`, numbers are compared loosely. Elsewhere only
+  `volume` (with NumPy's `inv` and `log`), `graph_cut`, `set_diversity`, `evol` or `mmr`, numbers
+  are compared loosely. Elsewhere only
   its partition enters, and the stored texts are far from every threshold.
 """
 
@@ -29,8 +30,9 @@ PORTABLE = frozenset({"ngram", "unigram", "exact", "answers"})
 POWERS = frozenset({"exponent", "uniqueness"})
 POWERFUL = (("advantage", "grpo"), ("normalize", "zscore"), ("objective", "vector"))
 READ = (
-    *(("return_probabilities", True), ("soft", True), ("diversity", "volume")),
-    ("objective", "evol"),
+    *(("return_probabilities", True), ("soft", True)),
+    *(("diversity", "volume"), ("diversity", "graph_cut"), ("exploration", "set_diversity")),
+    *(("objective", "evol"), ("objective", "mmr")),
 )
 """Options that bring the model's numbers into the answer."""
 READING = ("/v1/equivalence", "/classify")
