@@ -22,7 +22,10 @@ def code_of(text: str) -> int:
 
 def codes_of(texts: Iterable[str]) -> IntArray:
     """Sorted distinct codes of the texts that are not empty."""
-    return distinct(np.asarray([code_of(text) for text in texts if text], dtype=np.int64))
+    codes = {code_of(text) for text in set(texts) if text}
+    ordered = np.fromiter(codes, np.int64, len(codes))
+    ordered.sort()
+    return ordered
 
 
 def distinct(codes: IntArray) -> IntArray:

@@ -17,7 +17,7 @@ from darling_models.embedded.strings.formulas import Formula, formula
 from darling_models.embedded.strings.polarity import pointing
 from darling_models.embedded.strings.quantities import Quantity, quantities
 from darling_models.embedded.strings.sentences import ENDED
-from darling_models.embedded.strings.words import WORD, stem, words
+from darling_models.embedded.strings.words import WORD, stem, stems, words
 from darling_models.embedded.strings.wrapping import core, lead, refuses
 from darling_models.final_answers.extraction import BOX, HASHES, TAG, final_answer, marked_answer
 from darling_models.final_answers.plain_form import folded, plain_form
@@ -84,10 +84,10 @@ def facts(text: str) -> Facts:
     if not stated:
         answer = ""
     kept = words(kernel)
-    stems = [stem(word) for word in kept]
-    content = [own for own, word in zip(stems, kept, strict=True) if word not in STOPWORDS]
+    stemmed = stems(kept)
+    content = [own for own, word in zip(stemmed, kept, strict=True) if word not in STOPWORDS]
     numbers = quantities(said)
-    carried = [stem(word) for word in carrying(words(said))]
+    carried = stems(carrying(kept if kernel == said.strip() else words(said)))
     names = _names(kernel)
     whole_names = _whole_names(names)
     whole_axes, denied = pointing(said.lower())
@@ -97,7 +97,7 @@ def facts(text: str) -> Facts:
     denied_stems = {stem(word) for word in denied if word not in STOPWORDS}
     stressed = [next(filter(None, groups)) for groups in STRESSED.findall(said)]
     readings = [*(final.readings if stated and final else ()), first, kernel, *stressed]
-    rare = [character for character in body if ord(character) > 0x2FF and not character.isspace()]
+    rare = [] if body.isascii() else [one for one in body if ord(one) > 0x2FF and not one.isspace()]
     sets = {
         "value": [q.value for q in numbers],
         "measure": [q.measure for q in numbers],
@@ -116,7 +116,7 @@ def facts(text: str) -> Facts:
         "code": map("".join, pairwise(tokens)),
         "code_shape": map("".join, zip(shaped, shaped[1:], shaped[2:], strict=False)),
         "rare": map("".join, pairwise(rare)) if len(rare) > 1 else rare,
-        "stem": stems,
+        "stem": stemmed,
         "kernel": carried,
         "order": map(" ".join, pairwise(carried)),
         "result": _result(answer, stressed, numbers),
@@ -182,7 +182,7 @@ def _measures(text: str) -> list[str]:
 
 
 def _content(text: str) -> list[str]:
-    return [stem(word) for word in carrying(words(_straight(text))[:LEAD_WORDS])]
+    return stems(carrying(words(_straight(text))[:LEAD_WORDS]))
 
 
 def _names(text: str) -> list[list[str]]:
@@ -223,5 +223,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _foreign(text: str) -> bool:
+    if text.isascii():
+        return False
     letters = [character for character in text if character.isalpha()]
     return sum(not character.isascii() for character in letters) * 20 > len(letters)

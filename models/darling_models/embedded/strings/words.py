@@ -6,6 +6,7 @@ Case and accents make no difference, but where they tell words apart: an option'
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 TERM = re.compile(
@@ -24,8 +25,14 @@ TERM = re.compile(
 )
 """Letters that stand for themselves; initials and abbreviations, with spaces or without; words."""
 ACCENT = re.compile("[\u0300-\u036f]")
-ENDINGS = (("ies", 5), ("ing", 6), ("ed", 5), ("es", 5), ("s", 4), ("e", 4), ("y", 5))
-"""Endings that are taken off words of at least so many letters."""
+ENDINGS = {
+    "s": (("ies", 5), ("es", 5), ("s", 4)),
+    "g": (("ing", 6),),
+    "d": (("ed", 5),),
+    "e": (("e", 4),),
+    "y": (("y", 5),),
+}
+"""Endings that are taken off words of at least so many letters, by their last letter."""
 
 
 def words(text: str) -> list[str]:
@@ -55,7 +62,13 @@ def plain(word: str) -> str:
 def stem(word: str) -> str:
     """A word without its commonest endings, so that "kangaroos" is "kangaroo"."""
     word = word.removesuffix("'s")
-    for ending, least in ENDINGS:
+    for ending, least in ENDINGS.get(word[-1:], ()):
         if len(word) >= least and word.endswith(ending) and not word.endswith("ss"):
             return word[: -len(ending)]
     return word
+
+
+def stems(words: Sequence[str]) -> list[str]:
+    """The stem of each word."""
+    known = {word: stem(word) for word in set(words)}
+    return [known[word] for word in words]
