@@ -225,12 +225,15 @@ class PackedEncoder:
         yield from zip(packs, results, strict=True)
 
     def _packs(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Packs of indices with about as many tokens each, their number a multiple of the workers'.
+        """Packs of indices with about as many tokens each, their number a multiple of the workers'
+        unless there are so few tokens that filling up their rows would cost more than it gains.
 
         Inside a pack the shortest sequences come first, so that equal lengths attend together.
         """
         most = self._kernels.pack * self._workers.count
-        count = min(-(-sum(lengths) // most) * self._workers.count, len(lengths))
+        tokens = sum(lengths)
+        worthwhile = max(tokens // (2 * self._kernels.least_rows), 1)
+        count = min(-(-tokens // most) * self._workers.count, worthwhile, len(lengths))
         packs: list[list[int]] = [[] for _ in range(count)]
         loads = [(0, number) for number in range(count)]
         for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
