@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from darling_models.embedded.encoder import Vectors
 from darling_models.embedded.set_overlap import Sets
@@ -129,17 +128,7 @@ def _overlaps(
 def _held(texts: Sequence[Sequence[IntArray]]) -> FloatArray:
     """For each of `HELD`, the share of text i's codes that text j has, (held, n, n); 0 where text i
     has none."""
-    n = len(texts)
     sides = [[[own[KINDS.index(pair[side])] for pair in HELD] for own in texts] for side in (0, 1)]
     ones, others = (Sets.of(side) for side in sides)
-    known, columns = np.unique(np.concatenate([ones.members, others.members]), return_inverse=True)
-    ends = np.concatenate([[0], np.cumsum([*ones.sizes.ravel(), *others.sizes.ravel()])])
-    held = csr_matrix(
-        (np.ones(len(columns)), columns, ends), shape=(2 * len(HELD) * n, max(len(known), 1))
-    )
-    product = (held[: len(HELD) * n] @ held[len(HELD) * n :].T).tocoo()
-    shared = np.zeros((len(HELD), n, n))
-    kind, row = np.divmod(product.row, n)
-    shared[kind, row, product.col % n] = product.data
-    share: FloatArray = shared / np.maximum(ones.sizes, 1)[:, :, None]
+    share: FloatArray = ones.shared(others) / np.maximum(ones.sizes, 1)[:, :, None]
     return share
