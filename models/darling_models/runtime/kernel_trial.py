@@ -69,7 +69,8 @@ def choose(encoder: Candidate) -> Choice:
     invariant = next((own for own in tried if encoder.invariant(own)), None)
     if invariant is None:
         reason = f"products round by batch, whatever the rows (tried: {', '.join(map(str, ROWS))})"
-        return Choice(replace(kernels, pack=ALONE), reason)
+        # Nothing measured decides here: this choice is not kept, and processes must choose alike.
+        return Choice(replace(Kernels.default(encoder.dtype), pack=ALONE), reason)
     if (invariant.whole, invariant.odd) != (kernels.whole, kernels.odd):
         reasons = ["attention of several texts rounds by company"]
     if invariant.rows != ROWS[0]:
