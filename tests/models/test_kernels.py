@@ -22,7 +22,7 @@ from darling_models.registry import load
 from darling_models.runtime import attention, kernel_cache, kernel_trial, linear, packed
 from darling_models.runtime.bert import Shape
 from darling_models.runtime.kernel_trial import MARGIN, Candidate, preferred
-from darling_models.runtime.kernels import PACKS, ROWS, Choice, Kernels, rows_named
+from darling_models.runtime.kernels import ALONE, PACKS, ROWS, Choice, Kernels, rows_named
 from darling_models.runtime.packed import PackedEncoder
 from tests.models.test_cross_encoder import bert
 from tests.models.test_packed import encoder, firsts, sequence
@@ -118,10 +118,13 @@ def test_products_have_numbers_of_rows_that_do_not_round_by_them(
 def test_products_that_round_by_place_leave_each_text_alone(
     threads: int, monkeypatch: Patch, own_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With as many threads as texts in the trial, too, and another start tries again."""
+    """With as many threads as texts in the trial, too, and another start tries again. Its processes
+    choose alike, whatever each has measured."""
     patch_products(monkeypatch, lambda n: 1e-6 * torch.arange(n)[:, None])
+    with_times(monkeypatch, {"f": 2.0})
     model = made(threads)
-    assert kernels_of(model).alone
+    with_times(monkeypatch, {"p": 2.0})
+    assert kernels_of(model) == kernels_of(made(threads)) == replace(DEFAULT, pack=ALONE)
     require_invariant(model)
     assert not list(own_cache.rglob("*.json"))
     patch_products(monkeypatch, lambda n: 0)

@@ -242,6 +242,7 @@ def test_a_caller_that_hangs_up_after_the_end_finds_its_answer(tmp_path: Path) -
         ({"reward": {"floor": 0.2}}, "reward"),
         ({"partition": {"threshold": 0.9}}, "partition"),
         ({"model": "exact"}, "model"),
+        ({"record": False}, "record"),
     ],
 )
 def test_contradictions_between_siblings_are_told(

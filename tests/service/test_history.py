@@ -179,6 +179,24 @@ def test_a_group_that_is_scored_again_for_a_late_rollout_is_one_group(tmp_path: 
     kept.close()
 
 
+def test_a_cohort_that_is_only_tried_out_counts_for_no_run(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/history.db"
+    rollout = {"prompt": "p", "text": "t", "quality": 1.0, "run": "r", "group_size": 1}
+
+    async def ask() -> None:
+        async with client_of(history_url=url) as http:
+            for group_id, more in enumerate(({"record": False}, {"record": True}, {})):
+                body = {**rollout, "group_id": group_id, **more}
+                assert (await http.post("/v1/rollouts", json=body)).is_success
+            metrics = (await http.get("/metrics")).text
+        assert 'darling_run_groups_total{run="r"} 2.0' in metrics
+
+    asyncio.run(ask())
+    kept = Store(url)
+    assert [one["groups"] for one in reading.runs(kept, "")] == [2]
+    kept.close()
+
+
 def test_a_kill_loses_at_most_the_last_second(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/history.db"
     with (

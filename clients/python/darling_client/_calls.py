@@ -27,19 +27,22 @@ JsonObject = Mapping[str, Any]
 
 
 class RolloutParams(TypedDict, total=False):
-    """Options of a request, which docs/objectives.md describes. A None is not sent."""
+    """Options of a request, which docs/objectives.md describes. A None is not sent.
+
+    With `record` false the group counts for no run.
+    """
 
     reward: JsonObject | None
     partition: JsonObject | None
     run: str | Run | None
     model: str | None
+    record: bool | None
 
 
 class RewardParams(RolloutParams, total=False):
-    """Options of `Client.rewards`. With `record` false the groups count for no run."""
+    """Options of `Client.rewards`."""
 
     return_probabilities: bool | None
-    record: bool | None
 
 
 class PartitionParams(TypedDict, total=False):

@@ -10,12 +10,12 @@ used up its time is remembered, and not computed again.
 """
 
 import logging
-import multiprocessing
 import signal
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Lock
 
@@ -24,6 +24,7 @@ from cachetools import LRUCache
 from darling_models.errors import ModelUnavailable
 from darling_models.extras import require
 from darling_models.final_answers.worker import CPU_SECONDS, READY, serve
+from darling_models.forks import forks
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Worker:
     """A process that is replaced when it has ended."""
 
     def __init__(self) -> None:
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
 
     def ask(self, answers: "Answers", quick: bool, deadline: float) -> bool:
         """The worker's verdict. Raises `WorkerEnded`.
@@ -86,9 +87,7 @@ class Worker:
         return bool(self._received(deadline))
 
     def _start(self, deadline: float) -> None:
-        # A fork of this process would copy its threads' locks.
-        server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload(["darling_models.final_answers.preloaded"])
+        server = forks(["darling_models.final_answers.preloaded"])
         self._connection, theirs = server.Pipe()
         self._process = server.Process(target=serve, args=(theirs,), name=NAME, daemon=True)
         self._process.start()

@@ -75,7 +75,8 @@ def choose(encoder: Candidate) -> Choice:
     if invariant is None:
         names = ", ".join(starmap(rows_named, ROWS))
         reason = f"products round by batch, whatever the rows (tried: {names})"
-        return Choice(replace(kernels, pack=ALONE), reason)
+        # Nothing measured decides here: this choice is not kept, and processes must choose alike.
+        return Choice(replace(Kernels.default(encoder.dtype), pack=ALONE), reason)
     if (invariant.whole, invariant.odd) != (kernels.whole, kernels.odd):
         reasons = ["attention of several texts rounds by company"]
     if invariant.least_rows != ROWS[0][0]:

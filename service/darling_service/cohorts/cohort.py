@@ -124,6 +124,7 @@ class Cohort:
             "reward": first_request.reward == request.reward,
             "partition": first_request.partition == request.partition,
             "model": first_request.model == request.model,
+            "record": first_request.record == request.record,
             "group_size": None in (request.group_size, self.stated_size)
             or request.group_size == self.stated_size,
         }

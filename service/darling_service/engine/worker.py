@@ -6,6 +6,7 @@ that it has checked: nothing that a caller has pickled is ever read.
 """
 
 import gc
+import multiprocessing
 import os
 import signal
 import traceback
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from threading import Thread
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from darling_models.errors import ModelError
+from darling_models.forks import STOPS
 from darling_models.notions import by_notion
 from darling_models.protocol import (
     Copied,
@@ -97,8 +99,9 @@ def serve(
 
     `processes`: how many of them share the cores.
     """
-    for stop in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the service decides
+    for stop in STOPS:  # they reach the whole group; the service decides
         signal.signal(stop, signal.SIG_IGN)
+    Thread(target=_end_with_service, daemon=True).start()
     configure(*log)
     share_cores(processes)
     try:
@@ -111,6 +114,14 @@ def serve(
     _send(batches, None, planner)
     Thread(target=_answer_all, args=(comparing, Comparisons(classifier).take), daemon=True).start()
     _answer_all(batches, partial(run_batch, classifier))
+
+
+def _end_with_service() -> NoReturn:
+    """Ends the process with the service, however long it would still load or compute."""
+    service = multiprocessing.parent_process()
+    assert service is not None, "a service has started it"
+    service.join()
+    os._exit(0)
 
 
 def _planner(classifier: EquivalenceClassifier) -> Planner:

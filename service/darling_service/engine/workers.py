@@ -10,7 +10,6 @@ asked of another one, once.
 
 import asyncio
 import logging
-import multiprocessing
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from threading import Lock
 from typing import Any
 
 from darling_models.errors import ModelError, ModelFault, ModelHung, ModelUnavailable
+from darling_models.forks import forks
 from darling_models.protocol import FloatArray, ModelInfo, Planner, Result, Steps, Unit
 from darling_service.engine.worker import Load, Task, Turn, serve
 from darling_service.logs import LogFormat, LogLevel
@@ -51,9 +51,7 @@ class Worker:
     ) -> None:
         """Starts the process, and waits until it has loaded its model. Raises what `load` raises,
         and `WorkerEnded`."""
-        # A fork of this process would copy its threads' locks.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        context = forks(PRELOADED)
         (self._batches, batches), (self._comparing, comparing) = context.Pipe(), context.Pipe()
         self.process = context.Process(
             target=serve,

@@ -157,6 +157,12 @@ RunOrName = Annotated[
 ]
 
 
+RECORD = (
+    "Whether the {} for the run, in its metrics and its history. False is for what is only tried "
+    "out."
+)
+
+
 class Request(Strict):
     model: Name | None = Field(
         None, description="A name from /v1/models. Default: the first of them."
@@ -169,11 +175,7 @@ class GroupsRequest(Request):
         False, description="Add the (n, n) matrix of P(equivalent) to each group."
     )
     run: Run | None = Field(None, description="The training run and step this belongs to.")
-    record: bool = Field(
-        True,
-        description="Whether the groups count for their run, in its metrics and its history. False "
-        "is for groups that are only tried out.",
-    )
+    record: bool = Field(True, description=RECORD.format("groups count"))
 
 
 class Rewarded(Strict):
@@ -244,6 +246,9 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
         description="Seconds without a new sibling after which those that have come are the group. "
         "Default: no limit where the group's size is known, else `cohort_idle_timeout_s`.",
     )
+    record: bool = Field(
+        True, description=RECORD.format("group counts") + " The same in all requests of a group."
+    )
 
     def group(self, rollouts: list[Rollout]) -> RewardRequest:
         """These rollouts as one group, scored as this request asks."""
@@ -260,6 +265,7 @@ class RolloutRequest(Rewarded, Rollout, Prompted, Request):
             partition=self.partition,
             model=self.model,
             run=Run(name=self.run) if isinstance(self.run, str) else self.run,
+            record=self.record,
         )
 
     def rollout(self) -> Rollout:
