@@ -18,7 +18,7 @@ SOAK_S ?= 7200
 COVERAGE ?=
 # Threads of torch that wait for work sleep: on cores that the tests' processes share, those that spin
 # take five times the time (docs/decisions.md).
-test test-fast test-faults soak test-slow test-workers test-processors test-trainers test-console: \
+test test-fast test-faults soak test-slow test-workers test-processors test-trainers test-console test-chart: \
 	export OMP_WAIT_POLICY = PASSIVE
 # Installing compiles nothing, so Python has to keep what it compiles: without that each process that
 # imports torch and transformers takes twice the time (docs/decisions.md).
@@ -30,7 +30,7 @@ IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compos
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-workers test-processors coverage \
-	audit test-console vendor-console test-image pin-images test-trainers bench bench-full bench-gpu headline headline-full
+	audit test-chart test-console vendor-console test-image pin-images test-trainers bench bench-full bench-gpu headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,10 @@ test-trainers: $(STAMP) ## the trainers' own packages, in environments of their 
 test-console: $(STAMP) ## the console in headless Chromium, against a service; draws its pages into screenshots/
 	$(BIN)/python -m tests.console.browser
 	$(BIN)/pytest tests/console $(ARGS)
+
+test-chart: $(STAMP) ## the Helm chart with helm and Kubernetes' schemas, and the proxy with nginx before real services
+	$(BIN)/python -m tests.deployment.tools
+	$(PYTEST) tests/deployment $(ARGS)
 
 vendor-console: ## fetch the console's libraries from npm at the versions of .ci/vendor_console.py
 	$(PYTHON) .ci/vendor_console.py

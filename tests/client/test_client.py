@@ -1,6 +1,7 @@
 """The Python client against a real service: batches, routing, outages, refusals."""
 
 import asyncio
+import math
 import multiprocessing
 import pickle
 import socket
@@ -44,6 +45,7 @@ from darling_client import (
     consecutive,
     regroup,
 )
+from darling_client._calls import rewards_call, rollout_call
 from darling_client._exchange import Call, Send, exchange
 from darling_client._hosts import Hosts
 from darling_client._options import ClientParams, Options
@@ -550,6 +552,24 @@ def test_a_request_says_how_long_it_waits(left_s: float, waits_s: float) -> None
     assert told.timeout.read == pytest.approx(float(told.headers["x-request-timeout"]), abs=0.01)
     silent = first_step(Client("http://a", timeout_s=30, send_timeout=False))
     assert "x-request-timeout" not in silent.headers
+
+
+def test_siblings_name_their_cohort_to_a_proxy() -> None:
+    def header(rollout: CohortRollout, run: str) -> str:
+        step = next(exchange(rollout_call(rollout, {"run": run}), Client("http://a"), math.inf))
+        assert isinstance(step, Send)
+        return step.headers["darling-cohort"]
+
+    first, other = members(2, 1)
+    sibling = replace(first, member_id=7, rollout=Rollout("another text"))
+    assert header(first, "exp") == header(sibling, "exp")
+    named = [header(first, "exp"), header(other, "exp"), header(first, "exp 2")]
+    assert len(set(named)) == 3
+    assert header(replace(first, group_id="é\r\n\ud800"), "日本語").isalnum()
+    call = rewards_call(COLOURS, {})
+    step = next(exchange(call, Client("http://a"), math.inf))
+    assert isinstance(step, Send)
+    assert "darling-cohort" not in step.headers
 
 
 def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ blocking calls and one with awaits, and send the outcome of each back into the g
 from __future__ import annotations
 
 import gzip
+import hashlib
 import random
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -40,6 +41,9 @@ limited in number."""
 BUSY = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 
+COHORT = "darling-cohort"
+"""Header that names a request's cohort, by which a proxy sends siblings to the same replica."""
+
 MAX_FAULTS = 3
 """Responses with status 500 to one request, after which it is given up. The service has a fault,
 which may pass, or may come back with this very request."""
@@ -55,7 +59,8 @@ class Call(Generic[T_co]):
     """The result in the response's JSON. Raises `ValueError`, `KeyError`, `TypeError` or
     `IndexError` when it is not there."""
     key: str | None = None
-    """Requests with the same key go to the same host; None: to the least loaded one."""
+    """Requests with the same key go to the same host, and through a proxy to the same replica;
+    None: to the least loaded one."""
     wait_s: float = 0
     """Seconds for which the service may hold the request on purpose; added to `timeout_s`."""
 
@@ -89,7 +94,7 @@ def exchange(call: Call[T], client: BaseClient, deadline: float) -> Steps[T]:
     Raises `DarlingError`.
     """
     options, hosts = client.options, client.hosts
-    content, headers = _encode(call.body, options)
+    content, headers = _encode(call, options)
     tries = faults = 0
     while True:
         tries += 1
@@ -156,9 +161,13 @@ def results_or_raise(outcomes: Iterable[T | Unavailable]) -> list[T]:
     return results
 
 
-def _encode(body: dict[str, Any], options: Options) -> tuple[bytes, dict[str, str]]:
-    content = encoded(body)
+def _encode(call: Call[T], options: Options) -> tuple[bytes, dict[str, str]]:
+    content = encoded(call.body)
     headers = {"content-type": "application/json"}
+    if call.key is not None:
+        # A digest, as run and group may hold what no header can.
+        key = call.key.encode(errors="surrogatepass")
+        headers[COHORT] = hashlib.blake2b(key, digest_size=16).hexdigest()
     if options.token is not None:
         headers["authorization"] = f"Bearer {options.token}"
     if len(content) >= options.gzip_bytes:
