@@ -64,8 +64,18 @@ def open_lines(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def numbered(lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line) of every line that is not blank, without white space around it.
+def numbered(lines: IO[bytes], first: int = 1) -> Iterator[tuple[int, bytes]]:
+    """(number, line) of every line that is not blank, without white space around it.
+
+    `first`: number of the first line. Unpacks and raises as `raw` does.
+    """
+    for number, line in enumerate(raw(lines), start=first):
+        if content := line.removeprefix(BYTE_ORDER_MARK).strip():
+            yield number, content
+
+
+def raw(lines: IO[bytes]) -> Iterator[bytes]:
+    """Every line as it stands, with what ends it.
 
     A file, or standard input, is unpacked if its first bytes are those of gzip; they are read when
     the first line is asked for. Raises `ValueError` if what is packed is damaged or cut off.
@@ -75,9 +85,7 @@ def numbered(lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     else:
         rows = lines
     try:
-        for number, line in enumerate(rows, start=1):
-            if content := line.removeprefix(BYTE_ORDER_MARK).strip():
-                yield number, content
+        yield from rows
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{lines.name} cannot be unpacked: {error}; copy it again") from None
 

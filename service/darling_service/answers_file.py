@@ -44,6 +44,16 @@ def line_digest(line: bytes) -> str:
     return blake2b(line.strip(), digest_size=8).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """What the answers depend on beside the input."""
+
+    model: str
+    """Name and revision of the model."""
+    options: str
+    """Digest of the options."""
+
+
 class Matching:
     """Earlier answers, matched with the lines of the input in order by the content of the line.
 
@@ -96,9 +106,8 @@ class Matching:
 class Answers:
     """OUT as a pipe, a terminal or a device: nothing can be gone on with."""
 
-    def __init__(self, file: IO[bytes], model: str, options: str) -> None:
-        """`model` and `options`: what the answers depend on beside the input, as text."""
-        self._file, self._model, self._options = file, model, options
+    def __init__(self, file: IO[bytes], made_by: MadeBy) -> None:
+        self._file, self._made_by = file, made_by
 
     def earlier(self) -> Iterator[Earlier]:
         """The answers of earlier runs, in order. Raises `ScoreError`."""
@@ -109,7 +118,8 @@ class Answers:
 
     def write(self, line: int, input_line: bytes, answer: dict[str, Any]) -> None:
         names = {"line": line, "input": line_digest(input_line)}
-        self._file.write(_line({**names, "options": self._options, "model": self._model, **answer}))
+        made_by = {"options": self._made_by.options, "model": self._made_by.model}
+        self._file.write(answer_line({**names, **made_by, **answer}))
         self._file.flush()
 
     def settle(self) -> None:
@@ -126,10 +136,10 @@ class AnswersFile(Answers):
     place when all of these lines have been scored again.
     """
 
-    def __init__(self, path: Path, model: str, options: str, overwrite: bool) -> None:
+    def __init__(self, path: Path, made_by: MadeBy, overwrite: bool) -> None:
         """Raises `OSError`, and `ScoreError` if another run is writing the file or if it is about
         something else."""
-        super().__init__(path.open("ab"), model, options)
+        super().__init__(path.open("ab"), made_by)
         self._path = path
         self._old: IO[bytes] | None = None
         _lock(self._file, path)
@@ -147,7 +157,7 @@ class AnswersFile(Answers):
 
     def keep(self, earlier: Earlier) -> None:
         if self._old is not None:
-            self._file.write(_line({**earlier.record, "line": earlier.line}))
+            self._file.write(answer_line({**earlier.record, "line": earlier.line}))
 
     def settle(self) -> None:
         if self._old is not None:
@@ -163,29 +173,37 @@ class AnswersFile(Answers):
             self._old.close()
 
     def _read(self, line: bytes) -> Earlier:
-        try:
-            record = orjson.loads(line)
-            number, digest = record["line"], record["input"]
-            model, options = record["model"], record["options"]
-            if type(number) is not int or not ("error" in record or record["diversity"]):
-                raise ValueError
-        except (ValueError, KeyError, TypeError):
-            message = f"{self._path} was not written by this command; choose another OUT"
-            raise ScoreError(message) from None
-        if model != self._model:
-            raise ScoreError(
-                f"{self._path} was begun with the model {model}, and the model is now "
-                f"{self._model}; choose another OUT, load that model, or give --overwrite"
-            )
-        if options != self._options:
-            raise ScoreError(
-                f"{self._path} was begun with other options (--options, the fields' names, or "
-                "settings that answers depend on); choose another OUT, or give --overwrite"
-            )
-        return Earlier(number, digest, record)
+        return read_answer(line, self._path, self._made_by)
 
 
-def _line(record: dict[str, Any]) -> bytes:
+def read_answer(line: bytes, path: Path | str, made_by: MadeBy) -> Earlier:
+    """The answer on a line of the file `path`.
+
+    Raises `ScoreError` if it is none, or if its model or options are not those of `made_by`.
+    """
+    try:
+        record = orjson.loads(line)
+        number, digest = record["line"], record["input"]
+        model, options = record["model"], record["options"]
+        if type(number) is not int or not ("error" in record or record["diversity"]):
+            raise ValueError
+    except (ValueError, KeyError, TypeError):
+        message = f"{path} was not written by this command; choose another OUT"
+        raise ScoreError(message) from None
+    if model != made_by.model:
+        raise ScoreError(
+            f"{path} was begun with the model {model}, and the model is now "
+            f"{made_by.model}; choose another OUT, load that model, or give --overwrite"
+        )
+    if options != made_by.options:
+        raise ScoreError(
+            f"{path} was begun with other options (--options, the fields' names, or "
+            "settings that answers depend on); choose another OUT, or give --overwrite"
+        )
+    return Earlier(number, digest, record)
+
+
+def answer_line(record: dict[str, Any]) -> bytes:
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 

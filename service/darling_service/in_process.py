@@ -12,11 +12,11 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from darling_service.offline import rewards_after_pauses
 from darling_service.pipeline import Pipeline
 from darling_service.schemas.parse import parse
 from darling_service.schemas.requests import PartitionRequest, RewardRequest
 from darling_service.schemas.responses import PartitionedGroup, RewardedGroup
+from darling_service.scored_lines import rewards_after_pauses
 from darling_service.settings import Settings
 
 T = TypeVar("T")

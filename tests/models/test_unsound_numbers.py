@@ -22,7 +22,7 @@ from darling_models.protocol import all_pairs, classify
 from darling_models.registry import load
 from darling_service.app import create_app
 from darling_service.http.state import Service
-from darling_service.offline import Scoring, score_file
+from darling_service.offline import Scoring, score_files
 from darling_service.settings import Settings
 from tests.checkpoints import sentence_encoder, spoil, tiny
 from tests.models.test_cross_encoder import bert
@@ -165,7 +165,7 @@ def test_scoring_a_file_gives_the_line_an_error_and_goes_on(partly: str, tmp_pat
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     lines = [group(*texts(300)[:2]), group(*texts(301)), group(*texts(302)[:2])]
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert score_file(Scoring(str(source), str(target)), Settings(model=partly)) == 1
+    assert score_files(Scoring([str(source)], str(target)), Settings(model=partly)) == 1
     answers = [json.loads(line) for line in target.read_text().splitlines()]
     answers = [answer for answer in answers if "error" in answer or "rewards" in answer]
     assert [answer.get("error", {}).get("status") for answer in answers] == [None, 503, None]

@@ -2,6 +2,7 @@
 
 import argparse
 
+from darling_service.cli.engine_flags import add_engine, ray_workers
 from darling_service.cli.settings_flags import add_settings, read_settings
 
 NAME = "score"
@@ -17,13 +18,18 @@ RESUMES = True
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "input", metavar="IN", help="JSON lines file of groups, .gz or plain; - reads stdin"
+        "input",
+        nargs="+",
+        metavar="IN",
+        help="JSON lines file of groups, .gz or plain; - reads stdin. Several files, a folder or a "
+        "quoted pattern such as 'corpus/*.jsonl.gz' are scored file by file",
     )
     parser.add_argument(
         "output",
         metavar="OUT",
         help="JSON lines file of answers; - writes stdout. One that the same command has begun is "
-        "gone on with, and its lines with an error are scored again",
+        "gone on with, and its lines with an error are scored again. Where IN is not one file: "
+        "folder of a file of answers for each file of IN, under its name without .gz",
     )
     parser.add_argument(
         "--options",
@@ -46,17 +52,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="drop the answers that OUT holds, and start anew"
     )
+    add_engine(parser)
     add_settings(parser, server=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from darling_service.offline import Columns, Scoring, score_file
+    from darling_service.offline import Scoring, score_files
+    from darling_service.scored_lines import Columns
 
     scoring = Scoring(
-        source=arguments.input,
+        sources=arguments.input,
         target=arguments.output,
         columns=Columns(arguments.rollouts_field, arguments.quality_field),
         options=arguments.options,
         overwrite=arguments.overwrite,
     )
-    return score_file(scoring, read_settings(arguments))
+    settings = read_settings(arguments)
+    if workers := ray_workers(arguments):
+        from darling_service.ray_data import scoring as on_ray
+
+        return on_ray.score_files(scoring, settings, workers)
+    return score_files(scoring, settings)

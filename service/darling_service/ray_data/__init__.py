@@ -1,0 +1,1 @@
+"""Files of groups through Ray Data: `score` and `evaluate` with `--engine ray`."""

@@ -1,0 +1,174 @@
+"""`darling-reward score --engine ray`: files → shards → workers → parts → files of answers."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any
+
+import ray
+from ray.data import TaskPoolStrategy
+
+from darling_models import json_lines
+from darling_models.errors import ModelFault
+from darling_models.progress import progress
+from darling_service import storage
+from darling_service.answers_file import ScoreError
+from darling_service.file_sets import FileToScore, files_to_score
+from darling_service.offline import Scoring
+from darling_service.pipeline import Pipeline
+from darling_service.ray_data.cluster import Workers, connected
+from darling_service.ray_data.parts import Part, folder_of, join
+from darling_service.ray_data.shards import Shard, cut
+from darling_service.ray_data.warm import WarmPipeline
+from darling_service.scored_lines import Question, Summary, answered
+from darling_service.settings import Settings
+
+READERS = 4
+"""Files that are read at a time: a reader is hundreds of times as fast as a worker, and waits when
+the workers do not keep up."""
+FAULT = "fault"
+"""Column of what keeps a file from being scored. As a value it reaches the user as it is; Ray
+would wrap an exception in its own, and try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a worker tells of a shard whose part it has written."""
+
+    target: str
+    index: int
+    last: bool
+    lines: int
+    model: str
+    scored: int
+    diversity: float
+    failed: int
+    truncated: int
+
+
+def score_files(scoring: Scoring, settings: Settings, workers: Workers) -> int:
+    """Scores files on a Ray cluster. Returns the exit status: 1 if a line could not be scored.
+
+    A file of answers takes its name when all of its lines are answered, with the bytes that one
+    process would write. Raises `ScoreError`, `ModelError`, `ValueError` or `OSError`.
+    """
+    question = scoring.question()
+    _require_no_memory(question)
+    files = [_absolute(file) for file in files_to_score(scoring.sources, scoring.target)]
+    if scoring.overwrite:
+        for file in files:
+            storage.remove(file.target)
+            storage.remove(folder_of(file.target))
+    summary = Summary()
+    with connected(), progress(unit="line") as bar:
+        done: dict[str, int] = defaultdict(int)
+        shards: dict[str, int] = {}
+        model = ""
+        for outcome in _outcomes(files, question, settings, workers):
+            _require_one_model(model, model := outcome.model)
+            bar.update(outcome.lines)
+            summary.scored += outcome.scored
+            summary.diversity += outcome.diversity
+            summary.failed += outcome.failed
+            summary.truncated += outcome.truncated
+            target = outcome.target
+            done[target] += 1
+            if outcome.last:
+                shards[target] = outcome.index + 1
+            if done[target] == shards.get(target):
+                join(target, shards[target])
+    print(summary, file=sys.stderr)
+    return 1 if summary.failed else 0
+
+
+def _outcomes(
+    files: Sequence[FileToScore], question: Question, settings: Settings, workers: Workers
+) -> Iterator[Outcome]:
+    """The outcome of each shard, in any order, exactly once. Raises `ScoreError`."""
+    rows = (
+        ray.data.from_items([asdict(file) for file in files], override_num_blocks=len(files))
+        # A reader takes no CPU, or there might be none left for it beside the workers.
+        .flat_map(_shards, compute=TaskPoolStrategy(READERS), num_cpus=0)
+        .map(
+            Scorer,
+            fn_constructor_kwargs={"question": question, "settings": settings},
+            **workers.resources(settings),
+        )
+    )
+    for row in rows.iter_rows():
+        if fault := row.pop(FAULT):
+            raise ScoreError(fault)
+        yield Outcome(**row)
+
+
+def _shards(file: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The shards of a file as rows; one with a fault if it cannot be read."""
+    try:
+        for shard in cut(file["source"], file["target"]):
+            yield {**asdict(shard), FAULT: ""}
+    except (ValueError, OSError) as error:
+        yield {**asdict(Shard(file["target"], 0, 1, b"", b"", True)), FAULT: str(error)}
+
+
+class Scorer:
+    """A worker, which Ray starts again where it dies."""
+
+    def __init__(self, question: Question, settings: Settings) -> None:
+        self._question = question
+        self._pipeline = WarmPipeline(settings)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        fault, summary, model = row.pop(FAULT), Summary(), ""
+        shard = Shard(**row)
+        if not fault:
+            try:
+                model = self._pipeline.run(lambda pipeline: self._score(pipeline, shard, summary))
+            except (ModelFault, ValueError, OSError) as error:
+                fault = str(error) or type(error).__name__
+        lines = shard.lines.count(b"\n")
+        outcome = Outcome(shard.target, shard.index, shard.last, lines, model, **asdict(summary))
+        return {**asdict(outcome), FAULT: fault}
+
+    async def _score(self, pipeline: Pipeline, shard: Shard, summary: Summary) -> str:
+        """Writes the part of a shard; returns the model's name and revision."""
+        made_by = self._question.made_by(pipeline)
+        part = Part(shard, made_by)
+        lines = json_lines.numbered(BytesIO(shard.lines), shard.first)
+        async for _ in answered(pipeline, lines, part, self._question, summary):
+            pass
+        part.save()
+        return made_by.model
+
+
+def _absolute(file: FileToScore) -> FileToScore:
+    """The file by names that hold on every worker. Raises `ScoreError`."""
+    if "-" in file.names:
+        raise ScoreError("--engine ray reads and writes files; give IN and OUT names")
+    source, target = map(storage.absolute, file.names)
+    if source == target:
+        raise ScoreError("IN and OUT are the same file; choose another OUT")
+    if target.endswith(".gz"):
+        raise ScoreError("answers are written without compression; give OUT a name without .gz")
+    if storage.is_folder(target):
+        raise ScoreError(f"{target} is a folder, and IN is one file; give OUT the name of a file")
+    return FileToScore(source, target, file.in_folder)
+
+
+def _require_one_model(first: str, model: str) -> None:
+    """Raises `ScoreError` if workers compute in ways whose bits may differ."""
+    if first not in ("", model):
+        raise ScoreError(
+            f"workers have the models {first} and {model}: their machines differ, or chose other "
+            "kernels; set --kernels to what one of them shows, or --runtime float32"
+        )
+
+
+def _require_no_memory(question: Question) -> None:
+    """Raises `ScoreError` for rewards that depend on what was scored before."""
+    if "visits" in question.request().resolved().reward.needs:
+        raise ScoreError(
+            "exploration by visits counts what was scored before, which workers of Ray do not "
+            "tell each other; leave --engine ray out"
+        )
