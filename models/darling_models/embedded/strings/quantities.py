@@ -71,8 +71,10 @@ BEFORE, AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
 DIGITS = r"(?<!\d,)[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 DECADES = "twenties thirties forties fifties sixties seventies eighties nineties"
 TIES = {name: 20 + 10 * k for k, name in enumerate(DECADES.split())}
+INITIALS = "".join(sorted({name[0] for name in (*WORDS, *SCALES, *TIES, *MONTHS, "noon")}))
 QUANTITY = re.compile(
     rf"""
+    (?=[-+$€£.'’\d]|{BEFORE}(?a:[{INITIALS}]))(?:  # what none begins with is passed over at once
     (?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})(?!\d)
   | (?<![\d.,:$€£])(?P<decade>(?:1\d|20)\d0)['’]?s{AFTER}
   | (?:(?<=\bthe[ ])['’]?|(?<!\w)['’])(?P<ties>[1-9]0)['’]?s{AFTER}
@@ -89,7 +91,7 @@ QUANTITY = re.compile(
     (?:[ -]?(?P<unit>{UNIT}){AFTER})?
   | {BEFORE}(?P<words>{WORD}(?:(?:[ -]|[ ](?a:and)[ ]){WORD})*){AFTER}
     (?:[ -](?P<of>{UNIT}){AFTER})?
-  | {BEFORE}(?P<name>{MONTH}){AFTER}
+  | {BEFORE}(?P<name>{MONTH}){AFTER})
   """,
     re.IGNORECASE | re.VERBOSE,
 )
