@@ -102,16 +102,19 @@ LATEX_FRACTION = re.compile(r"\\[dt]?frac ?\{ ?(-?\d+) ?\}\{ ?(\d+) ?\}")
 DOLLARS = re.compile(r"\$([^$\n]{1,300})\$(?!\d)")
 """A formula between dollar signs, which are no money."""
 LISTED = re.compile(
-    r"(?:\[|(?<![\w^}])\\?\{|(?<!hundred )(?<!thousand )(?<!million )\()[\d\s,.+\-−'\"]*\\?[\]})]"
+    r"(?=[\[{(\\])(?:\[|(?<![\w^}])\\?\{|(?<!hundred )(?<!thousand )(?<!million )\()"
+    r"[\d\s,.+\-−'\"]*\\?[\]})]"
 )
 """Numbers alone in brackets are a list: its commas part them and no thousands. Braces of a LaTeX
 command hold one number, and so do parentheses after a number in words."""
 DEGREES = re.compile(
-    r"(?:[ ]?degrees?[ ]|[ ]?deg\.?[ ]|[ ]?°[ ]?)(c|f|k)(?:elsius|ahrenheit|elvin)?\b", re.I
+    r"(?=[ ]?[d°])(?:[ ]?degrees?[ ]|[ ]?deg\.?[ ]|[ ]?°[ ]?)(c|f|k)(?:elsius|ahrenheit|elvin)?\b",
+    re.I,
 )
 ENUMERATOR = re.compile(r"^[ \t]{0,8}(\d{1,2})[.)][ ](?=[ ]?[^\s.])", re.M)
 HALVES = re.compile(
-    rf"{BEFORE}(?:(?P<half>half|(?:a |one )?quarter of|three quarters of)(?:[ -]an?)?"
+    rf"(?=[haq\d{''.join({name[0] for name in SMALL[1:13]})}]){BEFORE}"
+    rf"(?:(?P<half>half|(?:a |one )?quarter of|three quarters of)(?:[ -]an?)?"
     rf"[ -](?P<of>{UNIT})"
     rf"|(?P<whole>an?|\d{{1,4}}|{_any_of(SMALL[1:13])})(?:[ ](?P<unit>{UNIT}))? and (?:a|one) half"
     rf"(?:[ ](?P<after>{UNIT}))?){AFTER}",
