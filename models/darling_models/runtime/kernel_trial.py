@@ -26,7 +26,7 @@ was by more than 1.45 times, and 1.6 times when 30 processes shared its two core
 bfloat16 fused attention is 2.8 times as fast."""
 PACK_MARGIN = 1.1
 """Times that a smaller pack must be as fast as the largest."""
-ROUNDS = 5
+ROUNDS = 9
 """Measurements of each kernel, of which the least counts."""
 ATTENTION_S, PACKS_S = 0.1, 0.3
 """Processor seconds after which the kernels of one letter, and packs, are not measured again. Not

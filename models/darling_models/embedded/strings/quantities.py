@@ -71,8 +71,10 @@ BEFORE, AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
 DIGITS = r"(?<!\d,)[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 DECADES = "twenties thirties forties fifties sixties seventies eighties nineties"
 TIES = {name: 20 + 10 * k for k, name in enumerate(DECADES.split())}
+INITIALS = "".join(sorted({name[0] for name in (*WORDS, *SCALES, *TIES, *MONTHS, "noon")}))
 QUANTITY = re.compile(
     rf"""
+    (?=[-+$€£.'’\d]|{BEFORE}(?a:[{INITIALS}]))(?:  # what none begins with is passed over at once
     (?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})(?!\d)
   | (?<![\d.,:$€£])(?P<decade>(?:1\d|20)\d0)['’]?s{AFTER}
   | (?:(?<=\bthe[ ])['’]?|(?<!\w)['’])(?P<ties>[1-9]0)['’]?s{AFTER}
@@ -89,7 +91,7 @@ QUANTITY = re.compile(
     (?:[ -]?(?P<unit>{UNIT}){AFTER})?
   | {BEFORE}(?P<words>{WORD}(?:(?:[ -]|[ ](?a:and)[ ]){WORD})*){AFTER}
     (?:[ -](?P<of>{UNIT}){AFTER})?
-  | {BEFORE}(?P<name>{MONTH}){AFTER}
+  | {BEFORE}(?P<name>{MONTH}){AFTER})
   """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -100,16 +102,19 @@ LATEX_FRACTION = re.compile(r"\\[dt]?frac ?\{ ?(-?\d+) ?\}\{ ?(\d+) ?\}")
 DOLLARS = re.compile(r"\$([^$\n]{1,300})\$(?!\d)")
 """A formula between dollar signs, which are no money."""
 LISTED = re.compile(
-    r"(?:\[|(?<![\w^}])\\?\{|(?<!hundred )(?<!thousand )(?<!million )\()[\d\s,.+\-−'\"]*\\?[\]})]"
+    r"(?=[\[{(\\])(?:\[|(?<![\w^}])\\?\{|(?<!hundred )(?<!thousand )(?<!million )\()"
+    r"[\d\s,.+\-−'\"]*\\?[\]})]"
 )
 """Numbers alone in brackets are a list: its commas part them and no thousands. Braces of a LaTeX
 command hold one number, and so do parentheses after a number in words."""
 DEGREES = re.compile(
-    r"(?:[ ]?degrees?[ ]|[ ]?deg\.?[ ]|[ ]?°[ ]?)(c|f|k)(?:elsius|ahrenheit|elvin)?\b", re.I
+    r"(?=[ ]?[d°])(?:[ ]?degrees?[ ]|[ ]?deg\.?[ ]|[ ]?°[ ]?)(c|f|k)(?:elsius|ahrenheit|elvin)?\b",
+    re.I,
 )
 ENUMERATOR = re.compile(r"^[ \t]{0,8}(\d{1,2})[.)][ ](?=[ ]?[^\s.])", re.M)
 HALVES = re.compile(
-    rf"{BEFORE}(?:(?P<half>half|(?:a |one )?quarter of|three quarters of)(?:[ -]an?)?"
+    rf"(?=[haq\d{''.join({name[0] for name in SMALL[1:13]})}]){BEFORE}"
+    rf"(?:(?P<half>half|(?:a |one )?quarter of|three quarters of)(?:[ -]an?)?"
     rf"[ -](?P<of>{UNIT})"
     rf"|(?P<whole>an?|\d{{1,4}}|{_any_of(SMALL[1:13])})(?:[ ](?P<unit>{UNIT}))? and (?:a|one) half"
     rf"(?:[ ](?P<after>{UNIT}))?){AFTER}",
