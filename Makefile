@@ -52,11 +52,12 @@ test-workers: $(STAMP) ## the tests of the API, cohorts, limits and stops agains
 test-processors: $(STAMP) ## run the numeric tests as on other processors: capped, and pretended
 	WORKERS=$(WORKERS) $(BIN)/python -m tests.processors $(PROCESSORS)
 
-lint: $(STAMP) docs ## check style and types, the workflows, and that the documentation builds
+lint: $(STAMP) docs ## check style and types, the workflows, the compose files, and that the documentation builds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml docker/compose.key.yaml
 
 docs: $(STAMP) ## build the documentation site into site/; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

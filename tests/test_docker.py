@@ -28,6 +28,9 @@ SPEC.loader.exec_module(rehearse)
 STAGES = rehearse.read_dockerfile(ROOT / "Dockerfile")
 COMPOSE = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
 KEYED = yaml.safe_load((ROOT / "docker/compose.key.yaml").read_text())
+REPLICAS = ("replica-1", "replica-2", "replica-3")
+OF_THE_SERVICE = ("service", "gpu", *REPLICAS)
+"""Containers that run the service."""
 
 
 def test_stages_and_targets() -> None:
@@ -69,7 +72,8 @@ def test_every_darling_variable_is_a_setting() -> None:
         n for stage in STAGES.values() for n in rehearse.environment(stage, {}) if "DARLING" in n
     }
     for compose in (COMPOSE, KEYED):
-        given |= set(compose["services"]["service"]["environment"])
+        for name in OF_THE_SERVICE:
+            given |= set(compose["services"][name]["environment"])
     assert given <= known
 
 
@@ -81,10 +85,78 @@ def test_the_command_exists() -> None:
     assert stop.value.code == 0
 
 
-def test_compose_wires_service_prometheus_and_grafana() -> None:
+def profile(name: str) -> set[str]:
+    """The containers that `--profile` starts."""
+    return {key for key, one in COMPOSE["services"].items() if name in one["profiles"]}
+
+
+def test_every_profile_has_its_containers() -> None:
+    assert profile("cpu") == {"service"}
+    assert profile("gpu") == {"gpu"}
+    assert profile("scale") == {"proxy", *REPLICAS}
+    assert profile("redis") == {"redis"}
+    assert profile("monitoring") == {"prometheus", "grafana"}
+    assert sum(len(one["profiles"]) for one in COMPOSE["services"].values()) == 9
+
+
+def test_without_a_profile_compose_starts_the_service_and_its_monitoring() -> None:
+    lines = (ROOT / "docker/.env").read_text().splitlines()
+    (default,) = [line for line in lines if line.startswith("COMPOSE_PROFILES=")]
+    started = set[str]().union(*map(profile, default.partition("=")[2].split(",")))
+    assert started == {"service", "prometheus", "grafana"}
+
+
+def test_each_profile_publishes_one_service_on_this_machine() -> None:
     services = COMPOSE["services"]
-    assert set(services) == {"service", "prometheus", "grafana"}
-    assert services["service"]["build"]["target"] in STAGES
+    for name in ("cpu", "gpu", "scale"):
+        ports = [services[one].get("ports") for one in profile(name)]
+        assert [port for port in ports if port] == [["127.0.0.1:8000:8000"]]
+    for service in services.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_targets_and_images_of_cpu_and_gpu() -> None:
+    services = COMPOSE["services"]
+    assert services["service"]["build"]["target"] == "cpu"
+    assert services["gpu"]["build"]["target"] == "cuda"
+    assert {"cpu", "cuda"} <= set(STAGES)
+    assert services["gpu"]["build"]["args"] == services["service"]["build"]["args"]
+    assert services["gpu"]["image"] != services["service"]["image"]
+    (device,) = services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    assert "DARLING_DEVICE=cuda" in STAGES["cuda"].all("ENV")[0]
+
+
+def test_the_proxy_knows_the_replicas_and_has_its_files() -> None:
+    proxy = COMPOSE["services"]["proxy"]
+    servers = re.findall(r"^server (\S+) ", (ROOT / "docker/nginx/replicas.conf").read_text(), re.M)
+    assert servers == [f"{name}:8000" for name in REPLICAS]
+    assert proxy["depends_on"] == list(REPLICAS), "their names are looked up at its start"
+    mounts = dict(volume.split(":")[1::-1] for volume in proxy["volumes"])
+    configuration = mounts[proxy["command"][proxy["command"].index("-c") + 1]]
+    assert configuration == "./nginx/nginx.conf"
+    assert mounts["/etc/nginx/replicas.conf"] == "./nginx/replicas.conf", "include looks beside it"
+    folder = proxy["command"][proxy["command"].index("-p") + 1]
+    assert folder.rstrip("/") in proxy["tmpfs"]
+
+
+def test_replicas_share_no_file() -> None:
+    """SQLite in one volume would have three writers; the variable names a PostgreSQL."""
+    for name in REPLICAS:
+        replica = COMPOSE["services"][name]
+        assert replica["environment"]["DARLING_HISTORY_URL"] == "${SHARED_HISTORY_URL-}"
+        assert all(volume.endswith(":ro") for volume in replica["volumes"])
+
+
+def test_the_shared_cache_is_where_the_file_says() -> None:
+    said = re.search(r"(redis://\S+)", (ROOT / "docker/compose.yaml").read_text())
+    assert said is not None
+    assert Settings(cache_url=said[1]).cache_url == "redis://redis:6379/0"
+    assert profile("redis") == {"redis"}
+
+
+def test_volumes_exist_and_prometheus_scrapes_every_replica() -> None:
+    services = COMPOSE["services"]
     for service in services.values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
@@ -93,8 +165,10 @@ def test_compose_wires_service_prometheus_and_grafana() -> None:
             else:
                 assert source in COMPOSE["volumes"]
     scraped = yaml.safe_load((ROOT / "docker/prometheus/prometheus.yaml").read_text())
-    targets = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
-    assert targets == ["service:8000"]
+    (names,) = scraped["scrape_configs"][0]["dns_sd_configs"]
+    assert (names["names"], names["type"], names["port"]) == (["service"], "A", 8000)
+    for name in OF_THE_SERVICE:
+        assert services[name]["networks"]["default"]["aliases"] == ["service"]
 
 
 def test_the_history_is_in_a_volume_that_the_service_may_write_to() -> None:
@@ -127,12 +201,12 @@ def test_an_empty_history_url_keeps_no_history(
 
 def test_with_a_key_the_service_and_prometheus_read_one_file() -> None:
     services = KEYED["services"]
-    assert set(services) == {"service", "prometheus"}
+    assert set(services) == {*OF_THE_SERVICE, "prometheus"}
     (secret,) = KEYED["secrets"]
     assert all(service["secrets"] == [secret] for service in services.values())
     inside = f"/run/secrets/{secret}"
     environment = {"DARLING_API_KEY_FILE": inside, "DARLING_ALLOW_NO_KEY": "false"}
-    assert services["service"]["environment"] == environment
+    assert [services[name]["environment"] for name in OF_THE_SERVICE] == [environment] * 5
     (mounted,) = services["prometheus"]["volumes"]
     source, target, _ = mounted.split(":")
     assert target in [v.split(":")[1] for v in COMPOSE["services"]["prometheus"]["volumes"]]
@@ -150,9 +224,8 @@ def test_the_image_asks_for_a_key_and_compose_lets_this_machine_in_without() -> 
     assert "allow_no_key" not in settings
     with pytest.raises(ValueError, match="no API key is set"):
         refuse_strangers_without_key(settings["host"], [], allow_no_key=False)
-    service = COMPOSE["services"]["service"]
-    assert service["environment"]["DARLING_ALLOW_NO_KEY"] == "true"
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    for name in OF_THE_SERVICE:
+        assert COMPOSE["services"][name]["environment"]["DARLING_ALLOW_NO_KEY"] == "true"
 
 
 def test_a_key_in_a_file_is_the_key(tmp_path: Path) -> None:
@@ -190,7 +263,8 @@ def test_images_have_a_version_and_can_be_replaced_by_a_digest() -> None:
     assert default is not None
     text = (ROOT / "docker/compose.yaml").read_text()
     images = dict(re.findall(r"\$\{(\w+_IMAGE):-(\S+)\}", text))
-    assert set(images) == {"PYTHON_IMAGE", "PROMETHEUS_IMAGE", "GRAFANA_IMAGE"}
+    others = {"NGINX_IMAGE", "REDIS_IMAGE", "PROMETHEUS_IMAGE", "GRAFANA_IMAGE"}
+    assert set(images) == {"PYTHON_IMAGE", *others}
     assert images["PYTHON_IMAGE"] == default[1], "both name the same base"
     for image in images.values():
         assert re.fullmatch(r"[\w/]+:v?\d[\w.-]*", image), image

@@ -107,6 +107,9 @@ def image_can_be_built(command: str) -> None:
             assert setting in Settings.model_fields, command
         elif flag == "-f":
             yaml.safe_load((ROOT / value).read_text())
+        elif flag == "--profile":
+            compose = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
+            assert any(value in one["profiles"] for one in compose["services"].values()), command
     for path in re.findall(r"docker/[\w./-]+", command):
         assert (ROOT / path).parent.exists(), command
 

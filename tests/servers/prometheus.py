@@ -64,7 +64,9 @@ def running(target: str, folder: Path) -> Iterator[Prometheus]:
         "evaluation_interval": f"{1000 * SCRAPE_S:.0f}ms",
     }
     configuration["rule_files"] = [str(FOLDER / "alerts.yaml")]
-    configuration["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+    (job,) = configuration["scrape_configs"]
+    del job["dns_sd_configs"]
+    job["static_configs"] = [{"targets": [target]}]
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
