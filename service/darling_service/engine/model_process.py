@@ -6,11 +6,15 @@ from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any
 
+from darling_models.errors import ModelError
 from darling_models.forks import forks
 from darling_models.protocol import FloatArray, Planner, Result, Unit
 from darling_service.engine.worker import Load, Task, Turn, serve
 from darling_service.logs import LogFormat, LogLevel
 
+LOAD_S = 3600.0
+"""Seconds after which loading a model counts as hung: big checkpoints on slow disks, with the
+compilation of their kernels, take many minutes."""
 PRELOADED = ["darling_models.embedded.classifier"]
 """What the process imports from which model processes are forked, so that each starts quickly."""
 
@@ -25,8 +29,7 @@ class ModelProcess:
     def __init__(
         self, load: Load, processes: int, timeout_s: float, log: tuple[LogLevel, LogFormat]
     ) -> None:
-        """Starts the process, and waits until it has loaded its model. Raises what `load` raises,
-        and `ProcessEnded`."""
+        """Starts the process, which loads its model."""
         context = forks(PRELOADED)
         (self._batches, batches), (self._comparing, comparing) = context.Pipe(), context.Pipe()
         self.process = context.Process(
@@ -36,6 +39,8 @@ class ModelProcess:
             daemon=True,
         )
         self._timeout_s = timeout_s
+        self.planner: Planner
+        """Set by `load`."""
         self._since: dict[Connection, float] = {}
         """When each question was asked that has no answer yet, by the monotonic clock."""
         self._one_slice = Lock()
@@ -48,10 +53,21 @@ class ModelProcess:
         self.process.start()
         batches.close()
         comparing.close()
+
+    def load(self) -> Planner:
+        """The planner of its model, once that is loaded. Raises what loading it raises,
+        `ModelError` if that takes longer than `LOAD_S`, and `ProcessEnded`."""
+        if not self._batches.poll(LOAD_S):
+            self.end_hung()
+            raise ModelError(
+                f"a model process has not loaded its model in {LOAD_S:g} s; see whether the disk "
+                "or the network that it is read from answers"
+            )
         fault, planner = self._received(self._batches)
         if fault is not None:
             raise fault
-        self.planner: Planner = planner
+        self.planner = planner
+        return self.planner
 
     def run(self, units: Sequence[Unit]) -> Sequence[Result]:
         """What `run_batch` returns or raises there. Raises `ProcessEnded`. One call at a time."""

@@ -62,28 +62,29 @@ class Workers:
         self._stopped = False
 
     async def start(self) -> Planner:
-        """Starts the processes. Raises `ModelError`."""
-        starts = (asyncio.to_thread(ModelProcess, *self._start) for _ in range(self.count))
-        started = await asyncio.gather(*starts, return_exceptions=True)
-        workers = [one for one in started if isinstance(one, ModelProcess)]
-        faults = [one for one in started if isinstance(one, BaseException)]
-        if faults:
+        """Starts the processes, until all have loaded the model. Raises `ModelError` as soon as one
+        cannot."""
+        workers: list[ModelProcess] = []
+        try:
+            for _ in range(self.count):
+                workers.append(await asyncio.to_thread(ModelProcess, *self._start))
+            await asyncio.gather(*map(self._loaded, workers))
+            self._planner = workers[0].planner
+            if not all(_same(worker.planner.info, self._planner.info) for worker in workers):
+                raise ModelError(
+                    "the model processes give a text different bits, since each has chosen kernels "
+                    "for itself; start the service again, with the setting kernels if that does "
+                    "not help"
+                )
+        except BaseException as fault:
             for worker in workers:
                 worker.process.kill()
-            if isinstance(faults[0], ProcessEnded):
+            if isinstance(fault, ProcessEnded):
                 raise ModelError(
                     "a model process ended while it loaded the model; give the service more "
                     f"memory, or fewer workers than {self.count}"
-                )
-            raise faults[0]
-        self._planner = workers[0].planner
-        if not all(_same(worker.planner.info, self._planner.info) for worker in workers):
-            for worker in workers:
-                worker.process.kill()
-            raise ModelError(
-                "the model processes give a text different bits, since each has chosen kernels for "
-                "itself; start the service again, with the setting kernels if that does not help"
-            )
+                ) from None
+            raise
         for worker in workers:
             self._take_in(worker)
             self._keepers.append(asyncio.create_task(self._keep(worker)))
@@ -218,16 +219,25 @@ class Workers:
             worker = await self._another()
             self._take_in(worker)
 
+    async def _loaded(self, worker: ModelProcess) -> Planner:
+        """What `load` returns and raises, in a thread that the process will need later."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, worker.load)
+        except BaseException:  # or nobody waits for it any more
+            worker.process.kill()
+            raise
+
     async def _another(self) -> ModelProcess:
         """A new process, whose model is the same as that of the first ones."""
         while True:
             try:
                 worker = await asyncio.to_thread(ModelProcess, *self._start)
+                planner = await self._loaded(worker)
             except Exception as fault:
                 log.error("a model process cannot be started: %s", fault or "it has ended")
             else:
                 assert self._planner is not None, "the first processes have started"
-                if _same(worker.planner.info, self._planner.info):
+                if _same(planner.info, self._planner.info):
                     return worker
                 worker.process.kill()
                 log.error("the files of the model have changed; start the service again")
