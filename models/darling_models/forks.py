@@ -1,8 +1,8 @@
 """Processes that compute, as forks of one that has imported much: each starts quickly.
 
-A stop signal that is sent to a whole process group, such as a terminal's Ctrl-C, reaches the process
-that is forked as well. It ignores the signal, since Python takes every fork of one that has ended
-for ended, and whoever started it may still have answers to give.
+A stop signal for a whole process group, such as a terminal's Ctrl-C, reaches the one that is forked
+as well. It ignores the signal, since Python takes every fork of one that has ended for ended, and
+whoever started it may still have answers to give.
 """
 
 import multiprocessing

@@ -319,6 +319,39 @@ def test_a_model_without_weights_of_its_own_refuses_workers(model: str) -> None:
     asyncio.run(start())
 
 
+def load_slowly(folder: Path) -> EquivalenceClassifier:
+    time.sleep(1.5)
+    return Fragile(folder=folder)
+
+
+def load_or_die(folder: Path) -> EquivalenceClassifier:
+    """The first process that loads ends over it; others load for very long."""
+    Fragile(folder=folder)._suffer("deadly once")
+    time.sleep(1000)
+    raise AssertionError("somebody has ended it")
+
+
+def test_loading_may_take_longer_than_an_answer(tmp_path: Path) -> None:
+    async def start() -> None:
+        workers = Workers(partial(load_slowly, tmp_path), 2, 0.5, Telemetry())
+        assert (await workers.start()).info == INFO
+        workers.stop()
+
+    asyncio.run(start())
+
+
+def test_a_process_that_ends_while_it_loads_ends_the_start_at_once(tmp_path: Path) -> None:
+    async def start() -> None:
+        before = set(multiprocessing.active_children())
+        workers = Workers(partial(load_or_die, tmp_path), 2, 60, Telemetry())
+        with pytest.raises(ModelError, match="ended while it loaded the model; give the service"):
+            await asyncio.wait_for(workers.start(), 60)
+        workers.stop()
+        await until(lambda: set(multiprocessing.active_children()) <= before)
+
+    asyncio.run(start())
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of the embedded default with two model processes, which audits every answer."""

@@ -16,14 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count as counter
-from multiprocessing.connection import Connection, wait
 from threading import Lock
-from typing import Any
 
 from darling_models.errors import ModelError, ModelFault, ModelHung, ModelUnavailable
-from darling_models.forks import forks
 from darling_models.protocol import FloatArray, ModelInfo, Planner, Result, Steps, Unit
-from darling_service.engine.worker import Load, Task, Turn, serve
+from darling_service.engine.model_process import ModelProcess, ProcessEnded
+from darling_service.engine.worker import Load, Task
 from darling_service.logs import LogFormat, LogLevel
 from darling_service.telemetry import Telemetry
 
@@ -35,104 +33,6 @@ RESTART_S = 1.0
 """Seconds until a process that could not load its model is started again."""
 TRIES = 2
 """Processes that are asked one question: a second one where the first ended or hung."""
-PRELOADED = ["darling_models.embedded.classifier"]
-"""What the process imports from which model processes are forked, so that each starts quickly."""
-
-
-class WorkerEnded(Exception):
-    """A model process ended, or had to be ended, before it answered."""
-
-
-class Worker:
-    """One model process. Its methods wait, so that only threads may call them."""
-
-    def __init__(
-        self, load: Load, processes: int, timeout_s: float, log: tuple[LogLevel, LogFormat]
-    ) -> None:
-        """Starts the process, and waits until it has loaded its model. Raises what `load` raises,
-        and `WorkerEnded`."""
-        context = forks(PRELOADED)
-        (self._batches, batches), (self._comparing, comparing) = context.Pipe(), context.Pipe()
-        self.process = context.Process(
-            target=serve,
-            args=(batches, comparing, load, processes, log),
-            name="model",
-            daemon=True,
-        )
-        self._timeout_s = timeout_s
-        self._since: dict[Connection, float] = {}
-        """When each question was asked that has no answer yet, by the monotonic clock."""
-        self._one_slice = Lock()
-        self._forgotten: list[int] = []
-        self.hung = False
-        self._gone = False
-        """Whether it has left a question without an answer."""
-        self.comparisons = 0
-        """Comparisons that are in it."""
-        self.process.start()
-        batches.close()
-        comparing.close()
-        fault, planner = self._received(self._batches)
-        if fault is not None:
-            raise fault
-        self.planner: Planner = planner
-
-    def run(self, units: Sequence[Unit]) -> Sequence[Result]:
-        """What `run_batch` returns or raises there. Raises `WorkerEnded`. One call at a time."""
-        results: Sequence[Result] = self._ask(self._batches, units)
-        return results
-
-    def compare(self, number: int, task: Task | None) -> tuple[bool, FloatArray | None]:
-        """A slice of a comparison: whether it was the last, and then what the comparison returns.
-
-        `task` is given with the first. Raises what the classifier raises, and `WorkerEnded`.
-        """
-        with self._one_slice:
-            forgotten, self._forgotten = self._forgotten, []
-            ended: tuple[bool, FloatArray | None] = self._ask(
-                self._comparing, Turn(number, task, forgotten)
-            )
-        return ended
-
-    def forget(self, number: int) -> None:
-        """The comparison is wanted no more; the process learns it with the next. Does not wait."""
-        self._forgotten.append(number)
-
-    def overdue(self) -> bool:
-        """Whether a question has waited longer than it may."""
-        began = min(tuple(self._since.values()), default=None)
-        return began is not None and time.monotonic() - began > self._timeout_s
-
-    def alive(self) -> bool:
-        return not self._gone and not wait([self.process.sentinel], timeout=0)
-
-    def end_hung(self) -> None:
-        self.hung = True
-        self.process.kill()
-
-    def _ask(self, connection: Connection, question: object) -> Any:
-        self._since[connection] = time.monotonic()
-        try:
-            connection.send(question)
-            fault, result = self._received(connection)
-        except (OSError, MemoryError, WorkerEnded):
-            # Part of a message may be left in the pipe, so that nothing more can be asked.
-            self._gone = True
-            self.process.kill()
-            raise WorkerEnded from None
-        finally:
-            del self._since[connection]
-        if fault is not None:  # the model's own, which may be an `OSError`
-            raise fault
-        return result
-
-    def _received(self, connection: Connection) -> tuple[Exception | None, Any]:
-        """The fault of the model, or else its answer."""
-        try:
-            answer: tuple[Exception | None, Any] = connection.recv()
-        except (EOFError, OSError):
-            raise WorkerEnded from None
-        return answer
 
 
 class Workers:
@@ -149,11 +49,11 @@ class Workers:
         self.count = count
         self.patience_s = (TRIES + 2) * timeout_s
         """Seconds after which a slice has no answer although a process that hung was replaced."""
-        self.alive: tuple[Worker, ...] = ()
+        self.alive: tuple[ModelProcess, ...] = ()
         self._start = (load, count, timeout_s, log)
         self._timeout_s = timeout_s
         self._telemetry = telemetry
-        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._idle: asyncio.Queue[ModelProcess] = asyncio.Queue()
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
         self._keepers: list[asyncio.Task[None]] = []
         self._numbers = counter()
@@ -162,28 +62,29 @@ class Workers:
         self._stopped = False
 
     async def start(self) -> Planner:
-        """Starts the processes. Raises `ModelError`."""
-        starts = (asyncio.to_thread(Worker, *self._start) for _ in range(self.count))
-        started = await asyncio.gather(*starts, return_exceptions=True)
-        workers = [one for one in started if isinstance(one, Worker)]
-        faults = [one for one in started if isinstance(one, BaseException)]
-        if faults:
+        """Starts the processes, until all have loaded the model. Raises `ModelError` as soon as one
+        cannot."""
+        workers: list[ModelProcess] = []
+        try:
+            for _ in range(self.count):
+                workers.append(await asyncio.to_thread(ModelProcess, *self._start))
+            await asyncio.gather(*map(self._loaded, workers))
+            self._planner = workers[0].planner
+            if not all(_same(worker.planner.info, self._planner.info) for worker in workers):
+                raise ModelError(
+                    "the model processes give a text different bits, since each has chosen kernels "
+                    "for itself; start the service again, with the setting kernels if that does "
+                    "not help"
+                )
+        except BaseException as fault:
             for worker in workers:
                 worker.process.kill()
-            if isinstance(faults[0], WorkerEnded):
+            if isinstance(fault, ProcessEnded):
                 raise ModelError(
                     "a model process ended while it loaded the model; give the service more "
                     f"memory, or fewer workers than {self.count}"
-                )
-            raise faults[0]
-        self._planner = workers[0].planner
-        if not all(_same(worker.planner.info, self._planner.info) for worker in workers):
-            for worker in workers:
-                worker.process.kill()
-            raise ModelError(
-                "the model processes give a text different bits, since each has chosen kernels for "
-                "itself; start the service again, with the setting kernels if that does not help"
-            )
+                ) from None
+            raise
         for worker in workers:
             self._take_in(worker)
             self._keepers.append(asyncio.create_task(self._keep(worker)))
@@ -210,12 +111,14 @@ class Workers:
             worker = await self._next_idle()
             try:
                 return await self._run_in(worker, units)
-            except WorkerEnded:
+            except ProcessEnded:
                 if attempt == TRIES:
                     raise self._fault(worker) from None
         raise AssertionError("there is a last try")
 
-    def _run_in(self, worker: Worker, units: Sequence[Unit]) -> asyncio.Future[Sequence[Result]]:
+    def _run_in(
+        self, worker: ModelProcess, units: Sequence[Unit]
+    ) -> asyncio.Future[Sequence[Result]]:
         """What the process returns or raises. Once it has, and not when a caller goes, it is
         idle: one that is asked twice at a time would mix up its answers."""
         loop = asyncio.get_running_loop()
@@ -243,7 +146,7 @@ class Workers:
                     ended, value = worker.compare(number, None)
                 assert value is not None, "a comparison that has ended has a value"
                 return value
-            except WorkerEnded:
+            except ProcessEnded:
                 if attempt == TRIES:
                     raise self._fault(worker) from None
             finally:
@@ -252,7 +155,7 @@ class Workers:
                     worker.comparisons -= 1
         raise AssertionError("there is a last try")
 
-    def _fault(self, worker: Worker) -> ModelFault:
+    def _fault(self, worker: ModelProcess) -> ModelFault:
         if worker.hung:
             return ModelHung(f"no result in model_timeout_s = {self._timeout_s:g}, twice")
         return ModelError(
@@ -260,7 +163,7 @@ class Workers:
             "workers and max_batch_tokens"
         )
 
-    async def _next_idle(self) -> Worker:
+    async def _next_idle(self) -> ModelProcess:
         self._require_running()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -270,7 +173,7 @@ class Workers:
             raise self._none_free() from None
         return worker
 
-    def _for_comparison(self) -> Worker:
+    def _for_comparison(self) -> ModelProcess:
         """The process with the fewest comparisons, to which this one is added."""
         end = time.monotonic() + self._timeout_s
         while True:
@@ -292,12 +195,12 @@ class Workers:
     def _none_free(self) -> ModelHung:
         return ModelHung(f"no model process was free for {self._timeout_s:g} s")
 
-    def _take_in(self, worker: Worker) -> None:
+    def _take_in(self, worker: ModelProcess) -> None:
         self.alive = (*self.alive, worker)
         self._telemetry.workers.set(len(self.alive))
         self._idle.put_nowait(worker)
 
-    async def _keep(self, worker: Worker) -> None:
+    async def _keep(self, worker: ModelProcess) -> None:
         """Replaces the process when it has ended or hangs, and each of those that follow it."""
         while True:
             while worker.process.is_alive():
@@ -316,16 +219,25 @@ class Workers:
             worker = await self._another()
             self._take_in(worker)
 
-    async def _another(self) -> Worker:
+    async def _loaded(self, worker: ModelProcess) -> Planner:
+        """What `load` returns and raises, in a thread that the process will need later."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, worker.load)
+        except BaseException:  # or nobody waits for it any more
+            worker.process.kill()
+            raise
+
+    async def _another(self) -> ModelProcess:
         """A new process, whose model is the same as that of the first ones."""
         while True:
             try:
-                worker = await asyncio.to_thread(Worker, *self._start)
+                worker = await asyncio.to_thread(ModelProcess, *self._start)
+                planner = await self._loaded(worker)
             except Exception as fault:
                 log.error("a model process cannot be started: %s", fault or "it has ended")
             else:
                 assert self._planner is not None, "the first processes have started"
-                if _same(worker.planner.info, self._planner.info):
+                if _same(planner.info, self._planner.info):
                     return worker
                 worker.process.kill()
                 log.error("the files of the model have changed; start the service again")
