@@ -26,26 +26,34 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read(
-    path: Path, make: Callable[[dict[str, Any]], Row], *, may_be_empty: bool = False
+    path: Path | str,
+    make: Callable[[dict[str, Any]], Row],
+    *,
+    may_be_empty: bool = False,
+    opened: Callable[[str], IO[bytes]] | None = None,
 ) -> list[Row]:
-    """What `make` makes of the object on each line.
+    """What `make` makes of the object on each line. `opened` opens what is no path of this machine.
 
     Raises `OSError` if the file cannot be opened. Raises `ValueError` naming the file if it holds
     no line, unless it `may_be_empty`; and naming file and line if a line is not a JSON object, if
     any of its texts holds a lone surrogate, or if `make` raises `ValueError` over it.
     """
-    rows = [row for _, row in each(path, make)]
+    rows = [row for _, row in each(path, make, opened)]
     if not rows and not may_be_empty:
         raise ValueError(f"{path} is empty; write one JSON object a line")
     return rows
 
 
-def each(path: Path, make: Callable[[dict[str, Any]], Row]) -> Iterator[tuple[int, Row]]:
+def each(
+    path: Path | str,
+    make: Callable[[dict[str, Any]], Row],
+    opened: Callable[[str], IO[bytes]] | None = None,
+) -> Iterator[tuple[int, Row]]:
     """(number from 1, what `make` makes of the object) of each line, read as it is asked for.
 
     Raises what `read` raises, but for an empty file.
     """
-    with open_lines(path) as lines:
+    with open_lines(Path(path)) if opened is None else opened(str(path)) as lines:
         for number, line in numbered(lines):
             try:
                 row = parse(line)

@@ -60,7 +60,8 @@ def files_of(name: str) -> list[str]:
 
     Raises `OSError`, and `ValueError` if there is none.
     """
-    files = [file for file, _ in _with_names(name)]
+    found = storage.found(name, SUFFIXES)
+    files = [name] if found is None else list(found.files)
     if not files:
         raise ValueError(f"{name}: no file; a folder gives what ends in {' or '.join(SUFFIXES)}")
     return files

@@ -45,6 +45,21 @@ async def _answers(
 ) -> list[Answer]:
     pipeline = Pipeline(settings)
     await pipeline.start()
+    try:
+        return await answers_of(pipeline, answer, requests)
+    finally:
+        await pipeline.stop()
+
+
+async def answers_of(
+    pipeline: Pipeline,
+    answer: Callable[[Pipeline, Request], Awaitable[Answer]],
+    requests: Sequence[Request],
+) -> list[Answer]:
+    """What `answer` returns for each request, in order, of a pipeline that has started.
+
+    Raises `Unanswered` where a request is at fault.
+    """
     room = asyncio.Semaphore(WINDOW)
     with progress(total=len(requests), unit="group") as bar:
 
@@ -62,6 +77,4 @@ async def _answers(
                 running = [tasks.create_task(one(*numbered)) for numbered in enumerate(requests)]
         except* Unanswered as faults:
             raise faults.exceptions[0] from None
-        finally:
-            await pipeline.stop()
     return [task.result() for task in running]

@@ -65,7 +65,19 @@ def within(name: str, folder: str) -> bool:
 def open_read(name: str) -> io.BufferedReader:
     """The file, to be read as bytes. Raises `OSError`."""
     files, path = _at(name)
-    return io.BufferedReader(cast(Any, files.open(path, "rb")))
+    if isinstance(files, LocalFileSystem):
+        return open(path, "rb")
+    return _Remote(cast(Any, files.open(path, "rb")), name)
+
+
+class _Remote(io.BufferedReader):
+    """A file of an object store, whose `name` errors quote as that of a file here."""
+
+    name = ""
+
+    def __init__(self, file: io.RawIOBase, name: str) -> None:
+        super().__init__(file)
+        self.name = name
 
 
 def read(name: str) -> bytes | None:

@@ -144,6 +144,8 @@ LIST = (
     Untried(PROGRAM + "train", "takes minutes", flags_exist, slow=True),
     Untried(PROGRAM + "evaluate-classifier", "reads what train wrote", flags_exist, slow=True),
     Untried(PROGRAM + r".*(judge:|cross-encoder:|PATH|\bDIR\b)", "needs a model", flags_exist),
+    Untried(PROGRAM + ".*--engine ray", "needs Ray; tests/ray runs it", flags_exist),
+    Untried("ray job submit ", "needs a Ray cluster", flags_exist),
     Untried(r"(\S*python\S*) -m benchmarks", "measures for minutes to hours", module_exists),
     Untried(r"(\.venv/bin/)?pip install", "changes the environment", can_be_installed),
     Untried(r"docker ", "needs Docker, and a registry of images", image_can_be_built),

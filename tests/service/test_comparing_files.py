@@ -163,7 +163,7 @@ def test_a_verdict_by_hand() -> None:
 
 def test_runs_have_different_names(tmp_path: Path) -> None:
     a, b = tmp_path / "a" / "run.jsonl", tmp_path / "b" / "run.jsonl.gz"
-    assert run_names([a]) == ["run"]
-    assert run_names([a, b]) == [str(a), str(b)]
-    assert run_names([tmp_path / "x.jsonl", b]) == ["x", "run"]
-    assert run_names([tmp_path / "v1.5.jsonl"]) == ["v1.5"]
+    assert run_names([str(a)]) == ["run"]
+    assert run_names([str(a), str(b)]) == [str(a), str(b)]
+    assert run_names([str(tmp_path / "x.jsonl"), str(b)]) == ["x", "run"]
+    assert run_names([str(tmp_path / "v1.5.jsonl")]) == ["v1.5"]

@@ -1,9 +1,10 @@
 """`darling-reward evaluate`; `darling_service.evaluation` does the work."""
 
 import argparse
-from pathlib import Path
+from functools import partial
 
 from darling_models.extras import require
+from darling_service.cli.engine_flags import add_engine, ray_cluster
 from darling_service.cli.numbers import integer, integers, number
 from darling_service.cli.settings_flags import add_settings, read_settings
 from darling_service.cli.shared_flags import add_report
@@ -23,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files",
         nargs="+",
-        type=Path,
         metavar="FILE",
-        help="one or two JSON lines files, .gz or plain: prompt and rollouts (or generations, "
+        help="one or two JSON lines files, .gz or plain, each of which may be a folder, a quoted "
+        "pattern or a URL that stands for many: prompt and rollouts (or generations, "
         "responses), and quality, correct, answers or partition columns where there are any",
     )
     add_report(parser)
@@ -78,12 +79,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="partition all records, also those that have a partition",
     )
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        help="folder where --engine ray keeps what is measured; the same command goes on there",
+    )
+    add_engine(parser)
     add_settings(parser, server=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     require(EXTRA, ["sacrebleu", *(["matplotlib"] if arguments.out else [])])
     from darling_service.evaluation.command import Request, evaluate
+    from darling_service.evaluation.measuring import local_engine
 
     if len(arguments.files) > 2:
         raise ValueError(f"{len(arguments.files)} files; give one, or two to compare")
@@ -101,5 +109,12 @@ def run(arguments: argparse.Namespace) -> int:
         vendi_order=arguments.vendi_order,
         repartition=arguments.repartition,
     )
-    evaluate(request, settings, arguments.out, arguments.json)
+    engine = local_engine
+    if cluster := ray_cluster(arguments):
+        from darling_service.ray_data.evaluating import ray_engine
+
+        engine = partial(ray_engine, cluster, arguments.work)
+    elif arguments.work is not None:
+        raise ValueError("--work is kept by --engine ray alone; give that, or leave --work out")
+    evaluate(request, settings, arguments.out, arguments.json, engine)
     return 0

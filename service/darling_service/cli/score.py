@@ -2,7 +2,7 @@
 
 import argparse
 
-from darling_service.cli.engine_flags import add_engine, ray_workers
+from darling_service.cli.engine_flags import add_engine, ray_cluster
 from darling_service.cli.settings_flags import add_settings, read_settings
 
 NAME = "score"
@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     settings = read_settings(arguments)
-    if workers := ray_workers(arguments):
+    if cluster := ray_cluster(arguments):
         from darling_service.ray_data import scoring as on_ray
 
-        return on_ray.score_files(scoring, settings, workers)
+        return on_ray.score_files(scoring, settings, cluster)
     return score_files(scoring, settings)

@@ -1,18 +1,17 @@
 """`darling-reward evaluate`: measures a file of rollouts, and tells whether another is better."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from darling_service.evaluation.measure import Choices, measure
+from darling_service.evaluation.measure import Choices
+from darling_service.evaluation.measuring import Engine, Measuring, local_engine
 from darling_service.evaluation.metrics.wording import words
 from darling_service.evaluation.notes import about_file, check_prompts
-from darling_service.evaluation.partitioning import classify
 from darling_service.evaluation.plots import draw
 from darling_service.evaluation.records import Record, read
 from darling_service.evaluation.report import Report, Run, report
-from darling_service.evaluation.vectors import load_encoder, similarities
 from darling_service.settings import Settings
 
 MAX_TRIES = 1024
@@ -23,8 +22,8 @@ MAX_TRIES = 1024
 class Request:
     """The arguments of the command; None: chosen from the data."""
 
-    files: Sequence[Path]
-    """One file, or two to compare."""
+    files: Sequence[str]
+    """One file, or two to compare; a folder or a pattern counts as one file."""
     ks: Sequence[int] | None = None
     """Numbers of tries in pass@k and its kin."""
     size: int | None = None
@@ -40,8 +39,16 @@ class Request:
     """Partition all records, also those that have a partition."""
 
 
-def evaluate(request: Request, settings: Settings, out: Path | None, as_json: bool) -> None:
+def evaluate(
+    request: Request,
+    settings: Settings,
+    out: Path | None,
+    as_json: bool,
+    engine: Callable[[Settings, str | None], Engine] = local_engine,
+) -> None:
     """Prints the figures; writes them and the plots into `out`.
+
+    `engine`: makes what measures the records, of the settings and the encoder's name.
 
     Raises `OSError`; `ValueError` if a file cannot be read as records, does not hold what the
     request needs, or has no prompt in common with the other; `ModelError` if the model fails. All
@@ -49,7 +56,7 @@ def evaluate(request: Request, settings: Settings, out: Path | None, as_json: bo
     """
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    figures = _evaluate(request, settings)
+    figures = _evaluate(request, settings, engine)
     document = json.dumps(figures.as_dict(), indent=2)
     print(document if as_json else figures.table())
     if out is not None:
@@ -57,8 +64,10 @@ def evaluate(request: Request, settings: Settings, out: Path | None, as_json: bo
         draw(out, figures)
 
 
-def _evaluate(request: Request, settings: Settings) -> Report:
-    files = [read(path, settings.text) for path in request.files]
+def _evaluate(
+    request: Request, settings: Settings, engine: Callable[[Settings, str | None], Engine]
+) -> Report:
+    files = [read(name, settings.text) for name in request.files]
     names = run_names(request.files)
     size, ks = _size(request, files), _tries(request, files)
     _require_quality(request, files)
@@ -66,27 +75,22 @@ def _evaluate(request: Request, settings: Settings) -> Report:
     notes = [f"the first {size} rollouts of each record count for *_{size}"]
     if len(files) > 1:
         notes += check_prompts(names, files)
-    encoder = None if request.encoder is None else load_encoder(request.encoder, settings)
+    measure = engine(settings, request.encoder)
     runs = []
     for name, records in zip(names, files, strict=True):
-        classes = classify(
-            records, request.quality_threshold, judged, settings, request.repartition
-        )
-        notes += about_file(name, records, classes, settings.model)
-        kernels = [None] * len(records) if encoder is None else similarities(records, encoder)
         choices = Choices(size, ks, request.patience, request.vendi_order, _vocabulary(records))
-        rows = [
-            measure(record, partitions, kernel, choices)
-            for record, partitions, kernel in zip(records, classes, kernels, strict=True)
-        ]
+        measuring = Measuring(request.quality_threshold, judged, request.repartition, choices)
+        measured = measure(records, measuring)
+        notes += about_file(name, records, [each.classes for each in measured], settings.model)
+        rows = [each.figures for each in measured]
         runs.append(Run(name, [record.name for record in records], rows))
     return report(runs, notes)
 
 
-def run_names(files: Sequence[Path]) -> list[str]:
+def run_names(files: Sequence[str]) -> list[str]:
     """The files' names without their endings, or whole paths where those would be the same."""
-    stems = [Path(path.name.removesuffix(".gz")).stem for path in files]
-    return stems if len(set(stems)) == len(stems) else [str(path) for path in files]
+    stems = [PurePosixPath(PurePosixPath(name).name.removesuffix(".gz")).stem for name in files]
+    return stems if len(set(stems)) == len(stems) else list(files)
 
 
 def _size(request: Request, files: Sequence[Sequence[Record]]) -> int:

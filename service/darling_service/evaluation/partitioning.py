@@ -1,6 +1,6 @@
 """The classes of records' rollouts, from their files or from the service's own pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,13 @@ from darling_service.in_command import answers
 from darling_service.pipeline import Pipeline
 from darling_service.rewards.rounding import same
 from darling_service.schemas.requests import PartitionOptions, PartitionRequest, PromptGroup
+from darling_service.schemas.responses import PartitionResponse
 from darling_service.settings import Settings
 
 Members = tuple[int, ...]
 """Rollouts of a record, by index, ascending."""
+Partitioner = Callable[[Sequence[PromptGroup]], list[list[int]]]
+"""The class of each rollout, group by group; it raises `ModelError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def classify(
     records: Sequence[Record],
     threshold: float | None,
     judged: bool,
-    settings: Settings,
+    partitioner: Partitioner,
     repartition: bool,
 ) -> list[Classes]:
     """The classes of each record, from the file if it has them and `repartition` is false.
@@ -61,7 +64,7 @@ def classify(
         PromptGroup(prompt=records[k].prompt, rollouts=[records[k].texts[i] for i in members])
         for k, members in todo
     ]
-    partitions = dict(zip(todo, _partitions(groups, settings), strict=True))
+    partitions = dict(zip(todo, partitioner(groups), strict=True))
 
     def classes(k: int, members: Members) -> list[int]:
         partition = records[k].partition
@@ -102,11 +105,20 @@ def _valid(record: Record, threshold: float | None, judged: bool) -> Members | N
     return None if judged else _everyone(record)
 
 
-def _partitions(groups: Sequence[PromptGroup], settings: Settings) -> list[list[int]]:
-    """The class of each rollout, group by group. Raises `ModelError`."""
+def in_this_process(settings: Settings) -> Partitioner:
+    """Loads the model for a call, if there is a group at all."""
+    return lambda groups: partitions_of(
+        answers(Pipeline.partitions, requests_for(groups, settings), settings)
+    )
+
+
+def requests_for(groups: Sequence[PromptGroup], settings: Settings) -> list[PartitionRequest]:
+    """The request that asks for each group's partition."""
     # The texts of a record are those that count, by the option `text`.
     options = PartitionOptions(linkage=settings.linkage, text="all")
-    requests = [PartitionRequest(groups=[group], partition=options) for group in groups]
-    return [
-        answer.groups[0].partition for answer in answers(Pipeline.partitions, requests, settings)
-    ]
+    return [PartitionRequest(groups=[group], partition=options) for group in groups]
+
+
+def partitions_of(responses: Sequence[PartitionResponse]) -> list[list[int]]:
+    """The partition in each response to such a request."""
+    return [response.groups[0].partition for response in responses]

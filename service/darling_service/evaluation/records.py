@@ -18,7 +18,9 @@ from darling_models import fields, json_lines
 from darling_models.fields import FieldFault, each, named
 from darling_models.texts.group import group_texts
 from darling_models.texts.rule import TextRule
+from darling_service import storage
 from darling_service.evaluation.answers import same
+from darling_service.file_sets import files_of
 
 TEXTS = ("rollouts", "generations", "responses")
 PROMPTS = ("prompt", "question", "problem")
@@ -51,12 +53,27 @@ class Record:
     """NoveltyBench's scores: the quality of the first rollout of each class, 0 for repeats."""
 
 
-def read(path: Path, rule: TextRule = "answer") -> list[Record]:
-    """The records of a file, one at least; `rule` says what of a rollout is compared.
+def read(name: str | Path, rule: TextRule = "answer") -> list[Record]:
+    """The records of a file, or of all files of a folder, a pattern or a URL, one at least.
 
-    Raises `OSError`, and `ValueError` naming the line, the field, the fault and the cure.
+    `rule` says what of a rollout is compared. Raises `OSError`, and `ValueError` naming the file,
+    the line, the field, the fault and the cure.
     """
-    return json_lines.read(path, lambda row: record_of(row, rule))
+    files = files_of(str(name))
+    several = len(files) > 1
+    records = [
+        record
+        for file in files
+        for record in json_lines.read(
+            file,
+            lambda row: record_of(row, rule),
+            may_be_empty=several,
+            opened=storage.open_read if storage.is_url(file) else None,
+        )
+    ]
+    if not records:
+        raise ValueError(f"the files of {name} are empty; write one JSON object a line")
+    return records
 
 
 def record_of(row: Mapping[str, Any], rule: TextRule) -> Record:

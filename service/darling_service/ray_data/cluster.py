@@ -10,57 +10,69 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from darling_service.settings import Settings
+FAULT = "fault"
+"""Column of what keeps a row from its result. As a value it reaches the user as it is; Ray would
+wrap an exception in its own, and try again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """What the workers of a run may take of the cluster."""
+class Cluster:
+    """The cluster, and what the workers of a run may take of it."""
 
-    count: int | None = None
-    """Number of workers at most, each with a copy of the model; None: as many as the cluster has
-    room for."""
-    cpus: float = 1
+    address: str | None = None
+    """Address of the cluster; None: what `RAY_ADDRESS` says, else a cluster that is started on this
+    machine, and stopped at the end."""
+    workers: int | None = None
+    """Number of workers at most, each with a copy of the model; None: as many as there is room
+    for."""
+    worker_cpus: float = 1
     """CPUs that each worker takes; torch computes in as many threads."""
+    worker_gpus: float = 0
+    """GPUs, or the part of one, that each worker takes."""
 
-    def resources(self, settings: Settings) -> dict[str, Any]:
-        """The arguments of Ray Data's `map` about its actors. The cluster is connected.
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Connects to the cluster. A connection that there is already is used and kept."""
+        context = DataContext.get_current()
+        context.enable_progress_bars = False  # the command has its own
+        context.target_max_block_size = 1  # each row is a block, which any worker may take
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        if ray.is_initialized():
+            yield
+            return
+        address = self.address or os.environ.get("RAY_ADDRESS", "local")
+        own = {"include_dashboard": False} if address == "local" else {}
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
-        Raises `ValueError` if it has no room for one worker.
+    def actors(self) -> dict[str, Any]:
+        """The arguments of Ray Data's `map` about its workers, once connected.
+
+        Raises `ValueError` if there is no room for one worker.
         """
-        gpus = 0 if settings.device == "cpu" else 1
         total = ray.cluster_resources()
-        room = int(total.get("CPU", 0) / self.cpus)
-        if gpus:
-            room = min(room, int(total.get("GPU", 0)))
+        cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
+        room = int(cpus / self.worker_cpus)
+        if self.worker_gpus:
+            room = min(room, int(gpus / self.worker_gpus))
         if room == 0:
             raise ValueError(
-                f"the Ray cluster has {total.get('CPU', 0):g} CPUs and {total.get('GPU', 0):g} "
-                f"GPUs, and a worker takes {self.cpus:g} and {gpus}; lower --ray-cpus, or change "
-                "--device"
+                f"the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and a worker takes "
+                f"{self.worker_cpus:g} and {self.worker_gpus:g}; lower --worker-cpus or "
+                "--worker-gpus"
             )
-        most = room if self.count is None else self.count
-        pool = ActorPoolStrategy(min_size=1, max_size=most)
-        return {"compute": pool, "num_cpus": self.cpus, "num_gpus": gpus}
+        pool = ActorPoolStrategy(min_size=1, max_size=self.workers or room)
+        return {"compute": pool, "num_cpus": self.worker_cpus, "num_gpus": self.worker_gpus}
 
 
-@contextmanager
-def connected() -> Iterator[None]:
-    """Connects to the cluster that `RAY_ADDRESS` names, or that runs on this machine, or starts
-    one here, which is stopped at the end. A connection that there is already is used and kept.
-    """
-    DataContext.get_current().enable_progress_bars = False  # the command has its own
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
-    if ray.is_initialized():
-        yield
-        return
-    local = os.environ.get("RAY_ADDRESS", "local") == "local"
-    ray.init(
-        log_to_driver=False,
-        logging_level="ERROR",
-        **({"include_dashboard": False} if local else {}),
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def require_one_model(first: str, model: str) -> str:
+    """The model of all workers so far. Raises `ValueError` if their bits may differ."""
+    if first not in ("", model):
+        raise ValueError(
+            f"workers have the models {first} and {model}: their machines differ, or chose other "
+            "kernels; set --kernels to what /v1/models shows of one of them, or --runtime float32"
+        )
+    return model

@@ -18,7 +18,7 @@ from darling_service.answers_file import ScoreError
 from darling_service.file_sets import FileToScore, files_to_score
 from darling_service.offline import Scoring
 from darling_service.pipeline import Pipeline
-from darling_service.ray_data.cluster import Workers, connected
+from darling_service.ray_data.cluster import FAULT, Cluster, require_one_model
 from darling_service.ray_data.parts import Part, folder_of, join
 from darling_service.ray_data.shards import Shard, cut
 from darling_service.ray_data.warm import WarmPipeline
@@ -28,9 +28,6 @@ from darling_service.settings import Settings
 READERS = 4
 """Files that are read at a time: a reader is hundreds of times as fast as a worker, and waits when
 the workers do not keep up."""
-FAULT = "fault"
-"""Column of what keeps a file from being scored. As a value it reaches the user as it is; Ray
-would wrap an exception in its own, and try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class Outcome:
     truncated: int
 
 
-def score_files(scoring: Scoring, settings: Settings, workers: Workers) -> int:
+def score_files(scoring: Scoring, settings: Settings, cluster: Cluster) -> int:
     """Scores files on a Ray cluster. Returns the exit status: 1 if a line could not be scored.
 
     A file of answers takes its name when all of its lines are answered, with the bytes that one
@@ -62,12 +59,12 @@ def score_files(scoring: Scoring, settings: Settings, workers: Workers) -> int:
             storage.remove(file.target)
             storage.remove(folder_of(file.target))
     summary = Summary()
-    with connected(), progress(unit="line") as bar:
+    with cluster.connected(), progress(unit="line") as bar:
         done: dict[str, int] = defaultdict(int)
         shards: dict[str, int] = {}
         model = ""
-        for outcome in _outcomes(files, question, settings, workers):
-            _require_one_model(model, model := outcome.model)
+        for outcome in _outcomes(files, question, settings, cluster):
+            model = require_one_model(model, outcome.model)
             bar.update(outcome.lines)
             summary.scored += outcome.scored
             summary.diversity += outcome.diversity
@@ -84,17 +81,17 @@ def score_files(scoring: Scoring, settings: Settings, workers: Workers) -> int:
 
 
 def _outcomes(
-    files: Sequence[FileToScore], question: Question, settings: Settings, workers: Workers
+    files: Sequence[FileToScore], question: Question, settings: Settings, cluster: Cluster
 ) -> Iterator[Outcome]:
     """The outcome of each shard, in any order, exactly once. Raises `ScoreError`."""
     rows = (
         ray.data.from_items([asdict(file) for file in files], override_num_blocks=len(files))
         # A reader takes no CPU, or there might be none left for it beside the workers.
-        .flat_map(_shards, compute=TaskPoolStrategy(READERS), num_cpus=0)
+        .flat_map(_shards, compute=TaskPoolStrategy(min(READERS, len(files))), num_cpus=0)
         .map(
             Scorer,
             fn_constructor_kwargs={"question": question, "settings": settings},
-            **workers.resources(settings),
+            **cluster.actors(),
         )
     )
     for row in rows.iter_rows():
@@ -154,15 +151,6 @@ def _absolute(file: FileToScore) -> FileToScore:
     if storage.is_folder(target):
         raise ScoreError(f"{target} is a folder, and IN is one file; give OUT the name of a file")
     return FileToScore(source, target, file.in_folder)
-
-
-def _require_one_model(first: str, model: str) -> None:
-    """Raises `ScoreError` if workers compute in ways whose bits may differ."""
-    if first not in ("", model):
-        raise ScoreError(
-            f"workers have the models {first} and {model}: their machines differ, or chose other "
-            "kernels; set --kernels to what one of them shows, or --runtime float32"
-        )
 
 
 def _require_no_memory(question: Question) -> None:
