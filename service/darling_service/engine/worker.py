@@ -103,7 +103,7 @@ def serve(
     share_cores(processes)
     try:
         classifier = load()
-        planner = _planner(classifier)
+        planner = planner_of(classifier)
     except Exception as fault:
         _send(batches, fault, None)
         return
@@ -113,7 +113,7 @@ def serve(
     _answer_all(batches, partial(run_batch, classifier))
 
 
-def _planner(classifier: EquivalenceClassifier) -> Planner:
+def planner_of(classifier: EquivalenceClassifier) -> Planner:
     """The classifier's planner. Raises `ModelError` if copies of it would gain nothing."""
     if isinstance(classifier, Distant) or not isinstance(classifier, Copied):
         raise ModelError(

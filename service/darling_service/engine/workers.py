@@ -138,7 +138,7 @@ class Worker:
 
 
 class Workers:
-    """`count` model processes. Everything but `compare` belongs to the event loop of `start`."""
+    """`count` model processes of this machine: a `Pool`."""
 
     def __init__(
         self,
