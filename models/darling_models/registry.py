@@ -51,6 +51,8 @@ class Backend:
     """Whether the target is itself a model's name, whose settings are then read too."""
     loads_checkpoint: bool = False
     """Whether the target is the folder of a checkpoint, or its id on the Hugging Face hub."""
+    copied: bool = True
+    """Whether other processes may compute it, with a copy of it each (`Copied`)."""
 
     @property
     def kind(self) -> str:
@@ -74,10 +76,13 @@ BACKENDS = (
         ENCODER,
     ),
     Backend(
-        "exact", "equal text, up to case, white space and Unicode compatibility form", "lexical"
+        "exact",
+        "equal text, up to case, white space and Unicode compatibility form",
+        "lexical",
+        copied=False,
     ),
-    Backend("ngram", "Jaccard similarity of word 4-gram sets", "lexical"),
-    Backend("unigram", "Jaccard similarity of word sets", "lexical"),
+    Backend("ngram", "Jaccard similarity of word 4-gram sets", "lexical", copied=False),
+    Backend("unigram", "Jaccard similarity of word sets", "lexical", copied=False),
     Backend(
         "cross-encoder:PATH_OR_ID",
         "any Hugging Face sequence-classification checkpoint",
@@ -111,12 +116,14 @@ BACKENDS = (
         "servers that answer POST /classify in vLLM's wire format",
         "remote.classifier",
         frozenset({"pair_template", "similar_label"}),
+        copied=False,
     ),
     Backend(
         "judge:MODEL@BASE_URL",
         "an LLM asked through an OpenAI-compatible /chat/completions",
         "llm_judge.classifier",
         JUDGE,
+        copied=False,
     ),
     Backend(
         "cascade:MODEL",
@@ -171,6 +178,15 @@ def settings_read(name: str) -> Set[str]:
     backend, target = _find(name)
     own = ALWAYS_READ | backend.reads
     return own | settings_read(target) if backend.reads_as_target else own
+
+
+def is_copied(name: str) -> bool:
+    """Whether other processes may compute the classifier of this name, with a copy of it each.
+
+    Raises `ModelError` if the name is unknown.
+    """
+    backend, target = _find(name)
+    return backend.copied and (not backend.reads_as_target or is_copied(target))
 
 
 def folder_of(name: str) -> Path | None:

@@ -33,12 +33,16 @@ DESCRIPTION = (
 
 
 def create_app(
-    service: Service, on_failed_start: Callable[[ModelError], None] | None = None
+    service: Service,
+    on_failed_start: Callable[[ModelError], None] | None = None,
+    *,
+    started: bool = False,
 ) -> FastAPI:
     """The app around a service that has not been started yet.
 
     Models load in the background; `/health/ready` tells when they answer. If they cannot be loaded,
-    `on_failed_start` gets the error; without it the error is logged.
+    `on_failed_start` gets the error; without it the error is logged. `started`: the caller has
+    started the service, and stops it.
     """
 
     async def start() -> None:
@@ -65,7 +69,7 @@ def create_app(
         title="Darling Reward",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=None if started else lifespan,
     )
     app.state.service = service
     app.include_router(router)

@@ -66,6 +66,10 @@ class Problem(Exception):
         super().__init__(self.detail)
         self.retry_after_s = retry_after_s
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How a copy for another process is made: not by `__init__`, which subclasses change."""
+        return _copied, (type(self), self.args, self.__dict__)
+
     def body(self) -> dict[str, Any]:
         return problem_body(self.status, self.title, self.detail)
 
@@ -151,6 +155,12 @@ class Unavailable(Problem):
 
 class ModelFailed(Unavailable):
     """The model failed on the texts of this request; others may be fine."""
+
+
+def _copied(kind: type[Problem], args: tuple[Any, ...], held: dict[str, Any]) -> Problem:
+    problem = kind.__new__(kind, *args)
+    problem.__dict__.update(held)
+    return problem
 
 
 def problem_body(status: int, title: str, detail: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from darling_service.caller import CALLER
 from darling_service.engine.alone import PAUSE_S
 from darling_service.engine.engine import Engine
 from darling_service.engine.models import Engines
+from darling_service.engine.pool import Pool
 from darling_service.errors import Unavailable
 from darling_service.history.history import History
 from darling_service.history.observer import Gathered, Observer
@@ -59,7 +60,7 @@ from darling_service.scoring.rules import (
     threshold_of,
 )
 from darling_service.scoring.texts import texts_of_groups, texts_of_pairs, words_of, words_of_pairs
-from darling_service.scoring.visits import Recalled, Visit, Visits
+from darling_service.scoring.visits import Recalled, Visit, VisitCounts, Visits
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from darling_service.tracing import span
@@ -81,19 +82,24 @@ class Pipeline:
         settings: Settings,
         telemetry: Telemetry | None = None,
         history: History | None = None,
+        pool: Pool | None = None,
+        visits: VisitCounts | None = None,
     ) -> None:
+        """`pool`: the copies of the default model. `visits`: who counts them; for both, None
+        leaves it to the settings."""
         self.settings = settings
         self.telemetry = telemetry or Telemetry()
         self._observer = Observer(self.telemetry, history)
-        self._engines = Engines(settings, self.telemetry)
-        self._visits: Visits | Recalled | None = None
+        self._engines = Engines(settings, self.telemetry, pool)
+        self._visits = visits
         self._audit = Audit(settings.audit_share, self.telemetry)
         self._by_itself: Pipeline | None = None
         self._being_answered = 0
 
     def open(self) -> None:
-        """Opens the visits file, which is quickly done. Raises `ModelError`."""
-        self._visits = Visits(self.settings.visits_file, self.settings.max_visits)
+        """Opens the visits file, which is quickly done, unless others count. Raises
+        `ModelError`."""
+        self._visits = self._visits or Visits(self.settings.visits_file, self.settings.max_visits)
 
     async def start(self) -> None:
         """Loads the models, and opens the visits file if it is not. Raises `ModelError`."""

@@ -22,6 +22,7 @@ from darling_models.errors import ModelError
 from darling_service import tracing
 from darling_service.app import create_app
 from darling_service.http.connection_limits import LimitedConnection
+from darling_service.http.security_headers import SECURITY_HEADERS
 from darling_service.http.state import Service
 from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.listening import listen
@@ -42,19 +43,6 @@ YOUNG_OBJECTS = 50_000
 """Allocations between two runs of the garbage collector. A waiting rollout holds some hundred
 objects: with Python's default of 700, the collector would go through those of thousands of waiting
 rollouts again and again."""
-SECURITY_HEADERS = [
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),  # a URL may hold the key
-    ("Cache-Control", "no-store"),  # a cache between would keep rewards, and the answers to a key
-    (
-        "Content-Security-Policy",
-        "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-]
-"""Headers of every answer, errors among them. The page at /docs has a script of its own in it, and
-needs nothing from other hosts."""
-
 LINGER_S = 0.2
 """Seconds in which requests are still taken after a stop signal, such as those on their way."""
 POLL_S = 0.01

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import (
@@ -24,6 +24,8 @@ Positive = Annotated[int, Field(gt=0)]
 MAX_SECONDS = 7 * 24 * 3600
 """Longest time that a setting may name, in seconds: a week, which is longer than anybody waits, and
 which every timer of the system can count."""
+Share = Annotated[float, Field(ge=0, le=1024, allow_inf_nan=False)]
+"""Number of CPUs or GPUs, which may be a part of one."""
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 UNBOUNDED = 2**62
@@ -51,6 +53,8 @@ SERVER_ONLY = frozenset(
         *("cohort_size", "cohort_deadline_s", "cohort_idle_timeout_s", "cohort_ttl_s"),
         *("cohort_bytes", "log_level", "log_format", "log_texts", "audit_share", "traces_url"),
         *("history_url", "history_groups", "history_bytes", "history_days"),
+        *("engine", "ray_address", "ingress_replicas", "ingress_cpus", "worker_cpus"),
+        "worker_gpus",
     }
 )
 """Settings that have no effect on `score` and `evaluate`, which serve nobody."""
@@ -147,7 +151,38 @@ class Settings(KeySources):
         1,
         description="Processes that compute a local model, each with a copy of it and its part of "
         "the cores; 1 computes in the service itself. Raise it where one process "
-        "does not fill the cores.",
+        "does not fill the cores. With engine ray, replicas of the model on the cluster.",
+    )
+    engine: Literal["local", "ray"] = Field(
+        "local",
+        description="Where the service runs: local (this machine) or ray (a Ray cluster, by Ray "
+        "Serve; needs the extra ray). Set ray when one machine is too small.",
+    )
+    ray_address: str | None = Field(
+        None,
+        min_length=1,
+        description="Address of the Ray cluster that engine ray uses, such as auto or "
+        "10.0.0.5:6379. Unset: a cluster of its own on this machine.",
+    )
+    ingress_replicas: Positive = Field(
+        1,
+        description="Processes that answer requests with engine ray. Raise it when one, on one "
+        "core, no longer reads and batches what comes.",
+    )
+    ingress_cpus: Share = Field(
+        0.5,
+        description="CPUs that Ray reserves for each ingress replica, and for the process that "
+        "keeps cohorts.",
+    )
+    worker_cpus: Share = Field(
+        1,
+        description="CPUs that Ray reserves for each of the `workers`, which compute with as many "
+        "threads, at least one.",
+    )
+    worker_gpus: Share = Field(
+        0,
+        description="GPUs, or a part of one, that Ray reserves for each of the `workers`, such as "
+        "0.25; set it with device cuda.",
     )
     runtime: Runtime = Field(
         "auto",

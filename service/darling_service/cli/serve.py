@@ -1,9 +1,14 @@
 """`darling-reward serve`; `server` and `app` do the work."""
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from darling_models.errors import ModelError
 from darling_service.cli.settings_flags import add_settings, read_settings
+
+if TYPE_CHECKING:
+    from darling_service.settings import Settings
 
 NAME = "serve"
 SUMMARY = "run the HTTP service"
@@ -21,9 +26,22 @@ def run(arguments: argparse.Namespace) -> int:
     from darling_service.server import end, run
 
     settings = read_settings(arguments, tell=False)  # the log tells
+    if settings.engine == "ray":
+        run = _on_ray()
     try:
         run(settings)
     except ModelError as failure:
         complain(NAME, failure)
         end(FAILED)
     end(0)
+
+
+def _on_ray() -> Callable[["Settings"], None]:
+    """What serves on a Ray cluster. Raises `ModelError` where Ray is not installed."""
+    from darling_models.extras import how_to_install
+
+    try:
+        from darling_service.cluster.run import run
+    except ImportError as error:
+        raise ModelError(f"{error}; {how_to_install('ray')}") from None
+    return run

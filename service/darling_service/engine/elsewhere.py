@@ -23,11 +23,11 @@ from darling_models.protocol import (
     Unit,
     finished,
 )
+from darling_service.engine.pool import Pool
 from darling_service.engine.worker import Task
-from darling_service.engine.workers import Workers
 
 
-def elsewhere(planner: Planner, workers: Workers) -> EquivalenceClassifier:
+def elsewhere(planner: Planner, workers: Pool) -> EquivalenceClassifier:
     """The classifier of this planner, computed by these processes."""
     if isinstance(planner, PairPlanner):
         return PairsElsewhere(planner)
@@ -51,7 +51,7 @@ class PairsElsewhere(Pairwise):
 class TextsElsewhere:
     """An encode-once classifier, whose comparing takes as long as a part of its model."""
 
-    def __init__(self, planner: Planner, workers: Workers) -> None:
+    def __init__(self, planner: Planner, workers: Pool) -> None:
         self._planner = planner
         self._workers = workers
 

@@ -39,10 +39,10 @@ from darling_service.engine.cache import ResultCache
 from darling_service.engine.comparing import Comparing
 from darling_service.engine.job import Job, Verdict, Work, parts_after, verdict_in_steps
 from darling_service.engine.model import Model, log_fault
+from darling_service.engine.pool import Pool
 from darling_service.engine.queue import FairQueue
 from darling_service.engine.shared_cache import SharedCache
 from darling_service.engine.speed import Speed
-from darling_service.engine.workers import Workers
 from darling_service.errors import Unavailable
 from darling_service.telemetry import Telemetry
 from darling_service.upstream import PASSING, problem_of
@@ -73,7 +73,7 @@ class Engine:
         max_queue_tokens: int,
         shared: SharedCache | None = None,
         model_timeout_s: float = DEFAULT_OPTIONS.model_timeout_s,
-        workers: Workers | None = None,
+        workers: Pool | None = None,
     ) -> None:
         """`workers`: the processes that run the classifier; None: this one does."""
         self.classifier = classifier

@@ -25,8 +25,9 @@ from darling_models.protocol import (
     run_batch,
 )
 from darling_models.runtime.memory import is_out_of_memory
+from darling_service.engine.pool import Pool
 from darling_service.engine.thread import ModelThread
-from darling_service.engine.workers import TRIES, Workers
+from darling_service.engine.workers import TRIES
 from darling_service.upstream import PROBE_S
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Model:
         self,
         classifier: EquivalenceClassifier,
         timeout_s: float,
-        workers: Workers | None = None,
+        workers: Pool | None = None,
     ) -> None:
         """`workers`: the processes that run the classifier; None: this one does."""
         self.classifier = classifier

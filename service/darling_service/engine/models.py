@@ -14,6 +14,7 @@ from darling_service.engine.alone import Alone
 from darling_service.engine.cache import ResultCache
 from darling_service.engine.elsewhere import elsewhere
 from darling_service.engine.engine import Engine
+from darling_service.engine.pool import Pool
 from darling_service.engine.shared_cache import SharedCache
 from darling_service.engine.worker import Load
 from darling_service.engine.workers import Workers
@@ -30,9 +31,11 @@ RETRY_AFTER_LOADING_S = 2.0
 class Engines:
     """An engine for the default model and for each lexical baseline, by name."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, pool: Pool | None = None) -> None:
+        """`pool`: the copies of the default model; None: as the settings say."""
         self._settings = settings
         self._telemetry = telemetry
+        self._pool = pool
         self._cache = ResultCache(settings.cache_bytes)
         self._shared: SharedCache | None = None
         self._engines: dict[str, Engine] = {}
@@ -52,7 +55,7 @@ class Engines:
         if self._settings.cache_url is not None:
             self._shared = SharedCache(self._settings.cache_url)
         for name in dict.fromkeys([default, *LEXICAL]):
-            options = self._options() if name == default else DEFAULT_OPTIONS
+            options = options_of(self._settings) if name == default else DEFAULT_OPTIONS
             loading = partial(load, name, options)
             workers = self._workers(loading) if name == default else None
             classifier = (
@@ -90,23 +93,15 @@ class Engines:
         self._telemetry.models_without_packs.set(info.texts_run_alone)
         log.info("ready: %s, revision %s, threshold %.3f", info.id, info.revision, info.threshold)
 
-    def _workers(self, loading: Load) -> Workers | None:
-        """The processes that the settings want for the default model; None for this one."""
+    def _workers(self, loading: Load) -> Pool | None:
+        """The processes that compute the default model; None for this one."""
         settings = self._settings
-        if settings.workers == 1:
-            return None
+        if self._pool is not None or settings.workers == 1 or settings.engine == "ray":
+            return self._pool
         log_form = settings.log_level, settings.log_format
         return Workers(
             loading, settings.workers, settings.model_timeout_s, self._telemetry, log_form
         )
-
-    def _options(self) -> ModelOptions:
-        """The default model's options, without a `max_length` that only the reward model reads."""
-        options, settings = self._settings.model_options(), self._settings
-        if settings.quality.startswith("reward-model:"):
-            own = options.max_length if "max_length" in settings_read(settings.model) else None
-            return replace(options, max_length=own)
-        return options
 
     async def ready(self) -> bool:
         """Whether the default model answers."""
@@ -155,6 +150,15 @@ class Engines:
     def _require_warm(self) -> None:
         if not self._warm:
             raise Unavailable("the model is not ready", retry_after_s=RETRY_AFTER_LOADING_S)
+
+
+def options_of(settings: Settings) -> ModelOptions:
+    """The default model's options, without a `max_length` that only the reward model reads."""
+    options = settings.model_options()
+    if settings.quality.startswith("reward-model:"):
+        own = options.max_length if "max_length" in settings_read(settings.model) else None
+        return replace(options, max_length=own)
+    return options
 
 
 def _cure(fault: Exception) -> str:

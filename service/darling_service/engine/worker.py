@@ -106,7 +106,7 @@ def serve(
     share_cores(processes)
     try:
         classifier = load()
-        planner = _planner(classifier)
+        planner = planner_of(classifier)
     except Exception as fault:
         _send(batches, fault, None)
         return
@@ -124,7 +124,7 @@ def _end_with_service() -> NoReturn:
     os._exit(0)
 
 
-def _planner(classifier: EquivalenceClassifier) -> Planner:
+def planner_of(classifier: EquivalenceClassifier) -> Planner:
     """The classifier's planner. Raises `ModelError` if copies of it would gain nothing."""
     if isinstance(classifier, Distant) or not isinstance(classifier, Copied):
         raise ModelError(

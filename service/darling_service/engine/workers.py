@@ -36,7 +36,7 @@ TRIES = 2
 
 
 class Workers:
-    """`count` model processes. Everything but `compare` belongs to the event loop of `start`."""
+    """`count` model processes of this machine: a `Pool`."""
 
     def __init__(
         self,

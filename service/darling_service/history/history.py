@@ -26,6 +26,11 @@ RETRY_AFTER_OPENING_S = 1.0
 RETRY_AFTER_S = 5.0
 """Seconds after which a store that did not answer is worth another look."""
 
+NO_HISTORY = (
+    "this service keeps no history; start it with --history-url sqlite:////PATH/history.db "
+    "(DARLING_HISTORY_URL)"
+)
+
 
 class History:
     """Records groups and answers questions about them; does neither without a store."""
@@ -66,15 +71,21 @@ class History:
         groups: Sequence[tuple[Figures, WholeGroup]],
     ) -> None:
         """Takes note of the groups of one request. May be called in any thread; never waits."""
-        if self._recorder is None:
+        if not self.on:
             return
         at = time.time()
-        self._recorder.record(
+        self.take(
             [
                 Recorded(run, step, at, figures, whole if self._draws(run, step, whole) else None)
                 for figures, whole in groups
             ]
         )
+
+    def take(self, groups: Sequence[Recorded]) -> None:
+        """Takes note of groups, of which those that are kept as a whole have been drawn. May be
+        called in any thread; never waits."""
+        if self._recorder is not None:
+            self._recorder.record(groups)
 
     async def read(self, question: Callable[["Store"], Answer]) -> Answer:
         """What the store answers, asked in a thread.
@@ -84,10 +95,7 @@ class History:
         if self._recorder is None and self._settings.history_url is not None:
             raise Unavailable("the history is not open", retry_after_s=RETRY_AFTER_OPENING_S)
         if self._recorder is None:
-            raise NotFound(
-                "this service keeps no history; start it with --history-url "
-                "sqlite:////PATH/history.db (DARLING_HISTORY_URL)"
-            )
+            raise NotFound(NO_HISTORY)
         from sqlalchemy.exc import SQLAlchemyError
 
         from darling_service.history.store import reason_of

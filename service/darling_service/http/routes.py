@@ -231,5 +231,5 @@ async def ready(request: Request) -> Response:
 )
 async def metrics(request: Request) -> Response:
     """Exposes the service's metrics in the Prometheus text format."""
-    exposition = service_of(request).telemetry.exposition()
+    exposition = await service_of(request).exposition()
     return Response(exposition, media_type="text/plain; version=1.0.0; charset=utf-8")

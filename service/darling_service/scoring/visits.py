@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -56,6 +57,16 @@ class Visit:
         if self.id is None:
             return content_key(*sorted(self.texts))
         return content_key("id", type(self.id).__name__, str(self.id))
+
+
+class VisitCounts(Protocol):
+    """What tells how often answers came before."""
+
+    async def count(
+        self, run: str, step: int, groups: Sequence[Visit]
+    ) -> Sequence[IntArray | None]:
+        """How often each rollout's answer came in earlier steps, (n,) for each group."""
+        ...
 
 
 class Visits:
