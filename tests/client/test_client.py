@@ -4,10 +4,10 @@ import asyncio
 import math
 import multiprocessing
 import pickle
+import re
 import socket
 import subprocess
 import sys
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
