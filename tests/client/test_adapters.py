@@ -1,7 +1,9 @@
 """What the trainers' adapters do without their trainer; tests/trainers has the tests with it."""
 
 import asyncio
+import inspect
 import multiprocessing
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +20,7 @@ from darling_client.trainers._quality import Judgement
 from darling_client.trainers._ranks import together
 from darling_client.trainers._request import Request
 from darling_client.trainers.nemo_rl import environment, groups
-from darling_client.trainers.trl import DarlingReward, group_rows
+from darling_client.trainers.trl import AsyncDarlingReward, DarlingReward, group_rows
 from tests.client.trainer_shapes import stand_ins
 from tests.conftest import running
 
@@ -93,6 +95,35 @@ def test_columns_reach_an_async_quality(url: str) -> None:
         reward = DarlingReward(quality, 4, client=client)
         rewards = reward(prompts=["p"] * 4, completions=TEXTS, wanted=["Blue"] * 4)
     assert rewards == pytest.approx([2 / 3, 2 / 3, 0, 0])
+
+
+def test_an_async_reward_leaves_the_loop_to_its_async_quality(url: str) -> None:
+    """Two groups whose qualities wait for each other, in the trainer's own event loop."""
+
+    async def both() -> list[list[float | None]]:
+        come, loop = asyncio.Barrier(2), asyncio.get_running_loop()
+
+        async def quality(completions: Any, **more: Any) -> list[float]:
+            assert asyncio.get_running_loop() is loop
+            await asyncio.wait_for(come.wait(), timeout=60)
+            return [1.0] * len(completions)
+
+        with Client(url) as client:
+            reward = AsyncDarlingReward(quality, 4, client=client)
+            return await asyncio.gather(*(reward([p] * 4, TEXTS) for p in ("p", "q")))
+
+    assert asyncio.run(both()) == [pytest.approx([2 / 3, 2 / 3, 1, 1])] * 2
+
+
+def test_an_async_reward_has_the_bits_of_the_blocking_one_also_after_a_pickle(url: str) -> None:
+    """AsyncGRPOTrainer sends it to another process."""
+    given: Any = ["p"] * 8, [*TEXTS, *TEXTS]
+    with Client(url) as client:
+        reward = pickle.loads(pickle.dumps(AsyncDarlingReward(half, 4, client=client)))
+        assert inspect.iscoroutinefunction(reward.__call__)
+        with reward.client:
+            told = asyncio.run(reward(*given))
+        assert told == DarlingReward(half, 4, client=client)(*given)
 
 
 def test_an_outage_gives_no_signal_and_a_refusal_raises(url: str) -> None:

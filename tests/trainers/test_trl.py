@@ -49,10 +49,11 @@ def check(service: Service, call: list[dict[str, Any]], size: int) -> int:
     return duplicates
 
 
-def test_a_grpo_run(words: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [[], ["async"]], ids=["blocking", "async"])
+def test_a_grpo_run(words: Service, tmp_path: Path, kind: list[str]) -> None:
     python = need("trl", "trl")
     driver = str(DRIVERS / "trl_run.py")
-    command = [*python, driver, str(tmp_path), "8", str(N), "3"]
+    command = [*python, driver, str(tmp_path), "8", str(N), "3", *kind]
     told = run(command, url=words.url, folder=tmp_path)
     *training, evaluation = calls(tmp_path)
     assert len(training) == 3
@@ -121,11 +122,12 @@ def test_the_example_runs_as_its_docstring_says_and_with_its_defaults(
         assert 1 <= figures["darling/num_classes"] <= N
 
 
-def test_groups_that_straddle_two_ranks(words: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [[], ["async"]], ids=["blocking", "async"])
+def test_groups_that_straddle_two_ranks(words: Service, tmp_path: Path, kind: list[str]) -> None:
     python = need("trl", "trl")
     torchrun = [*python, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     rendezvous = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
-    driver = [str(DRIVERS / "trl_run.py"), str(tmp_path), "6", str(N), "2"]
+    driver = [str(DRIVERS / "trl_run.py"), str(tmp_path), "6", str(N), "2", *kind]
     run([*torchrun, *rendezvous, *driver], url=words.url, folder=tmp_path)
     *training, evaluation = calls(tmp_path)
     assert len(training) == 2

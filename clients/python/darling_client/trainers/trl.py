@@ -5,6 +5,9 @@ Give it to the trainer:
     from darling_client.trainers.trl import DarlingReward
 
     GRPOTrainer(reward_funcs=DarlingReward(quality, num_generations=8), ...)
+
+`AsyncDarlingReward` is the same as an async function, for AsyncGRPOTrainer and beside other async
+reward functions.
 """
 
 from __future__ import annotations
@@ -30,18 +33,19 @@ if TYPE_CHECKING:
 
     from darling_client.trainers._request import AdapterParams
 
+Rewards = list[float | None]
 Quality = Callable[..., Any]
 """A TRL reward function, blocking or async:
 `quality(prompts=..., completions=..., **columns)`. It returns a list with a number, a mapping with
 some of the fields of `Judgement`, or None for each completion."""
 
 
-class DarlingReward:
-    """A TRL reward function that returns quality shaped by diversity.
+class ShapedQuality:
+    """Quality shaped by diversity, for rows as TRL passes them to reward functions.
 
-    TRL adds up several reward functions, so one function has to return the product. A row whose
-    quality is None gets None, and so do the rows of a group that the service has not answered
-    within the client's `patience_s`: TRL gives them advantage 0. Raises any other `DarlingError`.
+    A row whose quality is None gets None, and so do the rows of a group that the service has not
+    answered within the client's `patience_s`: TRL gives them advantage 0. Raises any other
+    `DarlingError`.
     """
 
     __name__ = "darling"
@@ -89,24 +93,20 @@ class DarlingReward:
         self._check(args)
         self.client = client or Client()
 
-    def __call__(
-        self,
-        prompts: Sequence[Prompt],
-        completions: Sequence[Any],
-        log_metric: Callable[[str, float], None] | None = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        return self.scored(prompts, completions, completions, log_metric, **columns)
-
     def scored(
         self,
         prompts: Sequence[Prompt],
         responses: Sequence[Response],
         completions: Sequence[Any],
         log_metric: Callable[[str, float], None] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         **columns: Any,
-    ) -> list[float | None]:
-        """The rewards of `responses`, of which the quality function sees the `completions`."""
+    ) -> Rewards:
+        """The rewards of `responses`, of which the quality function sees the `completions`.
+
+        `loop`: the event loop, of another thread, that runs an async quality function; by default
+        one of its own.
+        """
         trainer = trainer_of(log_metric)
         step = getattr(columns.get("trainer_state"), "global_step", None)
 
@@ -115,7 +115,12 @@ class DarlingReward:
             more = columns if log_metric is None else {**columns, "log_metric": log_metric}
             values = self.quality(prompts=prompts, completions=completions, **more)
             if inspect.isawaitable(values):
-                values = asyncio.run(_result_of(values))
+                result = _result_of(values)
+                values = (
+                    asyncio.run_coroutine_threadsafe(result, loop).result()
+                    if loop
+                    else asyncio.run(result)
+                )
             judged = judgements(values, len(completions))
             return [
                 Row(prompt, words_body(said), known)
@@ -153,6 +158,43 @@ class DarlingReward:
             )
         if setting := divides_by_std(args):
             self.request.std_is_on(*setting)
+
+
+class DarlingReward(ShapedQuality):
+    """A TRL reward function that returns quality shaped by diversity.
+
+    TRL adds up several reward functions, so one function has to return the product.
+    """
+
+    def __call__(
+        self,
+        prompts: Sequence[Prompt],
+        completions: Sequence[Any],
+        log_metric: Callable[[str, float], None] | None = None,
+        **columns: Any,
+    ) -> Rewards:
+        return self.scored(prompts, completions, completions, log_metric, **columns)
+
+
+class AsyncDarlingReward(ShapedQuality):
+    """`DarlingReward` as an async function: while the service works, TRL's event loop goes on with
+    other reward functions, and that of AsyncGRPOTrainer with generation.
+
+    A blocking quality function runs in a thread, and an async one in the event loop. With `gather`
+    on several ranks give a trainer one of these only, as all ranks must score in one order.
+    """
+
+    async def __call__(
+        self,
+        prompts: Sequence[Prompt],
+        completions: Sequence[Any],
+        log_metric: Callable[[str, float], None] | None = None,
+        **columns: Any,
+    ) -> Rewards:
+        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(
+            self.scored, prompts, completions, completions, log_metric, loop, **columns
+        )
 
 
 @dataclass(frozen=True)
