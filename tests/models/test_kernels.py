@@ -20,6 +20,7 @@ from darling_models.options import ModelOptions
 from darling_models.protocol import IntArray
 from darling_models.registry import load
 from darling_models.runtime import attention, kernel_cache, kernel_trial, linear, packed
+from darling_models.runtime import kernels as runtime_kernels
 from darling_models.runtime.bert import Shape
 from darling_models.runtime.kernel_trial import MARGIN, Candidate, preferred
 from darling_models.runtime.kernels import PACKS, ROWS, Choice, Kernels, rows_named
@@ -174,6 +175,20 @@ def test_in_bfloat16_fused_attention_is_chosen_where_it_is_far_faster(monkeypatc
     monkeypatch.setattr(PackedEncoder, "invariant", lambda self, kernels: True)
     chosen = kernels_of(packed_encoder(encoder("bert"), torch.bfloat16))
     assert (chosen.whole, chosen.odd) == ("fffff", "fffff")
+
+
+@pytest.mark.parametrize(
+    ("instructions", "letters"),
+    [(["avx512_bf16"], "bbbbb"), (["avx512_bf16", "amx_bf16"], "fffff"), (["bf16"], "bbbbb")],
+)
+def test_in_bfloat16_the_default_of_attention_is_fused_with_amx(
+    instructions: list[str], letters: str, monkeypatch: Patch
+) -> None:
+    """So that machines with AMX choose alike without a measurement."""
+    monkeypatch.setattr(runtime_kernels, "bfloat16_instructions", lambda: instructions)
+    default = Kernels.default(torch.bfloat16)
+    assert (default.whole, default.odd) == (letters, letters)
+    assert Kernels.default(torch.float32) == DEFAULT
 
 
 @pytest.mark.parametrize("size", PACKS)
