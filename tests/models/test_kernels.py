@@ -408,9 +408,10 @@ def test_a_setting_pins_kernels_and_the_revision_tells_bits_apart(tmp_path: Path
     usual = load(name, ModelOptions(runtime="float32")).info
     assert usual.kernels is not None
     pinned = Kernels.parse(usual.kernels)
+    own = rows_named(pinned.least_rows, pinned.most_rows)
     same = {
         revision(f"rows={rows},pack={pack},whole={pinned.whole},odd={pinned.odd}")
-        for rows, pack in (("16", 256), ("128", pinned.pack), ("16", 1))
+        for rows, pack in ((own, 256), ("128", pinned.pack), (own, 1))
     }
     assert same == {usual.revision}, "rows and packs change no bit"
     assert revision(f"rows=128,pack=256,whole=ppppp,odd={pinned.odd}") != usual.revision
@@ -438,8 +439,8 @@ def test_a_cascade_names_and_takes_the_kernels_of_both_stages(tmp_path: Path) ->
     bert(tmp_path, num_labels=2)
     name = f"cascade:cross-encoder:{tmp_path}"
     first, second = (
-        "rows=32,pack=256,whole=fffff,odd=ffppp",
-        "rows=64,pack=512,whole=fffff,odd=fffff",
+        "rows=64,pack=256,whole=fffff,odd=ffppp",
+        "rows=128,pack=512,whole=fffff,odd=fffff",
     )
     both = load(name, ModelOptions(runtime="float32", kernels=f"{first}+{second}"))
     assert both.info.kernels == f"{first}+{second}"
