@@ -1,16 +1,17 @@
 """Shows what the trial of kernels sees on this machine, and the encoder's rate beside the peak.
 
-    python -m benchmarks.kernels [--runtime float32]
+    python -m benchmarks.kernels [--runtime float32] [--cpu]
 
 It prints times of each kernel of attention by length, whether texts keep their bits at each number
 of rows, times of packs, the choice, and the rate of the embedded encoder on texts of 256 tokens
-beside that of a square product in the same minute. Nothing else should run.
+beside that of a square product in the same minute. Nothing else should run; with `--cpu` the rates
+are those of a CPU second, for a machine that others use.
 """
 
 import argparse
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -19,7 +20,7 @@ from typing import get_args
 import numpy as np
 import torch
 
-from benchmarks.machine import description, matmul_peak
+from benchmarks.machine import Clock, description, matmul_peak
 from darling_models.embedded.encoder import TextEncoder, wheel_weights
 from darling_models.options import Runtime
 from darling_models.runtime.kernel_trial import ODD, WHOLE, Name, Texts, choose, seconds
@@ -39,7 +40,9 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", choices=get_args(Runtime), default="auto")
-    encoder = TextEncoder(wheel_weights(), runtime=parser.parse_args().runtime)
+    parser.add_argument("--cpu", action="store_true", help="rates of a CPU second")
+    given = parser.parse_args()
+    encoder = TextEncoder(wheel_weights(), runtime=given.runtime)
     packed = encoder._packed
     flags = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
     print(description(), [flag for flag in FLAGS if flag in flags], packed.dtype)
@@ -53,7 +56,7 @@ def main() -> None:
     print("packs: ms a layer", milliseconds(of_packs))
     started = time.perf_counter()
     print(f"{choose(packed)} in {time.perf_counter() - started:.1f} s")
-    print_rate(packed)
+    print_rate(packed, time.process_time if given.cpu else time.perf_counter)
 
 
 @torch.inference_mode()
@@ -66,7 +69,7 @@ def print_attention(packed: PackedEncoder) -> None:
         print(f"attention, {texts.count} x {length} tokens: ms {times}, invariant {alike}")
 
 
-def print_rate(packed: PackedEncoder) -> None:
+def print_rate(packed: PackedEncoder, clock: Clock) -> None:
     source = np.random.default_rng(0)
     sequences = [source.integers(0, packed.vocabulary, (1, TOKENS)) for _ in range(TEXTS)]
 
@@ -75,8 +78,10 @@ def print_rate(packed: PackedEncoder) -> None:
 
     rates, peaks = [], []
     for _ in range(ROUNDS):
-        rates.append(TEXTS * TOKENS / elapsed(partial(encode, TEXTS)))
-        peaks.append(matmul_peak(dtype=packed.dtype, seconds=0.5))
+        started = clock()
+        encode(TEXTS)
+        rates.append(TEXTS * TOKENS / (clock() - started))
+        peaks.append(matmul_peak(clock, dtype=packed.dtype, seconds=0.5))
     # Products with the weights of a layer (4 + 2 x 4 squares of the width), and attention's two.
     own = LAYERS * (2 * 12 * packed.width**2 + 4 * TOKENS * packed.width)
     shares = [100 * rate * own / 1e9 / peak for rate, peak in zip(rates, peaks, strict=True)]
@@ -85,12 +90,6 @@ def print_rate(packed: PackedEncoder) -> None:
         f"{median(rates) * own / 1e9:.0f} of {median(peaks):.0f} GFLOP/s, {median(shares):.0f} % "
         f"of the peak [{min(shares):.0f}, {max(shares):.0f}]"
     )
-
-
-def elapsed(run: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 def milliseconds(times: Mapping[Name, float]) -> dict[Name, float]:

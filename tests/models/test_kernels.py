@@ -20,6 +20,7 @@ from darling_models.options import ModelOptions
 from darling_models.protocol import IntArray
 from darling_models.registry import load
 from darling_models.runtime import attention, kernel_cache, kernel_trial, linear, packed
+from darling_models.runtime import kernels as runtime_kernels
 from darling_models.runtime.bert import Shape
 from darling_models.runtime.kernel_trial import MARGIN, Candidate, preferred
 from darling_models.runtime.kernels import ALONE, PACKS, ROWS, Choice, Kernels, rows_named
@@ -177,6 +178,20 @@ def test_in_bfloat16_fused_attention_is_chosen_where_it_is_far_faster(monkeypatc
     monkeypatch.setattr(PackedEncoder, "invariant", lambda self, kernels: True)
     chosen = kernels_of(packed_encoder(encoder("bert"), torch.bfloat16))
     assert (chosen.whole, chosen.odd) == ("fffff", "fffff")
+
+
+@pytest.mark.parametrize(
+    ("instructions", "letters"),
+    [(["avx512_bf16"], "bbbbb"), (["avx512_bf16", "amx_bf16"], "fffff"), (["bf16"], "bbbbb")],
+)
+def test_in_bfloat16_the_default_of_attention_is_fused_with_amx(
+    instructions: list[str], letters: str, monkeypatch: Patch
+) -> None:
+    """So that machines with AMX choose alike without a measurement."""
+    monkeypatch.setattr(runtime_kernels, "bfloat16_instructions", lambda: instructions)
+    default = Kernels.default(torch.bfloat16)
+    assert (default.whole, default.odd) == (letters, letters)
+    assert Kernels.default(torch.float32) == DEFAULT
 
 
 @pytest.mark.parametrize("size", PACKS)
@@ -396,9 +411,10 @@ def test_a_setting_pins_kernels_and_the_revision_tells_bits_apart(tmp_path: Path
     usual = load(name, ModelOptions(runtime="float32")).info
     assert usual.kernels is not None
     pinned = Kernels.parse(usual.kernels)
+    own = rows_named(pinned.least_rows, pinned.most_rows)
     same = {
         revision(f"rows={rows},pack={pack},whole={pinned.whole},odd={pinned.odd}")
-        for rows, pack in (("16", 256), ("128", pinned.pack), ("16", 1))
+        for rows, pack in ((own, 256), ("128", pinned.pack), (own, 1))
     }
     assert same == {usual.revision}, "rows and packs change no bit"
     assert revision(f"rows=128,pack=256,whole=ppppp,odd={pinned.odd}") != usual.revision
@@ -426,8 +442,8 @@ def test_a_cascade_names_and_takes_the_kernels_of_both_stages(tmp_path: Path) ->
     bert(tmp_path, num_labels=2)
     name = f"cascade:cross-encoder:{tmp_path}"
     first, second = (
-        "rows=32,pack=256,whole=fffff,odd=ffppp",
-        "rows=64,pack=512,whole=fffff,odd=fffff",
+        "rows=64,pack=256,whole=fffff,odd=ffppp",
+        "rows=128,pack=512,whole=fffff,odd=fffff",
     )
     both = load(name, ModelOptions(runtime="float32", kernels=f"{first}+{second}"))
     assert both.info.kernels == f"{first}+{second}"

@@ -44,6 +44,10 @@ class Layer:
     """Keys and values as one product."""
     after: AfterAttention
 
+    def products(self, x: Tensor) -> Tensor:
+        """The results of all products for the rows of x (rows, hidden), side by side."""
+        return torch.cat([self.query(x), self.key_value(x), self.after.finish(x, x)], dim=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:

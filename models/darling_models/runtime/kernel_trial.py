@@ -18,7 +18,16 @@ from torch import Tensor
 
 from darling_models.errors import ModelError
 from darling_models.runtime.attention import attend
-from darling_models.runtime.kernels import ALONE, ANY, PACKS, ROWS, Choice, Kernels, rows_named
+from darling_models.runtime.kernels import (
+    ALONE,
+    ANY,
+    PACKS,
+    ROWS,
+    STEP,
+    Choice,
+    Kernels,
+    rows_named,
+)
 
 MARGIN = 1.8
 """Times that another kernel of attention must be as fast as the default. On a Zen 3 in float32 none
@@ -31,6 +40,8 @@ ROUNDS = 9
 ATTENTION_S, PACKS_S = 0.1, 0.3
 """Processor seconds after which the kernels of one letter, and packs, are not measured again. Not
 wall seconds: on a busy machine measurements must not be fewer."""
+TRIAL_ROWS = (16, 32, 48, 64, 96, 128, 192, 256, 368, 512, 768, 1024)
+"""Numbers of rows with which products are tried where their most is not limited."""
 TOKENS = 512
 """Tokens on which a kernel of attention is tried."""
 WHOLE = ((16,), (48, 32), (112, 64), (240, 128), (256, 512))
@@ -110,6 +121,21 @@ def pinned(encoder: Candidate, setting: str) -> Choice:
             f"on this machine; {cure}"
         )
     return Choice(kernels, "the setting kernels names them")
+
+
+@torch.inference_mode()
+def products_alike(
+    products: Callable[[Tensor], Tensor], kernels: Kernels, width: int, dtype: torch.dtype
+) -> bool:
+    """Whether a row (width,) gets the same bits in products of all numbers of rows that occur."""
+    least, most = kernels.least_rows, kernels.most_rows
+    sizes = [*range(least, most, STEP), most]
+    if most == ANY:
+        sizes = [rows for rows in TRIAL_ROWS if rows >= least]
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(sizes[-1], width, generator=random).to(dtype)
+    expected = products(x)
+    return all(torch.equal(products(x[:rows]), expected[:rows]) for rows in sizes)
 
 
 def seconds(runs: Mapping[Name, Callable[[], object]], budget: float) -> dict[Name, float]:

@@ -12,11 +12,13 @@ by itself. `whole` and `odd`: the kernel of attention for lengths that are multi
 import logging
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import starmap
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from darling_models.runtime.precision import bfloat16_instructions
 
@@ -98,6 +100,14 @@ class Kernels:
         """The rows of a matrix that holds `wanted`, such that all of its blocks are equal."""
         blocks = self.blocks(wanted)
         return blocks * max(self.least_rows, -(-wanted // (blocks * STEP)) * STEP)
+
+    def in_blocks(self, run: Callable[..., Tensor], *matrices: Tensor) -> Tensor:
+        """`run` on matrices of equal numbers of rows, or on blocks of these one after the other."""
+        blocks = self.blocks(len(matrices[0]))
+        if blocks == 1:
+            return run(*matrices)
+        parts = zip(*(matrix.chunk(blocks) for matrix in matrices), strict=True)
+        return torch.cat([run(*part_of_each) for part_of_each in parts])
 
     def attention(self, length: int) -> str:
         """The letter of the kernel for texts of this length in tokens."""

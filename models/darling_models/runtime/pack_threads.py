@@ -6,6 +6,7 @@ one that the system took a core from. Those that have a pack of their own wait o
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from heapq import heappop, heappush
 from threading import Barrier
 from typing import TypeVar
 
@@ -39,6 +40,23 @@ class Workers:
         if self._pool is None:
             return map(run, work)
         return self._pool.map(run, work)
+
+
+def balanced(lengths: Sequence[int], most: int, least: int, count: int) -> list[list[int]]:
+    """Packs of indices with about as many tokens each, some `most` or fewer, their number a
+    multiple of `count` unless there are too few tokens for `least` in each.
+
+    Inside a pack the shortest sequences come first, so that equal lengths attend together.
+    """
+    tokens = sum(lengths)
+    wanted = -(-tokens // (most * count)) * count
+    packs: list[list[int]] = [[] for _ in range(min(wanted, max(tokens // least, 1), len(lengths)))]
+    loads = [(0, number) for number in range(len(packs))]
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        load, number = heappop(loads)
+        packs[number].append(index)
+        heappush(loads, (load + lengths[index], number))
+    return [pack[::-1] for pack in packs]
 
 
 def _alone(started: Barrier) -> None:

@@ -19,7 +19,6 @@ from copy import copy
 from dataclasses import asdict, replace
 from functools import partial
 from hashlib import blake2b
-from heapq import heappop, heappush
 from operator import itemgetter
 from typing import TypeVar
 
@@ -35,18 +34,16 @@ from darling_models.runtime.attention import attend
 from darling_models.runtime.bert import Layer, Shape, normed, read
 from darling_models.runtime.gpu_packs import SIZES, NoPackSize, PackSizes
 from darling_models.runtime.kernel_cache import cached
-from darling_models.runtime.kernel_trial import choose, pinned
-from darling_models.runtime.kernels import ALONE, ANY, AUTO, FUSED, PACKS, STEP, Choice, Kernels
+from darling_models.runtime.kernel_trial import choose, pinned, products_alike
+from darling_models.runtime.kernels import ALONE, AUTO, FUSED, PACKS, Choice, Kernels
 from darling_models.runtime.linear import prepacks
 from darling_models.runtime.overlap import fetched, moved
-from darling_models.runtime.pack_threads import Workers
+from darling_models.runtime.pack_threads import Workers, balanced
 
 log = logging.getLogger(__name__)
 
 TRIAL_LENGTHS = (1, 2, 3, 4, 9, 17, 17, 31, 41, 64, 100, 130, 300)
 """Lengths of the sequences with which kernels are tried."""
-TRIAL_ROWS = (16, 32, 48, 64, 96, 128, 192, 256, 368, 512, 768, 1024)
-"""Numbers of rows with which products are tried where the most is not limited."""
 TRIAL_LAYERS = 2
 """Layers that are computed in a trial of kernels; all have the same shapes."""
 TYPICAL_LENGTH = 128
@@ -123,7 +120,10 @@ class PackedEncoder:
     def invariant(self, kernels: Kernels) -> bool:
         """Whether sequences in one pack get the bits that each gets alone."""
         view = self._by(kernels)
-        if not self.on_worker(view._products_alike):
+        products = partial(
+            products_alike, view._layers[0].products, kernels, self.width, self.dtype
+        )
+        if not self.on_worker(products):
             return False
         trial = self._drawn(TRIAL_LENGTHS)
         packs = [trial, trial[::2], *([sequence] for sequence in trial)]
@@ -146,27 +146,6 @@ class PackedEncoder:
         lengths = [TYPICAL_LENGTH] * (kernels.pack // TYPICAL_LENGTH)
         for _ in range(PACKS[-1] // kernels.pack):
             view._finish(layer, x, view._attend(layer, x, lengths))
-
-    @torch.inference_mode()
-    def _products_alike(self) -> bool:
-        """Whether a row gets the same bits in products of all the numbers of rows that occur."""
-        least, most = self._kernels.least_rows, self._kernels.most_rows
-        sizes = (
-            [n for n in TRIAL_ROWS if n >= least]
-            if most == ANY
-            else [*range(least, most, STEP), most]
-        )
-        random = torch.Generator().manual_seed(0)
-        x = torch.randn(sizes[-1], self.width, generator=random).to(self.dtype)
-        layer = self._layers[0]
-
-        def products(rows: int) -> Tensor:
-            own = x[:rows]
-            mixes = (layer.query(own), layer.key_value(own), layer.after.finish(own, own))
-            return torch.cat(mixes, dim=1)
-
-        expected = products(sizes[-1])
-        return all(torch.equal(products(rows), expected[:rows]) for rows in sizes)
 
     def on_worker(self, run: Callable[[], Done]) -> Done:
         """Its result on a thread that computes packs, which has one thread's worth of torch."""
@@ -219,28 +198,13 @@ class PackedEncoder:
                 yield indices, self._run(members, first_only)
             return
         known = list(sequences)
-        packs = self._packs([sequence.shape[1] for sequence in known])
+        most, count = self._kernels.pack, self._workers.count
+        # Less than twice the least rows would be filled up by too much.
+        least = 1 if self._kernels.alone else 2 * self._kernels.least_rows
+        packs = balanced([ids.shape[1] for ids in known], most, least, count)
         members_of_all = [[known[index] for index in pack] for pack in packs]
         results = self._workers.map(partial(self._run, first_only=first_only), members_of_all)
         yield from zip(packs, results, strict=True)
-
-    def _packs(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Packs of indices with about as many tokens each, their number a multiple of the workers'
-        unless there are so few tokens that filling up their rows would cost more than it gains.
-
-        Inside a pack the shortest sequences come first, so that equal lengths attend together.
-        """
-        most = self._kernels.pack * self._workers.count
-        tokens = sum(lengths)
-        worthwhile = max(tokens // (2 * self._kernels.least_rows), 1)
-        count = min(-(-tokens // most) * self._workers.count, worthwhile, len(lengths))
-        packs: list[list[int]] = [[] for _ in range(count)]
-        loads = [(0, number) for number in range(count)]
-        for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-            load, number = heappop(loads)
-            packs[number].append(index)
-            heappush(loads, (load + lengths[index], number))
-        return [pack[::-1] for pack in packs]
 
     @torch.inference_mode()
     def _run(self, sequences: Sequence[IntArray], first_only: bool) -> Tensor:
@@ -302,8 +266,10 @@ class PackedEncoder:
         """Attention's mixes of values, (rows, hidden): one for each token, or with `first`, which
         holds one row of each sequence, for each of these."""
         query_rows = x if first is None else first
-        queries = self._in_blocks(layer.query, query_rows).view(len(query_rows), self.heads, -1)
-        keys_values = self._in_blocks(layer.key_value, x).view(len(x), 2, self.heads, -1)
+        queries = self._kernels.in_blocks(layer.query, query_rows).view(
+            len(query_rows), self.heads, -1
+        )
+        keys_values = self._kernels.in_blocks(layer.key_value, x).view(len(x), 2, self.heads, -1)
         if packing is None:
             mixed = attend(queries, keys_values, lengths, self._kernels, first is not None)
         else:
@@ -314,15 +280,7 @@ class PackedEncoder:
 
     def _finish(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
         """The layer's result from its input and the mixes of values, each (rows, hidden)."""
-        return self._in_blocks(layer.after.finish, x, mixed)
-
-    def _in_blocks(self, run: Callable[..., Tensor], *matrices: Tensor) -> Tensor:
-        """`run` on matrices of equal numbers of rows, or on blocks of these."""
-        blocks = self._kernels.blocks(len(matrices[0]))
-        if blocks == 1:
-            return run(*matrices)
-        parts = zip(*(matrix.chunk(blocks) for matrix in matrices), strict=True)
-        return torch.cat([run(*blocks_of_each) for blocks_of_each in parts])
+        return self._kernels.in_blocks(layer.after.finish, x, mixed)
 
     def _rows(self, wanted: int) -> int:
         """Rows of a matrix that holds `wanted`: so many that kernels do not round by them."""
