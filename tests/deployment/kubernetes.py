@@ -67,4 +67,6 @@ def _validator(release: str, name: str) -> jsonschema.Draft202012Validator:
 def _definitions(release: str) -> Registry[Any]:
     content = json.loads((SCHEMAS / f"v{release}-local-strict/_definitions.json").read_text())
     resource = Resource.from_contents(content, default_specification=DRAFT202012)
-    return Registry().with_resource("/api/_definitions.json", resource)
+    registry: Registry[Any] = Registry()
+    registry = registry.with_resource("/api/_definitions.json", resource)
+    return registry

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tarfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
 }
 RELEASES = ("1.25.0", "1.31.0", "1.37.0")
-"""Of Kubernetes: the oldest that Chart.yaml allows, one between, and the latest with schemas here."""
+"""Of Kubernetes: the oldest that Chart.yaml allows, one between, and the latest of the schemas."""
 EVERY = pytest.mark.parametrize("values", CASES.values(), ids=CASES)
 
 
@@ -81,8 +82,8 @@ EVERY = pytest.mark.parametrize("values", CASES.values(), ids=CASES)
 def test_every_manifest_is_what_kubernetes_expects(values: dict[str, Any]) -> None:
     manifests = [one for one in rendered(values) if one["kind"] not in CUSTOM]
     assert len(manifests) >= 5
-    found = [list(faults(one, release)) for one in manifests for release in RELEASES]
-    assert sum(found, []) == []
+    found = (faults(one, release) for one in manifests for release in RELEASES)
+    assert list(chain.from_iterable(found)) == []
 
 
 def test_a_manifest_that_is_wrong_has_a_fault() -> None:
@@ -127,7 +128,8 @@ def _has_proxy(values: dict[str, Any]) -> bool:
 
 
 def _matches(labels: dict[str, str], pod: Manifest) -> bool:
-    return labels.items() <= pod["metadata"]["labels"].items()
+    own: dict[str, str] = pod["metadata"]["labels"]
+    return labels.items() <= own.items()
 
 
 def container(manifests: list[Manifest]) -> Manifest:
@@ -138,7 +140,7 @@ def container(manifests: list[Manifest]) -> Manifest:
 
 
 def test_settings_reach_the_service_as_they_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {
+    given: dict[str, Any] = {
         **{"model": "exact", "max_body_bytes": 134217728, "threshold": 0.4, "audit_share": 0},
         **{"log_texts": True, "judge_parameters": '{"max_tokens": 4096}', "cohort_size": None},
     }
