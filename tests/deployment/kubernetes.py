@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import yaml
@@ -67,6 +67,4 @@ def _validator(release: str, name: str) -> jsonschema.Draft202012Validator:
 def _definitions(release: str) -> Registry[Any]:
     content = json.loads((SCHEMAS / f"v{release}-local-strict/_definitions.json").read_text())
     resource = Resource.from_contents(content, default_specification=DRAFT202012)
-    registry: Registry[Any] = Registry()
-    registry = registry.with_resource("/api/_definitions.json", resource)
-    return registry
+    return cast("Registry[Any]", Registry().with_resource("/api/_definitions.json", resource))
