@@ -137,8 +137,6 @@ def wire(path: str, run: str, member: int) -> tuple[str, dict[str, Any]]:
         said = {"type": "message", "role": "assistant", "content": [text]}
         body = {**NEMO_GYM, "response": {"output": [said]}, "_ng_rollout_index": member}
         return f"{path}?n=2&run={run}", body
-    if path == "/v1/rollouts":
-        return f"{path}?run={run}", rollout(f"bare {run}", member)
     body = {"prompt": f"prompt of {run}", "response": f"text {member}", "label": None}
     return f"{path}?n=2&run={run}", body
 

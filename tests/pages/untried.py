@@ -114,6 +114,25 @@ def image_can_be_built(command: str) -> None:
         assert (ROOT / path).parent.exists(), command
 
 
+def chart_takes(command: str) -> None:
+    """The chart and the files of values exist, and it has each value that is set."""
+    words = shlex.split(command, comments=True)
+    chart = ROOT / "docker/helm/darling-reward"
+    assert str(chart.relative_to(ROOT)) in words, command
+    for flag, value in pairwise(words):
+        if flag == "-f":
+            assert (ROOT / value).exists(), command
+        elif flag == "--set":
+            place = yaml.safe_load((chart / "values.yaml").read_text())
+            for name in value.partition("=")[0].split("."):
+                place = place[name]
+
+
+def secret_has_the_charts_item(command: str) -> None:
+    values = yaml.safe_load((ROOT / "docker/helm/darling-reward/values.yaml").read_text())
+    assert f" --from-literal={values['apiKey']['item']}=" in command, command
+
+
 def names_are_read(command: str) -> None:
     """The variables that are exported are read by the client or the service."""
     sources = [*(ROOT / "clients/python").rglob("*.py"), ROOT / "docker/compose.yaml"]
@@ -149,6 +168,8 @@ LIST = (
     Untried(r"(\S*python\S*) -m benchmarks", "measures for minutes to hours", module_exists),
     Untried(r"(\.venv/bin/)?pip install", "changes the environment", can_be_installed),
     Untried(r"docker ", "needs Docker, and a registry of images", image_can_be_built),
+    Untried("helm (install|upgrade) ", "needs a cluster", chart_takes),
+    Untried("kubectl create secret ", "needs a cluster", secret_has_the_charts_item),
     Untried("(export|printf|chmod) ", "belongs to another machine", names_are_read),
     Untried(r"(DARLING_\w+=\S+ )?(python|torchrun .*) .*trl_grpo", "needs TRL", script_takes),
     Untried("vf-eval ", "needs verifiers", evaluation_takes),
