@@ -18,7 +18,6 @@ pytest.importorskip("ray.data", reason="needs the extra ray")
 import ray
 
 from darling_service import offline
-from darling_service.answers_file import ScoreError
 from darling_service.offline import Scoring
 from darling_service.ray_data.cluster import Cluster
 from darling_service.ray_data.parts import part_of
@@ -190,10 +189,10 @@ def test_parts_of_a_run_that_was_stopped_are_not_scored_again(tmp_path: Path) ->
     assert out.read_bytes() == b"".join(expected)
     assert [path.name for path in out.parent.iterdir()] == ["a.jsonl"]
 
-    with pytest.raises(ScoreError, match=r"begun with other options.*--overwrite"):
+    with pytest.raises(ValueError, match=r"begun with other options.*--overwrite"):
         on_ray(source, out, options='{"reward": {"objective": "diversity"}}')
     write(source, groups(3 * SHARD_LINES)[::-1])
-    with pytest.raises(ScoreError, match=r"answers another file.*--overwrite"):
+    with pytest.raises(ValueError, match=r"answers another file.*--overwrite"):
         on_ray(source, out)
     assert on_ray(source, out, overwrite=True) == 0
     assert [row["id"] for row in read(out)] == [f"g{k}" for k in range(3 * SHARD_LINES)][::-1]
@@ -229,8 +228,8 @@ def test_what_ray_cannot_do_is_told_before_any_work(
 def test_what_keeps_a_file_from_being_scored_is_told(tmp_path: Path) -> None:
     torn = write(tmp_path / "torn.jsonl.gz", groups(500))
     torn.write_bytes(torn.read_bytes()[:-20])
-    with pytest.raises(ScoreError, match=r"torn.jsonl.gz cannot be unpacked"):
+    with pytest.raises(ValueError, match=r"torn.jsonl.gz cannot be unpacked"):
         on_ray(torn, tmp_path / "out.jsonl")
-    with pytest.raises(ScoreError, match="No such file"):
+    with pytest.raises(ValueError, match="No such file"):
         on_ray(tmp_path / "none.jsonl", tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
