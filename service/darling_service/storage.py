@@ -115,14 +115,15 @@ def remove(name: str) -> None:
 
 
 class Whole:
-    """A file that is written beside itself, and takes its own name when it is complete.
+    """A file that is written under another name, and takes its own when it is complete.
 
     In an object store taking the name is a copy, which its readers see at once as a whole.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, meanwhile: str | None = None) -> None:
+        """`meanwhile`: the other name, in the same store; None: one that nobody else takes."""
         self._files, self._path = _at(name)
-        self._beside = f"{self._path}.{uuid4().hex}.tmp"
+        self._beside = f"{self._path}.{uuid4().hex}.tmp" if meanwhile is None else _at(meanwhile)[1]
 
     def __enter__(self) -> IO[bytes]:
         self._files.makedirs(self._files._parent(self._path), exist_ok=True)
@@ -137,9 +138,9 @@ class Whole:
             self._files.rm(self._beside)
 
 
-def join(parts: Sequence[str], name: str) -> None:
-    """Writes a file of the parts, one after another. Raises `OSError`."""
-    with Whole(name) as whole:
+def join(parts: Sequence[str], name: str, meanwhile: str) -> None:
+    """Writes a file of the parts, one after another, as `Whole` does. Raises `OSError`."""
+    with Whole(name, meanwhile) as whole:
         for part in parts:
             with open_read(part) as file:
                 shutil.copyfileobj(file, whole)

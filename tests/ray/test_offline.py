@@ -18,7 +18,6 @@ pytest.importorskip("ray.data", reason="needs the extra ray")
 import ray
 
 from darling_service import offline
-from darling_service.answers_file import ScoreError
 from darling_service.offline import Scoring
 from darling_service.ray_data.cluster import Cluster
 from darling_service.ray_data.parts import part_of
@@ -71,12 +70,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def on_ray(source: Path | str, target: Path | str, **more: Any) -> int:
-    return score_files(Scoring([str(source)], str(target), **more), SETTINGS, TWO)
+def on_ray(
+    source: Path | str, target: Path | str, settings: Settings = SETTINGS, **more: Any
+) -> int:
+    return score_files(Scoring([str(source)], str(target), **more), settings, TWO)
 
 
-def in_one_process(source: Path, target: Path) -> int:
-    return offline.score_files(Scoring([str(source)], str(target)), SETTINGS)
+def in_one_process(source: Path, target: Path, settings: Settings = SETTINGS) -> int:
+    return offline.score_files(Scoring([str(source)], str(target)), settings)
 
 
 def test_files_of_a_folder_get_the_bytes_of_one_process_and_go_on(
@@ -146,43 +147,42 @@ def kill_a_worker(parts: Path, killed: list[int]) -> None:
         time.sleep(0.005)
 
 
-def scored_twice(tmp_path: Path, count: int, words: int) -> None:
+def scored_twice(tmp_path: Path, count: int, words: int, settings: Settings) -> None:
     """Scores groups once undisturbed and once with a worker killed, and compares the files."""
     source = write(tmp_path / "in.jsonl", groups(count, words))
-    assert in_one_process(source, tmp_path / "one.jsonl") == 0
+    assert in_one_process(source, tmp_path / "one.jsonl", settings) == 0
     killed: list[int] = []
     parts = tmp_path / "killed.jsonl.parts"
     killer = threading.Thread(target=kill_a_worker, args=(parts, killed))
     killer.start()
-    assert on_ray(source, tmp_path / "killed.jsonl") == 0
+    assert on_ray(source, tmp_path / "killed.jsonl", settings) == 0
     killer.join()
     assert killed
     assert not Path(f"/proc/{killed[0]}").exists(), "the worker is gone"
     expected = (tmp_path / "one.jsonl").read_bytes()
     assert (tmp_path / "killed.jsonl").read_bytes() == expected
-    assert on_ray(source, tmp_path / "ray.jsonl") == 0
+    assert on_ray(source, tmp_path / "ray.jsonl", settings) == 0
     assert (tmp_path / "ray.jsonl").read_bytes() == expected
     assert [row["line"] for row in read(tmp_path / "ray.jsonl")] == list(range(1, count + 1))
     assert not parts.exists()
 
 
 def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
-    scored_twice(tmp_path, 6 * SHARD_LINES, words=40)
+    scored_twice(tmp_path, 6 * SHARD_LINES, 40, SETTINGS)
 
 
 @pytest.mark.soak
 def test_twenty_thousand_groups_with_a_worker_killed(tmp_path: Path) -> None:
-    scored_twice(tmp_path, 20_000, words=40)
+    scored_twice(tmp_path, 20_000, 6, Settings(model="exact"))
 
 
 def test_parts_of_a_run_that_was_stopped_are_not_scored_again(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", groups(3 * SHARD_LINES))
     url, out = f"file://{source}", tmp_path / "out/a.jsonl"
-    assert on_ray(url, f"file://{out}") == 0
-    whole = out.read_bytes().splitlines(keepends=True)
-    out.unlink()
+    assert in_one_process(source, tmp_path / "one.jsonl") == 0
+    whole = (tmp_path / "one.jsonl").read_bytes().splitlines(keepends=True)
     kept = [line.replace(b'"num_classes"', b'"stamp":1,"num_classes"') for line in whole]
-    Path(part_of(str(out), 1)).parent.mkdir()
+    Path(part_of(str(out), 1)).parent.mkdir(parents=True)
     Path(part_of(str(out), 1)).write_bytes(b"".join(kept[SHARD_LINES : 2 * SHARD_LINES]))
     Path(f"{part_of(str(out), 2)}.0.tmp").write_bytes(b"a worker died")
     assert on_ray(url, f"file://{out}") == 0
@@ -190,10 +190,14 @@ def test_parts_of_a_run_that_was_stopped_are_not_scored_again(tmp_path: Path) ->
     assert out.read_bytes() == b"".join(expected)
     assert [path.name for path in out.parent.iterdir()] == ["a.jsonl"]
 
-    with pytest.raises(ScoreError, match=r"begun with other options.*--overwrite"):
+
+def test_an_output_about_something_else_is_refused_or_overwritten(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", groups(3 * SHARD_LINES)), tmp_path / "out.jsonl"
+    assert in_one_process(source, out) == 0
+    with pytest.raises(ValueError, match=r"begun with other options.*--overwrite"):
         on_ray(source, out, options='{"reward": {"objective": "diversity"}}')
     write(source, groups(3 * SHARD_LINES)[::-1])
-    with pytest.raises(ScoreError, match=r"answers another file.*--overwrite"):
+    with pytest.raises(ValueError, match=r"answers another file.*--overwrite"):
         on_ray(source, out)
     assert on_ray(source, out, overwrite=True) == 0
     assert [row["id"] for row in read(out)] == [f"g{k}" for k in range(3 * SHARD_LINES)][::-1]
@@ -229,8 +233,8 @@ def test_what_ray_cannot_do_is_told_before_any_work(
 def test_what_keeps_a_file_from_being_scored_is_told(tmp_path: Path) -> None:
     torn = write(tmp_path / "torn.jsonl.gz", groups(500))
     torn.write_bytes(torn.read_bytes()[:-20])
-    with pytest.raises(ScoreError, match=r"torn.jsonl.gz cannot be unpacked"):
+    with pytest.raises(ValueError, match=r"torn.jsonl.gz cannot be unpacked"):
         on_ray(torn, tmp_path / "out.jsonl")
-    with pytest.raises(ScoreError, match="No such file"):
+    with pytest.raises(ValueError, match="No such file"):
         on_ray(tmp_path / "none.jsonl", tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.exceptions import RayError, RayTaskError
 
 FAULT = "fault"
 """Column of what keeps a row from its result. As a value it reaches the user as it is; Ray would
 wrap an exception in its own, and try again."""
+
+
+MAX_RETRIES = 10
+"""Times that a row's work is tried again after its worker died: more than a busy cluster takes
+workers away from one row, and a row that kills each of them does not keep the run for ever."""
+
+
+class WorkFailed(ValueError):
+    """The work cannot go on. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Cluster:
     def actors(self) -> dict[str, Any]:
         """The arguments of Ray Data's `map` about its workers, once connected.
 
-        Raises `ValueError` if there is no room for one worker.
+        Raises `WorkFailed` if there is no room for one worker.
         """
         total = ray.cluster_resources()
         cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
@@ -59,19 +69,38 @@ class Cluster:
         if self.worker_gpus:
             room = min(room, int(gpus / self.worker_gpus))
         if room == 0:
-            raise ValueError(
+            raise WorkFailed(
                 f"the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and a worker takes "
                 f"{self.worker_cpus:g} and {self.worker_gpus:g}; lower --worker-cpus or "
                 "--worker-gpus"
             )
         pool = ActorPoolStrategy(min_size=1, max_size=self.workers or room)
-        return {"compute": pool, "num_cpus": self.worker_cpus, "num_gpus": self.worker_gpus}
+        return {
+            "compute": pool,
+            "num_cpus": self.worker_cpus,
+            "num_gpus": self.worker_gpus,
+            "max_task_retries": MAX_RETRIES,
+        }
+
+
+def results(rows: Dataset) -> Iterator[dict[str, Any]]:
+    """The rows as the workers finish them, in any order. Raises `WorkFailed`."""
+    try:
+        for row in rows.iter_rows():
+            if fault := row.pop(FAULT):
+                raise WorkFailed(fault)
+            yield row
+    except RayTaskError:  # an error in the code, which tells its own traceback
+        raise
+    except RayError as error:
+        reason = str(error).partition("\n")[0]
+        raise WorkFailed(f"Ray gave up: {reason}; run the same command to go on") from error
 
 
 def require_one_model(first: str, model: str) -> str:
-    """The model of all workers so far. Raises `ValueError` if their bits may differ."""
+    """The model of all workers so far. Raises `WorkFailed` if their bits may differ."""
     if first not in ("", model):
-        raise ValueError(
+        raise WorkFailed(
             f"workers have the models {first} and {model}: their machines differ, or chose other "
             "kernels; set --kernels to what /v1/models shows of one of them, or --runtime float32"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from darling_models.errors import ModelError, ModelFault
+from darling_models.errors import ModelFault
 from darling_models.keys import content_key
 from darling_models.progress import progress
 from darling_models.protocol import EquivalenceClassifier
@@ -19,7 +19,7 @@ from darling_service.evaluation.records import Record
 from darling_service.evaluation.vectors import load_encoder
 from darling_service.in_command import answers_of
 from darling_service.pipeline import Pipeline
-from darling_service.ray_data.cluster import FAULT, Cluster, require_one_model
+from darling_service.ray_data.cluster import FAULT, Cluster, require_one_model, results
 from darling_service.ray_data.warm import WarmPipeline
 from darling_service.schemas.requests import PromptGroup
 from darling_service.settings import Settings
@@ -52,9 +52,7 @@ def ray_engine(
                 **cluster.actors(),
             )
             model = ""
-            for row in rows.iter_rows():
-                if row[FAULT]:
-                    raise ModelError(row[FAULT])
+            for row in results(rows):
                 model = require_one_model(model, row["model"])
                 done[row["index"]] = _read(row["measured"])
                 bar.update(len(done[row["index"]]))

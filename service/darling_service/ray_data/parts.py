@@ -58,5 +58,7 @@ class Part(Answers):
 
 def join(target: str, count: int) -> None:
     """Writes the file of answers of its parts, which it then removes. Raises `OSError`."""
-    storage.join([part_of(target, index) for index in range(count)], target)
-    storage.remove(folder_of(target))
+    folder = folder_of(target)
+    parts = [part_of(target, index) for index in range(count)]
+    storage.join(parts, target, meanwhile=f"{folder}/whole")
+    storage.remove(folder)

@@ -18,7 +18,7 @@ from darling_service.answers_file import ScoreError
 from darling_service.file_sets import FileToScore, files_to_score
 from darling_service.offline import Scoring
 from darling_service.pipeline import Pipeline
-from darling_service.ray_data.cluster import FAULT, Cluster, require_one_model
+from darling_service.ray_data.cluster import FAULT, Cluster, require_one_model, results
 from darling_service.ray_data.parts import Part, folder_of, join
 from darling_service.ray_data.shards import Shard, cut
 from darling_service.ray_data.warm import WarmPipeline
@@ -26,8 +26,8 @@ from darling_service.scored_lines import Question, Summary, answered
 from darling_service.settings import Settings
 
 READERS = 4
-"""Files that are read at a time: a reader is hundreds of times as fast as a worker, and waits when
-the workers do not keep up."""
+"""Files that are read at a time: a reader is much faster than a worker, and waits when the workers
+do not keep up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def score_files(scoring: Scoring, settings: Settings, cluster: Cluster) -> int:
     """Scores files on a Ray cluster. Returns the exit status: 1 if a line could not be scored.
 
     A file of answers takes its name when all of its lines are answered, with the bytes that one
-    process would write. Raises `ScoreError`, `ModelError`, `ValueError` or `OSError`.
+    process would write. Raises `ValueError` or `OSError`.
     """
     question = scoring.question()
     _require_no_memory(question)
@@ -83,7 +83,7 @@ def score_files(scoring: Scoring, settings: Settings, cluster: Cluster) -> int:
 def _outcomes(
     files: Sequence[FileToScore], question: Question, settings: Settings, cluster: Cluster
 ) -> Iterator[Outcome]:
-    """The outcome of each shard, in any order, exactly once. Raises `ScoreError`."""
+    """The outcome of each shard, in any order, exactly once. Raises `WorkFailed`."""
     rows = (
         ray.data.from_items([asdict(file) for file in files], override_num_blocks=len(files))
         # A reader takes no CPU, or there might be none left for it beside the workers.
@@ -94,9 +94,7 @@ def _outcomes(
             **cluster.actors(),
         )
     )
-    for row in rows.iter_rows():
-        if fault := row.pop(FAULT):
-            raise ScoreError(fault)
+    for row in results(rows):
         yield Outcome(**row)
 
 
