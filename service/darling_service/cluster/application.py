@@ -28,7 +28,7 @@ loop may be held up for seconds."""
 
 
 def application(settings: Settings) -> Application:
-    """The application of these settings. Raises `ModelError` if they cannot be used on a cluster."""
+    """The application of these settings. Raises `ModelError` if they cannot be used here."""
     common: dict[str, Any] = {
         "health_check_period_s": HEALTH_S,
         "health_check_timeout_s": SLOW_S,
