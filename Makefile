@@ -3,6 +3,8 @@ BIN := $(VENV)/bin
 # What serving needs is installed, and what everything else needs too.
 SERVING := $(VENV)/.serving
 STAMP := $(VENV)/.installed
+# The environment of the tests with Ray, which is large, and which nothing else needs.
+RAY := .venv-ray
 # The interpreter that makes the environment: the first of these that is Python 3.11, 3.12 or 3.13.
 PYTHON ?= $(or $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$\
 	$(shell $(name) .ci/check_python.py >/dev/null 2>&1 && echo $(name)))),python3)
@@ -18,7 +20,7 @@ SOAK_S ?= 7200
 COVERAGE ?=
 # Threads of torch that wait for work sleep: on cores that the tests' processes share, those that spin
 # take five times the time (docs/decisions.md).
-test test-fast test-faults soak test-slow test-workers test-processors test-trainers test-console test-chart: \
+test test-fast test-faults soak test-slow test-workers test-processors test-trainers test-console test-chart test-ray: \
 	export OMP_WAIT_POLICY = PASSIVE
 # Installing compiles nothing, so Python has to keep what it compiles: without that each process that
 # imports torch and transformers takes twice the time (docs/decisions.md).
@@ -30,7 +32,7 @@ IMAGES = $(shell sed -n 's/.*\$${\(\w*_IMAGE\):-\(.*\)}$$/\1=\2/p' docker/compos
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve format lint docs test test-fast test-faults soak test-slow test-workers test-processors coverage \
-	audit test-chart test-console vendor-console test-image pin-images test-trainers bench bench-full bench-gpu headline headline-full
+	audit test-chart test-console vendor-console test-image pin-images test-trainers test-ray bench bench-full bench-gpu headline headline-full
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +88,10 @@ test-trainers: $(STAMP) ## the trainers' own packages, in environments of their 
 	$(BIN)/python -m tests.trainers.environments
 	$(PYTEST) tests/trainers
 
+test-ray: $(RAY)/.installed ## the API against --engine ray, and what only a Ray cluster has; makes .venv-ray
+	SERVICE_ENGINE=ray $(RAY)/bin/pytest $(or $(ARGS),tests/service/test_api.py tests/service/test_determinism.py \
+		tests/service/test_notion.py tests/service/test_cohorts.py tests/ray)
+
 test-console: $(STAMP) ## the console in headless Chromium, against a service; draws its pages into screenshots/
 	$(BIN)/python -m tests.console.browser
 	$(BIN)/pytest tests/console $(ARGS)
@@ -133,12 +139,18 @@ PLAIN = sed -nu -e '/\.metadata/d' -e 's/^ *Downloading \([^ ]*\)/  fetching \1/
 	-e 's/^Processing .*\/\([^ ]*\.whl\).*/  fetching \1/p' \
 	-e 's/^Installing collected packages.*/  unpacking them, which takes up to a minute/p'
 
-$(SERVING) $(STAMP): SHELL := bash
-$(SERVING) $(STAMP): .SHELLFLAGS := -o pipefail -c
+$(SERVING) $(STAMP) $(RAY)/.installed: SHELL := bash
+$(SERVING) $(STAMP) $(RAY)/.installed: .SHELLFLAGS := -o pipefail -c
 
 $(SERVING): pyproject.toml constraints.txt clients/python/pyproject.toml | $(BIN)/python
 	@echo "Installing what serving needs into $(VENV), once: a minute or more, as the network is."
 	@$(PIP) torch --editable '.[math]' --editable clients/python | $(PLAIN)
+	@touch $@
+
+$(RAY)/.installed: pyproject.toml constraints.txt clients/python/pyproject.toml | $(BIN)/python
+	@echo "Installing Ray and what the tests need into $(RAY)."
+	@$(BIN)/python -m venv $(RAY)
+	@$(subst $(BIN)/,$(RAY)/bin/,$(PIP)) torch --editable '.[dev,math,ray]' --editable clients/python | $(PLAIN)
 	@touch $@
 
 $(STAMP): $(SERVING)

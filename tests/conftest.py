@@ -27,9 +27,14 @@ settings.load_profile("suite")
 
 LISTENING = re.compile(r"listening on (http://\S+),")
 START_S = 120
+STOP_S = 60
 MODEL_PROCESSES = "MODEL_PROCESSES"
 """Environment variable that gives services of the default model so many workers: `make
 test-workers`."""
+ENGINE = "SERVICE_ENGINE"
+"""Environment variable that gives services another engine: `make test-ray` sets it to ray."""
+ENGINES = {"ray": ("--engine", "ray", "--ingress-cpus", "0")}
+"""Arguments of a service with each engine. Its cluster has no more CPUs than this machine."""
 FAULTS = Path(__file__).with_name("faults")
 """The folder of the tests that `make test-faults` runs, and `make test` does not."""
 
@@ -71,6 +76,8 @@ def running(
     words = ["serve", "--port", "0", *arguments]
     if MODEL_PROCESSES in os.environ and not {"--model", "--workers"} & set(arguments):
         words += ["--workers", os.environ[MODEL_PROCESSES]]
+    if ENGINE in os.environ and "--engine" not in arguments:
+        words += ENGINES[os.environ[ENGINE]]
     own = {**kept, **(environment or {})}
     log.write_bytes(b"")
     process: Running
@@ -88,7 +95,7 @@ def running(
         yield service
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=STOP_S)
 
 
 def metric(service: Service, name: str) -> float:

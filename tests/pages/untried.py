@@ -13,7 +13,7 @@ from unittest.mock import patch
 import yaml
 
 from darling_service.cli.main import COMMANDS
-from darling_service.cli.settings_flags import read_settings
+from darling_service.cli.settings_flags import add_settings, read_settings
 from darling_service.settings import Settings
 from tests.pages.fences import ROOT
 
@@ -157,7 +157,19 @@ def evaluation_takes(command: str) -> None:
 
 
 PROGRAM = r"(\.venv/bin/)?darling-reward "
+
+
+def serve_config_takes(command: str) -> None:
+    """The module that prints a Serve config file takes the flags, which are settings."""
+    words = shlex.split(command.partition(" >")[0], comments=True)
+    assert words[2] == "darling_service.cluster.serve_config", command
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_settings(parser, server=True)
+    read_settings(parser.parse_args(words[3:]))
+
+
 LIST = (
+    Untried(r"python -m darling_service\.cluster\.", "needs Ray", serve_config_takes),
     Untried(r"(\w+=\S+ )*make ", "installs, serves, or takes minutes to hours", target_exists),
     Untried(PROGRAM + "serve", "serves until it is stopped", flags_exist),
     Untried(PROGRAM + "train", "takes minutes", flags_exist, slow=True),

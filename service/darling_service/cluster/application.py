@@ -28,7 +28,7 @@ loop may be held up for seconds."""
 
 
 def application(settings: Settings) -> Application:
-    """The application of these settings. Raises `ModelError` if they cannot be used on a cluster."""
+    """The application of these settings. Raises `ModelError` if they cannot be used here."""
     common: dict[str, Any] = {
         "health_check_period_s": HEALTH_S,
         "health_check_timeout_s": SLOW_S,
@@ -68,5 +68,15 @@ def application(settings: Settings) -> Application:
 
 def build(args: dict[str, Any]) -> Application:
     """The application of a Serve config file, whose `args` are settings by name; what they leave
-    out comes from the environment. Raises `ValueError` and `ModelError`."""
-    return application(Settings(**{"engine": "ray", **args}))
+    out comes from the environment.
+
+    Raises `ModelError`, and `ValueError` if a setting is wrong or callers would need no key,
+    unasked: a config file's proxies listen where `args` do not say.
+    """
+    settings = Settings(**{"engine": "ray", **args})
+    if not (settings.keys() or settings.allow_no_key):
+        raise ValueError(
+            "no API key is set: name DARLING_API_KEYS_FILE or DARLING_API_KEY_FILE in the "
+            "environment of the cluster's nodes, or let everyone in with allow_no_key: true"
+        )
+    return application(settings)

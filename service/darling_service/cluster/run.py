@@ -1,4 +1,4 @@
-"""`darling-reward serve --engine ray`: deploys the application, waits for a stop, and removes it."""
+"""`darling-reward serve --engine ray`: deploys the application, waits for a stop, removes it."""
 
 import logging
 import os

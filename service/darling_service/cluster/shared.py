@@ -115,7 +115,9 @@ class Shared:
         self._cohorts.end()
         until = time.monotonic() + self._grace_s
         await asyncio.sleep(HEARD_S)
-        while self._metrics.total("darling_requests_in_flight") > 0 and time.monotonic() < until:
+        while time.monotonic() < until:
+            if self._metrics.total("darling_requests_in_flight") == 0:
+                break
             await asyncio.sleep(LOOK_S)
         return None, None
 

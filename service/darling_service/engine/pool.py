@@ -1,4 +1,4 @@
-"""Copies of a local model that other processes hold: what the engine asks of them, wherever they are.
+"""Copies of a local model that other processes hold, as the engine asks them.
 
 `workers` has them in processes of this machine, `darling_service.cluster` on a Ray cluster.
 """
