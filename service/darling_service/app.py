@@ -22,6 +22,7 @@ from darling_service.http.review import router as review
 from darling_service.http.routes import router
 from darling_service.http.state import Service
 from darling_service.http.stopping import AnswerWhileStopping
+from darling_service.http.turns import InTurn
 from darling_service.trainers import router as trainers
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def create_app(
     app.mount(CONSOLE, ConsoleFiles(), name="console")
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle_problems(app)
+    app.add_middleware(InTurn)
     app.add_middleware(BodyTime)
     app.add_middleware(RequireKey, keys=service.keys)
     app.add_middleware(AnswerWhileStopping, requests=service.requests)

@@ -30,6 +30,7 @@ from tests.models.test_packed import encoder, firsts, sequence
 from tests.models.test_packed import packed as packed_encoder
 
 DEFAULT = Kernels.default(torch.float32)
+ONE_BY_ONE = replace(DEFAULT, pack=ALONE)
 LENGTHS = (4, 9, 9, 17, 33, 70, 200, 300)
 SECONDS = kernel_trial.seconds
 Patch = pytest.MonkeyPatch
@@ -125,7 +126,7 @@ def test_products_that_round_by_place_leave_each_text_alone(
     with_times(monkeypatch, {"f": 2.0})
     model = made(threads)
     with_times(monkeypatch, {"p": 2.0})
-    assert kernels_of(model) == kernels_of(made(threads)) == replace(DEFAULT, pack=ALONE)
+    assert kernels_of(model) == kernels_of(made(threads)) == ONE_BY_ONE
     require_invariant(model)
     assert not list(own_cache.rglob("*.json"))
     patch_products(monkeypatch, lambda n: 0)
@@ -265,7 +266,17 @@ def test_a_machine_tries_once(trials: list[int], own_cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"kernels": 1, "reason": ""}', '{"kernels": "rows=3"}', "\x00"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"kernels": 1, "reason": ""}',
+        '{"kernels": "rows=3"}',
+        "\x00",
+        "[" * 99999,
+    ],
 )
 def test_a_file_that_holds_no_choice_is_replaced(
     text: str, trials: list[int], own_cache: Path
@@ -283,10 +294,38 @@ def test_of_two_that_try_at_once_the_first_chooses_for_both(monkeypatch: Patch) 
     first, second = Choice(DEFAULT, "first"), Choice(replace(DEFAULT, odd="fffff"), "second")
 
     def slower() -> Choice:
-        assert kernel_cache.cached(lambda: first, {}) == first
+        assert kernel_cache.cached(lambda: first, {}, lambda kernels: True) == first
         return second
 
-    assert kernel_cache.cached(slower, {}).kernels == first.kernels
+    assert kernel_cache.cached(slower, {}, lambda kernels: True).kernels == first.kernels
+
+
+def test_kept_kernels_that_round_by_company_here_are_tried_again(
+    trials: list[int], own_cache: Path, monkeypatch: Patch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a new microcode or hypervisor, which no name of a processor shows."""
+    assert kernels_of(made()).rows == 16
+    patch_products(monkeypatch, lambda n: 1e-3 * (n < 32))
+    model = made()
+    assert kernels_of(model).rows == 32
+    require_invariant(model)
+    assert "kept kernels give other bits in other company" in caplog.text
+    (file,) = own_cache.rglob("*.json")
+    assert json.loads(file.read_text())["kernels"] == str(kernels_of(model))
+    assert kernels_of(made()).rows == 32
+    assert len(trials) == 2
+
+
+@pytest.mark.parametrize("change", [{"for": {"processor": "other"}}, {"kernels": str(ONE_BY_ONE)}])
+def test_a_file_of_another_machine_or_one_that_only_slows_down_is_replaced(
+    change: dict[str, Any], trials: list[int], own_cache: Path
+) -> None:
+    made()
+    (file,) = own_cache.rglob("*.json")
+    whole = file.read_text()
+    file.write_text(json.dumps(json.loads(whole) | change))
+    assert not kernels_of(made()).alone
+    assert (len(trials), file.read_text()) == (2, whole)
 
 
 def test_without_a_folder_every_start_tries(

@@ -27,21 +27,31 @@ STEERING = ("ATEN_CPU_", "DNNL_", "MKL_", "ONEDNN_")
 """Beginnings of environment variables that make libraries take other kernels."""
 
 
-def cached(choose: Callable[[], Choice], shape: Mapping[str, object]) -> Choice:
+def cached(
+    choose: Callable[[], Choice],
+    shape: Mapping[str, object],
+    holds: Callable[[Kernels], bool],
+) -> Choice:
     """The choice stored for this machine and an encoder's shape, else that of `choose`, stored.
 
+    `holds`: whether texts get the same bits in any company by these kernels. It is asked of a
+    stored choice at every start: a file may be damaged, or have come from another machine.
     What computes every text by itself is not stored: a damaged checkpoint may be at fault. Of
     processes that try at the same time, the one that is done first chooses for all.
     """
     key = {**machine(), **shape, "form": FORM}
     digest = blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16).hexdigest()
-    if (stored := _stored(digest)) is not None:
-        return stored
+    stored = _stored(digest, key)
+    if stored is not None:
+        if holds(stored.kernels):
+            return stored
+        log.warning("kept kernels give other bits in other company here: all are tried again")
     choice = choose()
     if choice.kernels.alone:
         return choice
-    if (stored := _stored(digest)) is not None:
-        return stored
+    other = _stored(digest, key)
+    if other is not None and other != stored and holds(other.kernels):
+        return other
     content = {"kernels": choice.name, "reason": choice.reason, "for": key}
     try:
         _write(folder() / f"{digest}.json", json.dumps(content, indent=1))
@@ -50,13 +60,15 @@ def cached(choose: Callable[[], Choice], shape: Mapping[str, object]) -> Choice:
     return choice
 
 
-def _stored(digest: str) -> Choice | None:
-    """The choice of that name; None if there is none that can be read."""
+def _stored(digest: str, key: Mapping[str, object]) -> Choice | None:
+    """The choice of that name for that machine and shape; None if there is none that can be read."""
     try:
         stored = json.loads((folder() / f"{digest}.json").read_text())
-        reason = f"{stored['reason']} (tried at an earlier start)"
-        return Choice(Kernels.parse(stored["kernels"]), reason)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        kernels = Kernels.parse(stored["kernels"])
+        if kernels.alone or stored["for"] != key:
+            return None
+        return Choice(kernels, f"{stored['reason']} (tried at an earlier start)")
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

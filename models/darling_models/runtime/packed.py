@@ -114,7 +114,7 @@ class PackedEncoder:
                 "format": str(self.dtype),
                 "laid_out": prepacks(),
             }
-            return cached(lambda: choose(self), {**asdict(self._shape), **own})
+            return cached(lambda: choose(self), {**asdict(self._shape), **own}, self.invariant)
         return pinned(self, kernels)
 
     def invariant(self, kernels: Kernels) -> bool:
