@@ -1,0 +1,186 @@
+"""Measures the coefficients of `darling-reward size`, and checks them on other runs.
+
+    python -m benchmarks.sizing [--stand-in avx2] [--cross-encoders MiniLM] [--groups 24]
+
+It prints a row for `darling_service/sizing/processors.py`. Then a service scores groups over HTTP:
+groups of one size with rollouts of mixed lengths, which the calculator predicts from their mean,
+and groups of mixed sizes, whose work is added up. Texts are other ones than those of the fit, the
+cache is off, and CPU seconds are those of the service's processes, which hold better than
+wall-clock seconds on a machine that others use.
+
+A stand-in caps the instructions that libraries use, so that this processor does the work of one
+that has no others. A real one differs in clock, caches and memory.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+from collections.abc import Sequence
+from pprint import pformat
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from benchmarks.accelerator import SIZES, save_random
+from benchmarks.http import Connection
+from benchmarks.load import resident_mib, service
+from benchmarks.machine import description
+from benchmarks.workers import cpu_seconds, family
+from darling_service.sizing.cost import EncoderCost, PairCost, Processor, seconds
+from darling_service.sizing.measure import (
+    measured_encoder,
+    measured_pairs,
+    passage,
+    tokenizer_of_encoder,
+    work_of_texts,
+)
+from darling_service.sizing.processors import MEMORY
+from darling_service.sizing.work import Groups, Work, work_of
+
+CLIENTS = 8
+ROLLOUTS = 16
+"""Rollouts of each group of the first check."""
+SEED = 1000
+"""Far from the seeds of the fit, so that texts are cut from other places."""
+
+STAND_INS = {
+    "avx512-bf16": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "DARLING_RUNTIME": "bfloat16",
+    },
+    "avx512": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "DARLING_RUNTIME": "float32",
+    },
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "DARLING_RUNTIME": "float32",
+    },
+}
+"""Environments like those of `tests.processors`, and the precision that such a processor takes."""
+
+Body = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stand-in", choices=STAND_INS, help="default: this processor as it is")
+    parser.add_argument("--cross-encoders", nargs="*", choices=SIZES, default=["MiniLM"])
+    parser.add_argument("--groups", type=int, default=24, help="of each check")
+    given = parser.parse_args()
+    if given.stand_in is not None and "ATEN_CPU_CAPABILITY" not in os.environ:
+        environment = os.environ | STAND_INS[given.stand_in]
+        os.execve(
+            sys.executable, [sys.executable, "-m", "benchmarks.sizing", *sys.argv[1:]], environment
+        )
+    print(description(), given.stand_in or "as it is", flush=True)
+    encoder = measured_encoder()
+    print(pformat(encoder), flush=True)
+    pairs = tuple((name.lower(), cross_encoder(name)) for name in given.cross_encoders)
+    print(pformat(Processor("", encoder=encoder, cross_encoders=pairs)), flush=True)
+    check(encoder, given.groups)
+
+
+def cross_encoder(name: str) -> PairCost:
+    """The cost of a cross-encoder of this architecture, with random weights."""
+    with TemporaryDirectory() as folder:
+        save_random(SIZES[name], torch.float32, folder)
+        return measured_pairs(f"cross-encoder:{folder}")
+
+
+def check(encoder: EncoderCost, groups: int) -> None:
+    """Prints measured and predicted CPU seconds of two runs over HTTP, and resident memory."""
+    source = random.Random(SEED)
+    even = [group(source, ROLLOUTS) for _ in range(groups)]
+    mixed = [group(source, source.choice((2, 4, 8, 24, 48))) for _ in range(groups)]
+    with service("--cache-bytes", "0", "--history-url", "") as (url, pid):
+        asyncio.run(sent(url, [group(source, 4) for _ in range(4)]))
+        for name, bodies, work in (
+            (f"groups of {ROLLOUTS}, mixed lengths, by means", even, by_means(even)),
+            ("groups of 2 to 48, mixed lengths, added up", mixed, added_up(mixed)),
+        ):
+            before = cpu_seconds(family(pid))
+            asyncio.run(sent(url, bodies))
+            measured = cpu_seconds(family(pid)) - before
+            predicted = seconds(work, encoder, None)
+            print(
+                f"{name}: {work.tokens:,.0f} tokens, {work.pairs:,.0f} pairs: "
+                f"measured {measured:.2f} CPU s, predicted {predicted:.2f}, "
+                f"predicted / measured {predicted / measured:.2f}",
+                flush=True,
+            )
+        texts, tokens = texts_and_tokens(mixed)
+        share = CLIENTS / len(mixed)
+        bound = MEMORY.of(texts * share, tokens * share, 0) / 2**20
+        print(f"resident memory: measured {resident_mib(pid):.0f} MiB, predicted {bound:.0f}")
+
+
+def group(source: random.Random, rollouts: int) -> Body:
+    """A group whose rollouts have from some ten to some thousand words, by a lognormal."""
+    typical = source.lognormvariate(4.6, 0.9)
+    lengths = [max(int(typical * source.lognormvariate(0, 0.5)), 5) for _ in range(rollouts)]
+    texts = [passage(source, min(length, 1500)) for length in lengths]
+    prompt = passage(source, source.randint(5, 150))
+    return {"prompt": prompt, "rollouts": texts, "quality": [1.0] * rollouts}
+
+
+def by_means(bodies: Sequence[Body]) -> Work:
+    """The work as the calculator takes it: every text has the mean length."""
+    encoded = _tokens(bodies)
+    rollouts = mean(tokens for _, texts in encoded for tokens in texts)
+    prompts = mean(prompt for prompt, _ in encoded)
+    return work_of(Groups(len(bodies), ROLLOUTS, rollouts, prompts))
+
+
+def added_up(bodies: Sequence[Body]) -> Work:
+    tokenizer, work = tokenizer_of_encoder(), Work()
+    for body in bodies:
+        work += work_of_texts(body["prompt"], body["rollouts"], tokenizer)
+    return work
+
+
+def texts_and_tokens(bodies: Sequence[Body]) -> tuple[int, int]:
+    encoded = _tokens(bodies)
+    texts = sum(len(texts) + 1 for _, texts in encoded)
+    return texts, sum(prompt + sum(texts) for prompt, texts in encoded)
+
+
+def _tokens(bodies: Sequence[Body]) -> list[tuple[int, list[int]]]:
+    """Tokens of each group's prompt, and of its rollouts."""
+    tokenizer = tokenizer_of_encoder()
+
+    def count(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    return [(count(body["prompt"]), [count(text) for text in body["rollouts"]]) for body in bodies]
+
+
+async def sent(url: str, bodies: Sequence[Body]) -> None:
+    """Sends each group in a request of its own, from some clients at once."""
+    waiting = list(bodies)
+
+    async def client() -> None:
+        connection = Connection(url)
+        while waiting:
+            status, answer = await connection.post("/v1/rewards", {"groups": [waiting.pop()]})
+            assert status == 200, answer
+        await connection.drop()
+
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+
+
+if __name__ == "__main__":
+    main()
