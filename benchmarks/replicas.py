@@ -3,7 +3,8 @@
     python -m benchmarks.replicas [--replicas 1 10 100 1000] [--tokens 4000] [--measured FILE]
 
 Service times come from the cost model of `darling-reward size` and a lognormal spread, or with
-`--measured FILE` from a JSON list of measured seconds. What is assumed:
+`--measured FILE` from a JSON list of measured seconds, such as those of answers (`usage.seconds`).
+What is assumed:
 
 - Groups come one by one at random times (Poisson), as from trainers that score while they generate;
   or all of a step at once. Their number grows with the replicas.
@@ -39,6 +40,7 @@ COLUMNS = (
     *("replicas", "routing", "failures", "groups", "busy", "wait p50", "wait p99"),
     *("answered p99", "groups tried again", "split cohorts"),
 )
+AT_ONCE = ("replicas", "routing", "until the last group", "times an even share")
 
 
 def stream(
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--processor", default="amx")
     parser.add_argument("--rollouts", type=int, default=16)
     parser.add_argument("--tokens", type=float, default=4000)
+    parser.add_argument("--seconds", type=float, help="that a group takes, in place of a model's")
     parser.add_argument("--spread", type=float, default=0.5, help="of the logarithm of the times")
     parser.add_argument("--measured", type=Path, help="JSON list of seconds, drawn from at random")
     parser.add_argument("--busy", type=float, default=0.7)
@@ -78,28 +81,40 @@ def main() -> None:
     parser.add_argument("--down-seconds", type=float, default=30.0)
     parser.add_argument("--cohort-seconds", type=float, default=60.0)
     given = parser.parse_args()
-    if given.measured is not None:
-        measured = json.loads(given.measured.read_text())
-    else:
-        cost = PROCESSORS[given.processor].encoder
-        work = work_of(Groups(1, given.rollouts, given.tokens, 200))
-        measured = None
-        one = seconds(work, cost, None) / given.cores
-        print(f"service time {one:.3g} s on average on {given.cores} cores")
+    measured = None if given.measured is None else json.loads(given.measured.read_text())
+    mean = given.seconds or modelled(given)
+    if measured is None:
+        print(f"a group takes {mean:.3g} s on average")
     failures = Failures(given.up_hours * 3600, given.down_seconds)
+
+    def drawn(count: int) -> list[float]:
+        if measured is None:
+            return lognormal(mean, given.spread, count)
+        return random.Random(0).choices(measured, k=count)
+
     print(f"| {' | '.join(COLUMNS)} |")
     for replicas in given.replicas:
-        count = max(given.groups * replicas, 20_000)
-        if measured is None:
-            services = lognormal(one, given.spread, count)
-        else:
-            services = random.Random(0).choices(measured, k=count)
+        services = drawn(max(given.groups * replicas, 20_000))
         arrivals = stream(services, replicas, given.busy)
         for routing in get_args(Routing):
             for failing in (None, failures):
-                cohort_s = given.cohort_seconds if routing == "hash" and failing else 0.0
+                cohort_s = given.cohort_seconds if routing == "hash" else 0.0
                 found = Fleet(arrivals, replicas, routing, failing, cohort_s).run()
                 print(row(replicas, routing, found), flush=True)
+    print(f"| {' | '.join(AT_ONCE)} |")
+    for replicas in given.replicas:
+        services = drawn(given.at_once * replicas)
+        even = sum(services) / replicas
+        for routing in get_args(Routing):
+            found = Fleet([(0.0, service) for service in services], replicas, routing).run()
+            cells = (f"{found.seconds:.1f} s", f"{found.seconds / even:.2f}")
+            print(f"| {replicas:,} | {routing} | {' | '.join(cells)} |", flush=True)
+
+
+def modelled(given: argparse.Namespace) -> float:
+    """Seconds that a group takes on a replica by the cost model."""
+    work = work_of(Groups(1, given.rollouts, given.tokens, 200))
+    return seconds(work, PROCESSORS[given.processor].encoder, None) / given.cores
 
 
 def row(replicas: int, routing: str, found: Outcome) -> str:

@@ -116,7 +116,10 @@ class Fleet:
             self._hold(group.number)
 
     def _hold(self, number: int) -> None:
-        if (replica := self._route(number)) is not None:
+        """The rollouts of a group that is not yet complete go to a replica, if one is up."""
+        if (replica := self._route(number)) is None:
+            self._holders.pop(number, None)
+        else:
             self._holders[number] = replica
 
     def _arrive(self) -> Events:

@@ -14,12 +14,13 @@ that has no others. A real one differs in clock, caches and memory.
 
 import argparse
 import asyncio
+import math
 import os
 import random
 import sys
 from collections.abc import Sequence
 from pprint import pformat
-from statistics import mean
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -30,9 +31,11 @@ from benchmarks.http import Connection
 from benchmarks.load import resident_mib, service
 from benchmarks.machine import description
 from benchmarks.workers import cpu_seconds, family
-from darling_service.sizing.cost import EncoderCost, PairCost, Processor, seconds
+from darling_service.sizing.cost import EncoderCost, PairCost, seconds
+from darling_service.sizing.fit import fitted_encoder
 from darling_service.sizing.measure import (
-    measured_encoder,
+    ROUNDS,
+    encoder_rounds,
     measured_pairs,
     passage,
     tokenizer_of_encoder,
@@ -87,11 +90,9 @@ def main() -> None:
             sys.executable, [sys.executable, "-m", "benchmarks.sizing", *sys.argv[1:]], environment
         )
     print(description(), given.stand_in or "as it is", flush=True)
-    encoder = measured_encoder()
-    print(pformat(encoder), flush=True)
-    pairs = tuple((name.lower(), cross_encoder(name)) for name in given.cross_encoders)
-    print(pformat(Processor("", encoder=encoder, cross_encoders=pairs)), flush=True)
-    check(encoder, given.groups)
+    print(pformat(measured_and_checked(given.groups)), flush=True)
+    for name in given.cross_encoders:
+        print(name.lower(), cross_encoder(name), flush=True)
 
 
 def cross_encoder(name: str) -> PairCost:
@@ -101,31 +102,43 @@ def cross_encoder(name: str) -> PairCost:
         return measured_pairs(f"cross-encoder:{folder}")
 
 
-def check(encoder: EncoderCost, groups: int) -> None:
-    """Prints measured and predicted CPU seconds of two runs over HTTP, and resident memory."""
+def measured_and_checked(groups: int) -> EncoderCost:
+    """Fits the costs, and prints what they predict of two runs over HTTP beside what was measured.
+
+    Rounds of the fit and parts of the check take turns, so that both meet the same neighbours.
+    """
     source = random.Random(SEED)
-    even = [group(source, ROLLOUTS) for _ in range(groups)]
-    mixed = [group(source, source.choice((2, 4, 8, 24, 48))) for _ in range(groups)]
-    with service("--cache-bytes", "0", "--history-url", "") as (url, pid):
+    checks = {
+        f"groups of {ROLLOUTS}, by their means": [group(source, ROLLOUTS) for _ in range(groups)],
+        "groups of 2 to 48, added up": [
+            group(source, source.choice((2, 4, 8, 24, 48))) for _ in range(groups)
+        ],
+    }
+    measured = dict.fromkeys(checks, 0.0)
+    runs: list[tuple[Work, float]] = []
+    with service("--cache-bytes", "0") as (url, pid):
         asyncio.run(sent(url, [group(source, 4) for _ in range(4)]))
-        for name, bodies, work in (
-            (f"groups of {ROLLOUTS}, mixed lengths, by means", even, by_means(even)),
-            ("groups of 2 to 48, mixed lengths, added up", mixed, added_up(mixed)),
-        ):
-            before = cpu_seconds(family(pid))
-            asyncio.run(sent(url, bodies))
-            measured = cpu_seconds(family(pid)) - before
-            predicted = seconds(work, encoder, None)
-            print(
-                f"{name}: {work.tokens:,.0f} tokens, {work.pairs:,.0f} pairs: "
-                f"measured {measured:.2f} CPU s, predicted {predicted:.2f}, "
-                f"predicted / measured {predicted / measured:.2f}",
-                flush=True,
-            )
-        texts, tokens = texts_and_tokens(mixed)
-        share = CLIENTS / len(mixed)
-        bound = MEMORY.of(texts * share, tokens * share, 0) / 2**20
-        print(f"resident memory: measured {resident_mib(pid):.0f} MiB, predicted {bound:.0f}")
+        for turn, of_round in enumerate(encoder_rounds(ROUNDS, math.inf)):
+            runs += of_round
+            for name, bodies in checks.items():
+                before = cpu_seconds(family(pid))
+                asyncio.run(sent(url, bodies[turn::ROUNDS]))
+                measured[name] += cpu_seconds(family(pid)) - before
+        resident = resident_mib(pid)
+    cost = fitted_encoder(runs)
+    for (name, bodies), work_of_all in zip(checks.items(), (by_means, added_up), strict=True):
+        work = work_of_all(bodies)
+        predicted, taken = seconds(work, cost, None), measured[name]
+        print(
+            f"{name}: {work.tokens:,.0f} tokens, {work.pairs:,.0f} pairs: measured {taken:.2f} "
+            f"CPU s, predicted {predicted:.2f}, which is {predicted / taken:.2f} times as much"
+        )
+    off = [abs(seconds(work, cost, None) / taken - 1) for work, taken in runs]
+    print(f"runs of the fit: off by {median(off):.0%} in the median, at most {max(off):.0%}")
+    texts, tokens = texts_and_tokens(checks["groups of 2 to 48, added up"])
+    bound = MEMORY.of(texts * CLIENTS / groups, tokens * CLIENTS / groups, cache=0) / 2**20
+    print(f"resident memory: measured {resident:.0f} MiB, predicted at most {bound:.0f} MiB")
+    return cost
 
 
 def group(source: random.Random, rollouts: int) -> Body:

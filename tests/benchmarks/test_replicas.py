@@ -1,24 +1,25 @@
 """The simulation of replicas agrees with what queueing theory knows, and loses no group."""
 
 import math
+import random
 from statistics import fmean
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-simpy = pytest.importorskip("simpy", reason="simpy is in the extra dev")
+pytest.importorskip("simpy", reason="simpy is in the extra dev")
 
-from benchmarks.replicas import lognormal, stream  # noqa: E402
-from benchmarks.simulation import Failures, Fleet, Outcome, Routing  # noqa: E402
+from benchmarks.replicas import lognormal, stream
+from benchmarks.simulation import Failures, Fleet, Outcome, Routing
 
 MANY = 60_000
+"""Groups that are simulated where a mean is compared with theory."""
 SERVICE_S = 2.0
 
 
 def exponential(count: int) -> list[float]:
-    import random
-
     source = random.Random(5)
     return [source.expovariate(1 / SERVICE_S) for _ in range(count)]
 
@@ -59,11 +60,13 @@ def test_by_hash_each_replica_is_a_queue_of_its_own() -> None:
 
 def test_turns_wait_less_than_a_hash_and_the_shortest_queue_least() -> None:
     arrivals = stream(lognormal(SERVICE_S, 0.5, 20_000), 20, 0.8)
-    waits = {r: mean_wait(Fleet(arrivals, 20, r).run()) for r in ("hash", "turns", "shortest")}  # type: ignore[arg-type]
+    waits = {
+        routing: mean_wait(Fleet(arrivals, 20, routing).run()) for routing in get_args(Routing)
+    }
     assert waits["shortest"] < waits["turns"] < waits["hash"]
 
 
-@pytest.mark.parametrize("routing", ["hash", "turns", "shortest"])
+@pytest.mark.parametrize("routing", get_args(Routing))
 @pytest.mark.parametrize("failures", [None, Failures(mean_up_s=100, down_s=10)])
 def test_littles_law_holds(routing: Routing, failures: Failures | None) -> None:
     """Groups in the system: the rate at which they come times the time that they stay."""
@@ -77,7 +80,7 @@ def test_littles_law_holds(routing: Routing, failures: Failures | None) -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 10)), max_size=60),
     st.integers(1, 6),
-    st.sampled_from(["hash", "turns", "shortest"]),
+    st.sampled_from(get_args(Routing)),
     st.floats(5, 200),
     st.floats(0.1, 20),
     st.integers(0, 1000),
@@ -114,9 +117,7 @@ def test_replicas_are_down_for_their_share_of_the_time() -> None:
 
 def test_failures_that_never_come_change_nothing() -> None:
     arrivals = stream(exponential(2_000), 4, 0.7)
-    found = [
-        Fleet(arrivals, 4, "turns", failures).run() for failures in (None, Failures(1e12, 10))
-    ]
+    found = [Fleet(arrivals, 4, "turns", failures).run() for failures in (None, Failures(1e12, 10))]
     assert found[0] == found[1]
 
 

@@ -35,6 +35,7 @@ WORD = re.compile(r"[(\"]?[A-Za-z]+(?:['-][A-Za-z]+)*[)\"]?[.,;:?!]?")
 
 Run = Callable[[random.Random], tuple[Work, float]]
 """Does some work, and returns it with its CPU seconds."""
+Runs = list[tuple[Work, float]]
 
 
 def measured_encoder(rounds: int = ROUNDS) -> EncoderCost:
@@ -42,6 +43,12 @@ def measured_encoder(rounds: int = ROUNDS) -> EncoderCost:
 
     Raises `ModelError` if it cannot be loaded, and `ValueError` for a wrong setting.
     """
+    return fitted_encoder([run for runs in encoder_rounds(rounds) for run in runs])
+
+
+def encoder_rounds(rounds: int, budget_s: float = BUDGET_S) -> Iterator[Runs]:
+    """Yields the runs that the default classifier's costs are fitted to, a round at a time, until
+    this process has taken `budget_s` more CPU seconds."""
     tokenizer = tokenizer_of_encoder()
     with Scorer("embedded", cache_bytes=0, history_url=None) as own:
 
@@ -56,7 +63,7 @@ def measured_encoder(rounds: int = ROUNDS) -> EncoderCost:
 
             return run
 
-        return fitted_encoder(list(_rounds([score(n, words) for n, words in GROUPS], rounds)))
+        yield from _rounds([score(n, words) for n, words in GROUPS], rounds, budget_s)
 
 
 def tokenizer_of_encoder() -> Tokenizer:
@@ -98,7 +105,8 @@ def measured_pairs(name: str, options: ModelOptions = DEFAULT_OPTIONS) -> PairCo
 
         return run
 
-    runs = list(_rounds([read(pairs, words) for pairs, words in PAIRS], ROUNDS))
+    works = [read(pairs, words) for pairs, words in PAIRS]
+    runs = [run for runs in _rounds(works, ROUNDS, BUDGET_S) for run in runs]
     return fitted_pairs(runs, round(max(work.pair_tokens / work.read_pairs for work, _ in runs)))
 
 
@@ -114,13 +122,12 @@ def _prose() -> Sequence[str]:
     return [word for word in " ".join(topics.topics.values()).split() if WORD.fullmatch(word)]
 
 
-def _rounds(runs: Sequence[Run], rounds: int) -> Iterator[tuple[Work, float]]:
-    """Every run in up to `rounds` rounds, after one that warms up and does not count."""
-    source, stop = random.Random(0), time.process_time() + BUDGET_S
+def _rounds(works: Sequence[Run], rounds: int, budget_s: float) -> Iterator[Runs]:
+    """Does all the works in up to `rounds` rounds, after one that warms up and does not count."""
+    source, stop = random.Random(0), time.process_time() + budget_s
     for turn in range(rounds + 1):
-        for run in runs:
-            measured = run(source)
-            if turn:
-                yield measured
-        if turn and time.process_time() > stop:
-            return
+        runs = [work(source) for work in works]
+        if turn:
+            yield runs
+            if time.process_time() > stop:
+                return
