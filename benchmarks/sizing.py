@@ -1,23 +1,18 @@
 """Measures the coefficients of `darling-reward size`, and checks them on other runs.
 
-    python -m benchmarks.sizing [--stand-in avx2] [--cross-encoders MiniLM] [--groups 24]
+    python -m benchmarks.sizing [--cross-encoders MiniLM] [--groups 24]
 
 It prints a row for `darling_service/sizing/processors.py`. Then a service scores groups over HTTP:
 groups of one size with rollouts of mixed lengths, which the calculator predicts from their mean,
 and groups of mixed sizes, whose work is added up. Texts are other ones than those of the fit, the
 cache is off, and CPU seconds are those of the service's processes, which hold better than
 wall-clock seconds on a machine that others use.
-
-A stand-in caps the instructions that libraries use, so that this processor does the work of one
-that has no others. A real one differs in clock, caches and memory.
 """
 
 import argparse
 import asyncio
 import math
-import os
 import random
-import sys
 from collections.abc import Sequence
 from pprint import pformat
 from statistics import mean, median
@@ -50,46 +45,15 @@ ROLLOUTS = 16
 SEED = 1000
 """Far from the seeds of the fit, so that texts are cut from other places."""
 
-STAND_INS = {
-    "avx512-bf16": {
-        "ATEN_CPU_CAPABILITY": "avx512",
-        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
-        "OPENBLAS_CORETYPE": "SkylakeX",
-        "DARLING_RUNTIME": "bfloat16",
-    },
-    "avx512": {
-        "ATEN_CPU_CAPABILITY": "avx512",
-        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
-        "OPENBLAS_CORETYPE": "SkylakeX",
-        "DARLING_RUNTIME": "float32",
-    },
-    "avx2": {
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-        "OPENBLAS_CORETYPE": "Haswell",
-        "DARLING_RUNTIME": "float32",
-    },
-}
-"""Environments like those of `tests.processors`, and the precision that such a processor takes."""
-
 Body = dict[str, Any]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stand-in", choices=STAND_INS, help="default: this processor as it is")
     parser.add_argument("--cross-encoders", nargs="*", choices=SIZES, default=["MiniLM"])
     parser.add_argument("--groups", type=int, default=24, help="of each check")
     given = parser.parse_args()
-    if given.stand_in is not None and "ATEN_CPU_CAPABILITY" not in os.environ:
-        environment = os.environ | STAND_INS[given.stand_in]
-        os.execve(
-            sys.executable, [sys.executable, "-m", "benchmarks.sizing", *sys.argv[1:]], environment
-        )
-    print(description(), given.stand_in or "as it is", flush=True)
+    print(description(), flush=True)
     print(pformat(measured_and_checked(given.groups)), flush=True)
     for name in given.cross_encoders:
         print(name.lower(), cross_encoder(name), flush=True)

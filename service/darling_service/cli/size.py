@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processor",
         metavar="NAME",
-        help="amx, avx512-bf16, avx512, avx2 or h100; default: what this machine is like",
+        help="amx, avx512-bf16 or h100; default: what this machine is like",
     )
     parser.add_argument(
         "--measure",
