@@ -14,8 +14,9 @@ import pytest
 from darling_models.errors import ModelError, ModelFault
 from darling_models.protocol import ModelInfo
 from darling_service.engine import workers as module
+from darling_service.engine.model_process import ModelProcess, ProcessEnded
 from darling_service.engine.worker import Task
-from darling_service.engine.workers import Worker, WorkerEnded, Workers
+from darling_service.engine.workers import Workers
 from darling_service.telemetry import Telemetry
 
 INFO = ModelInfo("m", "1", 0.5, "average", "test", kernels="rows=16", kernels_reason="tried")
@@ -47,6 +48,9 @@ class StandIn:
         self.go.set()
         self.hung, self.comparisons = False, 0
 
+    def load(self) -> Any:
+        return self.planner
+
     def run(self, units: Sequence[Any]) -> Sequence[Any]:
         self.at_once += 1
         self.most = max(self.most, self.at_once)
@@ -55,7 +59,7 @@ class StandIn:
         return units
 
     def compare(self, number: int, task: Task | None) -> Any:
-        raise WorkerEnded
+        raise ProcessEnded
 
     def forget(self, number: int) -> None:
         pass
@@ -74,7 +78,7 @@ def play(
     timeout_s: float = 20,
 ) -> None:
     monkeypatch.setattr(StandIn, "coming", iter(infos), raising=False)
-    monkeypatch.setattr(module, "Worker", StandIn)
+    monkeypatch.setattr(module, "ModelProcess", StandIn)
     monkeypatch.setattr(module, "LOOK_S", 0.01)
     monkeypatch.setattr(module, "RESTART_S", 0.01)
 
@@ -174,7 +178,7 @@ def test_a_comparison_does_not_wait_for_processes_that_have_been_stopped(
 
 def test_a_fault_that_is_an_oserror_is_the_models_and_ends_no_process() -> None:
     ours, theirs = Pipe()
-    worker = object.__new__(Worker)
+    worker = object.__new__(ModelProcess)
     worker._since, worker._gone, worker._batches = {}, False, ours
     worker.process = cast(Any, Process())
 
@@ -190,6 +194,6 @@ def test_a_fault_that_is_an_oserror_is_the_models_and_ends_no_process() -> None:
         worker.run([])
     assert cast(Any, worker.run([])) == [1]
     assert (worker._gone, worker.process.exitcode) == (False, None)
-    with pytest.raises(WorkerEnded):
+    with pytest.raises(ProcessEnded):
         worker.run([])
     assert (worker._gone, worker.process.exitcode) == (True, -9)

@@ -21,6 +21,7 @@ from darling_service.cli import (
     report,
     score,
     serve,
+    size,
     train,
     train_cross_encoder,
 )
@@ -55,6 +56,7 @@ COMMANDS: tuple[Command, ...] = (
     evaluate,
     models,
     doctor,
+    size,
     train,
     train_cross_encoder,
     evaluate_classifier,
