@@ -127,6 +127,30 @@ def test_a_step_keeps_the_groups_with_the_smallest_ids(ready: Store) -> None:
     assert reading.group(ready, "alice", "001\0") is None
 
 
+def test_prompts_that_came_again_are_listed_by_their_steps(
+    ready: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b'{"prompt":"p"}'
+
+    def kept(prompt: str, step: int, caller: str = "alice") -> GroupRow:
+        run = RunKey(caller, "exp")
+        return GroupRow(f"{prompt * 16}{step:016}", StepKey(run, step), 1.0, body)
+
+    rows = [kept(*one) for one in [("a", 1), ("a", 5), ("b", 2), ("b", 3), ("b", 9), ("c", 4)]]
+    rows.append(kept("d", 4, "bob"))
+    rows.append(kept("d", 6, "bob"))
+    ready.write({group.step: SUMS for group in rows}, rows, 4)
+    assert reading.prompts(ready, RUN, 10) == [
+        {"prompt": "p", "prompt_id": "b" * 16, "steps": 3, "first_step": 2, "last_step": 9},
+        {"prompt": "p", "prompt_id": "a" * 16, "steps": 2, "first_step": 1, "last_step": 5},
+    ]
+    assert len(reading.prompts(ready, RUN, 1)) == 1
+    assert [one["step"] for one in reading.of_prompt(ready, RUN, None, "b" * 16, 2)] == [2, 9]
+    assert reading.of_prompt(ready, RUN, None, "d" * 16, 2) == []
+    monkeypatch.setattr(reading, "MAX_BYTES", 2 * len(body))
+    assert [one["step"] for one in reading.of_prompt(ready, RUN, None, "b" * 16, 3)] == [2]
+
+
 def test_one_answer_holds_no_more_bytes_than_memory_has_room_for(
     ready: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
