@@ -2,12 +2,15 @@
 
 import json
 import re
+from io import BytesIO
 
 import httpx
+import pytest
+from matplotlib.image import imread
 from playwright.sync_api import Page, Route, expect
 
 from tests.conftest import Service, metric
-from tests.console.conftest import Open
+from tests.console.conftest import SCHEMES, Open
 
 HOSTILE = """---
 license: mit
@@ -68,6 +71,17 @@ def test_the_behaviours_are_the_table_of_the_card(opened: Open, service: Service
     )
     assert shown == wanted
     assert page.locator(".prose th").get_by_text("wrong merges").count() == 0, "it stands once"
+
+
+def test_the_reliability_plot_has_the_paper_of_the_page(opened: Open) -> None:
+    for scheme in SCHEMES:
+        page = opened(scheme=scheme).go("#/models")
+        plot = page.locator(".plot")
+        plot.wait_for()
+        corner = imread(BytesIO(plot.screenshot()))[4, 4, :3]
+        paper = page.locator(".card").first.evaluate("one => getComputedStyle(one).backgroundColor")
+        wanted = [int(part) / 255 for part in re.findall(r"\d+", paper)]
+        assert corner.tolist() == pytest.approx(wanted, abs=0.02)
 
 
 def test_requests_that_were_refused_are_counted_for_every_reason(opened: Open) -> None:

@@ -245,6 +245,25 @@ def test_a_file_of_json_lines_is_read_group_by_group(opened: Open, tmp_path: Pat
     expect(page.locator(".partition .rollout").nth(1)).to_contain_text("Four.")
 
 
+def test_a_file_is_dropped_anywhere_on_the_page(opened: Open) -> None:
+    page = opened().go("#/playground")
+    held = page.evaluate_handle(
+        """(line) => {
+            const held = new DataTransfer();
+            held.items.add(new File([line], "groups.jsonl"));
+            return held;
+        }""",
+        json.dumps({"prompt": "Name a colour.", "rollouts": ["Blue.", "blue"]}),
+    )
+    page.dispatch_event("h1", "dragover", {"dataTransfer": held})
+    expect(page.locator(".drop-target")).to_have_count(1)
+    page.dispatch_event("h1", "drop", {"dataTransfer": held})
+    settled(page)
+    assert shown(page)["partition"] == [0, 0]
+    expect(page.locator(".drop-target")).to_have_count(0)
+    expect(page.locator("#prompt")).to_have_value("Name a colour.")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from statistics import mean
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -134,6 +135,19 @@ def test_runs_are_compared_in_every_chart(opened: Open, trained: Service) -> Non
     assert LASTING not in page.url
 
 
+@pytest.mark.parametrize("width", [1280, 1000, 390])
+@pytest.mark.parametrize("names", [[LASTING], [COLLAPSING, LASTING]])
+def test_the_charts_leave_no_empty_place(
+    opened: Open, trained: Service, width: int, names: list[str]
+) -> None:
+    page = opened(url=trained.url, width=width).go(f"#/runs?{urlencode({'run': names}, True)}")
+    curves(page, 7 if len(names) == 1 else 10)
+    grid, last = page.locator(".curves").bounding_box(), page.locator(".curve").last.bounding_box()
+    assert grid is not None
+    assert last is not None
+    assert last["x"] + last["width"] == pytest.approx(grid["x"] + grid["width"], abs=1)
+
+
 def test_the_pointer_shows_the_values_of_its_step_in_every_chart(
     opened: Open, trained: Service
 ) -> None:
@@ -171,6 +185,33 @@ def test_a_click_on_a_step_opens_its_groups(opened: Open, trained: Service) -> N
     one.assert_accessible()
     page.get_by_role("link", name="Open in the playground").first.click()
     expect(page.locator("h1")).to_have_text("Playground")
+
+
+def test_which_class_dominates_a_prompt_is_followed_over_its_steps(
+    opened: Open, trained: Service
+) -> None:
+    one = opened(url=trained.url)
+    page = one.go(f"#/runs?run={COLLAPSING}")
+    page.get_by_text("Which answer dominates").click()
+    curves(page, 8)
+    expect(page.locator("#followed option").first).to_contain_text("steps)")
+    leader = page.locator(".dominance > p").last
+    expect(page.locator(".dominating li").first).to_contain_text("→ 100 %")
+    expect(leader).to_contain_text("with 100 % of the rollouts")
+    said = page.locator(".dominance [role=img]")
+    expect(said).to_have_attribute("aria-label", re.compile(r"A 1\.00 up to step 19\d"))
+    one.assert_accessible()
+    prompt = page.locator("#followed option").nth(1).inner_text()
+    page.locator("#followed").select_option(label=prompt)
+    expect(leader).to_contain_text("dominates")
+    curves(page, 8)
+
+
+def test_a_prompt_that_came_once_cannot_be_followed(opened: Open, service: Service) -> None:
+    recorded_run(service, "exp-once")
+    page = opened(url=service.url).go("#/runs?run=exp-once")
+    page.get_by_text("Which answer dominates").click()
+    expect(page.locator(".dominance")).to_contain_text("None was yet")
 
 
 def test_a_recorded_group_opens_in_the_classes_that_it_had(opened: Open, service: Service) -> None:

@@ -85,6 +85,35 @@ def test_groups_without_a_step_are_numbered_as_they_come(recording: Service) -> 
         assert merged["series"]["collapsed_share"] == [0, 0.5]
 
 
+def test_a_prompt_is_followed_over_the_steps_that_it_comes_at(tmp_path: Path) -> None:
+    """Of a step one group is kept, and that of a prompt that was kept once is kept again."""
+    with (
+        running(
+            *(tmp_path / "log", "--model", "exact", "--history-url"),
+            *(f"sqlite:///{tmp_path}/history.db", "--history-groups", "1"),
+        ) as service,
+        service.client() as http,
+    ):
+        for step in range(9):
+            texts = ("a", "a", "b") if step < 5 else ("b", "b", "a")
+            asked = [{**group(*texts, name=f"{step}-{i}"), "prompt": f"{i}?"} for i in range(9)]
+            send(http, {"name": "epochs", "step": step}, *asked)
+        until(lambda: steps_of(http, "epochs")["steps"] == list(range(9)))
+        named = {"run": "epochs"}
+        (prompt,) = http.get("/v1/history/prompts", params=named).json()["prompts"]
+        assert (prompt["steps"], prompt["first_step"], prompt["last_step"]) == (9, 0, 8)
+        for limit, steps in ((20, list(range(9))), (3, [0, 4, 8]), (1, [0])):
+            params = {**named, "prompt": prompt["prompt_id"], "limit": limit}
+            kept = http.get("/v1/history/groups", params=params).json()["groups"]
+            assert [one["step"] for one in kept] == steps
+            assert {one["prompt"] for one in kept} == {prompt["prompt"]}
+        (one,) = http.get("/v1/history/groups", params={**params, "step": 6}).json()["groups"]
+        assert [rollout["text"] for rollout in one["rollouts"]] == ["b", "b", "a"]
+        other = {**named, "prompt": "0" * 16}
+        assert http.get("/v1/history/groups", params=other).json() == {"groups": []}
+        assert http.get("/v1/history/prompts", params={"run": "x"}).json() == {"prompts": []}
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
@@ -94,6 +123,8 @@ def test_groups_without_a_step_are_numbered_as_they_come(recording: Service) -> 
         ("steps?run=x&unknown=1", 422, "query.unknown"),
         ("steps?run=x", 404, "/v1/history/runs"),
         ("groups?run=x&limit=100000", 422, "query.limit"),
+        ("groups?run=x&prompt=What", 422, "query.prompt"),
+        ("prompts", 422, "query.run"),
         ("groups/none", 404, "/v1/history/groups"),
     ],
 )
@@ -108,7 +139,7 @@ def test_what_is_wrong_with_a_question_is_named(
 
 def test_without_a_store_the_answer_says_how_to_keep_a_history(exact: Service) -> None:
     with exact.client() as http:
-        for path in ("runs", "steps?run=a", "groups?run=a", "groups/a"):
+        for path in ("runs", "steps?run=a", "prompts?run=a", "groups?run=a", "groups/a"):
             answer = http.get(f"/v1/history/{path}")
             assert answer.status_code == 404
             assert "--history-url sqlite:///" in answer.json()["detail"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from darling_models.errors import ModelError
@@ -18,6 +19,7 @@ from darling_service.history.recorded import Recorded, RunKey, StepKey
 from darling_service.history.recorder import Recorder
 from darling_service.history.sample import Sample
 from darling_service.history.store import GroupRow, Kept, StepSums, Store
+from darling_service.history.tables import NewerStore
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 from tests.conftest import until
@@ -127,6 +129,30 @@ def test_a_step_keeps_the_groups_with_the_smallest_ids(ready: Store) -> None:
     assert reading.group(ready, "alice", "001\0") is None
 
 
+def test_prompts_that_came_again_are_listed_by_their_steps(
+    ready: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b'{"prompt":"p"}'
+
+    def kept(prompt: str, step: int, caller: str = "alice") -> GroupRow:
+        run = RunKey(caller, "exp")
+        return GroupRow(f"{prompt * 16}{step:016}", StepKey(run, step), 1.0, body)
+
+    rows = [kept(*one) for one in [("a", 1), ("a", 5), ("b", 2), ("b", 3), ("b", 9), ("c", 4)]]
+    rows.append(kept("d", 4, "bob"))
+    rows.append(kept("d", 6, "bob"))
+    ready.write({group.step: SUMS for group in rows}, rows, 4)
+    assert reading.prompts(ready, RUN, 10) == [
+        {"prompt": "p", "prompt_id": "b" * 16, "steps": 3, "first_step": 2, "last_step": 9},
+        {"prompt": "p", "prompt_id": "a" * 16, "steps": 2, "first_step": 1, "last_step": 5},
+    ]
+    assert len(reading.prompts(ready, RUN, 1)) == 1
+    assert [one["step"] for one in reading.of_prompt(ready, RUN, None, "b" * 16, 2)] == [2, 9]
+    assert reading.of_prompt(ready, RUN, None, "d" * 16, 2) == []
+    monkeypatch.setattr(reading, "MAX_BYTES", 2 * len(body))
+    assert [one["step"] for one in reading.of_prompt(ready, RUN, None, "b" * 16, 3)] == [2]
+
+
 def test_one_answer_holds_no_more_bytes_than_memory_has_room_for(
     ready: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,8 +205,42 @@ def test_an_earlier_version_is_migrated_and_a_newer_one_refused(
     with ready.connect() as connection:
         assert connection.exec_driver_sql("SELECT note FROM history_groups").scalar() == "some"
     monkeypatch.undo()
-    with pytest.raises(ModelError, match="version 3, and this service writes version 1"):
+    with pytest.raises(NewerStore, match="version 3, and this service writes version 1"):
         ready.prepare()
+
+
+def test_rewards_go_on_beside_the_store_of_a_newer_version(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a rollback: it is left as it is, with one line, until it can be written."""
+    url = f"sqlite:///{tmp_path}/history.db"
+    newer = Store(url)
+    newer.prepare()
+    with newer.connect() as connection:
+        connection.execute(update(tables.SCHEMA).values(version=9))
+        connection.commit()
+    telemetry = Telemetry()
+    writing = Recorder(Settings(history_url=url), telemetry)
+    writing.start()
+    for number in (1, 2):
+        writing.record([recorded(number)])
+        until(lambda: count(telemetry, "dropped") == number)  # noqa: B023 (called at once)
+    (line,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert "version 9, and this service writes version 1; upgrade" in line.getMessage()
+    assert line.exc_info is None
+    assert reading.steps(newer, RUN) is None
+    with newer.connect() as connection:
+        connection.execute(update(tables.SCHEMA).values(version=tables.VERSION))
+        connection.commit()
+
+    def is_recorded() -> bool:
+        writing.record([recorded(7)])
+        return count(telemetry, "recorded") > 0
+
+    until(is_recorded)
+    writing.stop()
+    assert (reading.steps(newer, RUN) or {})["steps"] == [7]
+    newer.close()
 
 
 def test_texts_and_names_may_hold_anything(ready: Store) -> None:
@@ -214,8 +274,8 @@ def test_the_file_of_another_program_ends_the_start(tmp_path: Path) -> None:
         Recorder(Settings(history_url=f"sqlite:///{tmp_path}/other.db"), Telemetry()).start()
 
 
-def recorded(step: int | None = None, run: RunKey = RUN) -> Recorded:
-    return Recorded(run, step, 1.8e9, FIGURES, None)
+def recorded(step: int | None = None, run: RunKey = RUN, at: float = 1.8e9) -> Recorded:
+    return Recorded(run, step, at, FIGURES, None)
 
 
 def count(telemetry: Telemetry, outcome: str) -> float:
@@ -307,6 +367,49 @@ def test_what_could_not_be_pruned_is_not_written_twice(
     assert (reading.steps(kept, RUN) or {})["series"]["groups"] == [1]
     kept.close()
     assert "could not be pruned: database is locked" in caplog.text
+
+
+def test_a_file_whose_damage_only_pruning_meets_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else it would grow without end. What is damaged is the index by which steps are pruned."""
+    file, telemetry = tmp_path / "history.db", Telemetry()
+    url = f"sqlite:///{file}"
+    before = Store(url)
+    before.prepare()
+    before.write({StepKey(RUN, i): SUMS for i in range(2000)}, [], 4)
+    before.close()
+    damage_index(file, "history_steps_by_age")
+    monkeypatch.setattr(recorder, "PRUNE_S", 0)
+    writing = Recorder(Settings(history_url=url, history_days=1), telemetry)
+    writing.start()
+    until(lambda: bool(list(tmp_path.glob("history.db.damaged-*"))))
+    writing.record([recorded(7, at=time.time())])
+    writing.stop()
+    assert caplog.text.count("is damaged") == 1
+    assert steps_in(file) == [7]
+
+
+def test_files_that_are_set_aside_at_once_keep_names_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "history.db"
+    asides = set()
+    for content in ("a", "b", "c"):
+        file.write_text(content)
+        asides.add(store.set_aside(file))
+    assert sorted(aside.read_text() for aside in asides) == ["a", "b", "c"]
+
+
+def damage_index(file: Path, name: str) -> None:
+    """Overwrites the root page of an index."""
+    with sqlite3.connect(file) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = ?", [name]
+        ).fetchone()
+    connection.close()
+    content = bytearray(file.read_bytes())
+    content[(root - 1) * size : root * size] = b"\xff" * size
+    file.write_bytes(content)
 
 
 def test_a_store_that_loses_its_tables_is_made_again(tmp_path: Path) -> None:

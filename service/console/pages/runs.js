@@ -6,6 +6,7 @@ import { GroupView } from "../parts/group_view.js";
 import { Failure } from "../parts/problem.js";
 import { StepPicker, nearest } from "../parts/step_picker.js";
 import { html, useEffect, useMemo, useRef, useState } from "../view.js";
+import { Dominance } from "./runs/dominance.js";
 
 const POLL_MS = 2000;
 /** Milliseconds between two looks for new steps. */
@@ -50,6 +51,7 @@ export default function Runs({ query }) {
       ${shown.length > 0 &&
       html`
         <${Curves} runs=${shown} step=${step} onStep=${(at) => go(names, at)} />
+        <${Dominance} runs=${shown} step=${step} onStep=${(at) => go(names, at)} />
         <${GroupsBehind} runs=${shown} step=${step} onStep=${(at) => go(names, at)} />
       `}
     </div>

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, literal_column, select
 
 from darling_service.history.figures import INTEGERS, NAMES
 from darling_service.history.recorded import RunKey
 from darling_service.history.store import Store
 from darling_service.history.tables import GROUPS, STEPS
+from darling_service.schemas.history import PROMPT_CHARS
 
 MAX_RUNS = 1000
 """Runs that one answer lists, the newest; a person reads the first ten."""
@@ -20,6 +22,9 @@ RUN_FIELDS = (
     *("run", "first_step", "last_step", "steps", "groups", "first_at", "last_at"),
     *("diversity", "collapsed_share"),
 )
+prompt_id = func.substr(GROUPS.c.id, literal_column("1"), literal_column(str(PROMPT_CHARS)))
+"""Which prompt a whole group has. PostgreSQL groups by no expression with parameters."""
+PROMPT_FIELDS = ("prompt_id", "steps", "first_step", "last_step")
 COUNTS = ("groups", "rollouts", "partial_groups")
 """The series that count, by step."""
 MEANS: Mapping[str, str] = {
@@ -117,6 +122,61 @@ def groups(store: Store, run: RunKey, step: int | None, limit: int) -> list[dict
     wanted = of_run(run) if step is None else of_run(run) & (GROUPS.c.step == step)
     with store.connect() as connection:
         return [_group(row) for row in newest(connection, wanted, limit)]
+
+
+def prompts(store: Store, run: RunKey, limit: int) -> list[dict[str, Any]]:
+    """The prompts of which groups of several steps are kept as a whole, at most `limit` of them and
+    about `MAX_BYTES`: those of the most steps first."""
+    steps = func.count(GROUPS.c.step.distinct()).label("steps")
+    counted = (
+        select(
+            prompt_id.label("prompt_id"),
+            steps,
+            func.min(GROUPS.c.step).label("first_step"),
+            func.max(GROUPS.c.step).label("last_step"),
+            func.min(GROUPS.c.id).label("id"),
+        )
+        .where(of_run(run))
+        .group_by(prompt_id)
+        .having(steps > 1)
+        .order_by(steps.desc(), prompt_id)
+        .limit(limit)
+    )
+    with store.connect() as connection:
+        rows = connection.execute(counted).mappings().all()
+        kept = newest(connection, GROUPS.c.id.in_([row["id"] for row in rows]), limit)
+        texts = {row["id"]: orjson.loads(row["body"])["prompt"] for row in kept}
+    return [
+        {"prompt": texts[row["id"]], **{name: row[name] for name in PROMPT_FIELDS}}
+        for row in rows
+        if row["id"] in texts
+    ]
+
+
+def of_prompt(
+    store: Store, run: RunKey, step: int | None, prompt: str, limit: int
+) -> list[dict[str, Any]]:
+    """The groups of one prompt, or those of one step, in the order of their steps and spread over
+    them: at most `limit`, and as many as `MAX_BYTES` hold, but one at least."""
+    wanted = of_run(run) & (prompt_id == prompt)
+    if step is not None:
+        wanted &= GROUPS.c.step == step
+    order = (GROUPS.c.step, GROUPS.c.id)
+    with store.connect() as connection:
+        sizes = connection.execute(
+            select(GROUPS.c.id, GROUPS.c.nbytes).where(wanted).order_by(*order)
+        ).all()
+        drawn = [sizes[place] for place in spread(len(sizes), limit)]
+        while len(drawn) > 1 and sum(one.nbytes for one in drawn) > MAX_BYTES:
+            drawn = [drawn[place] for place in spread(len(drawn), len(drawn) // 2)]
+        rows = select(GROUPS).where(GROUPS.c.id.in_([one.id for one in drawn])).order_by(*order)
+        return [_group(row) for row in connection.execute(rows).mappings()]
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Up to `count` places of a list, as evenly spread as they can be."""
+    places = np.linspace(0, length - 1, min(count, length)).round().astype(int)
+    return sorted(set(places.tolist()))
 
 
 def of_run(run: RunKey) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ import orjson
 
 from darling_models.keys import content_key
 from darling_service.history.figures import Figures
+from darling_service.schemas.history import PROMPT_CHARS
 from darling_service.schemas.responses import ModelUsed, PartitionedGroup, RewardedGroup
 from darling_service.scoring.partitioning import ClassifiedGroup
 
@@ -68,10 +69,12 @@ class WholeGroup:
 
     def key(self, run: RunKey, step: int) -> str:
         """The group's id, the same for the same group in whatever order groups come, and as good as
-        random: the reservoir keeps those with the smallest."""
+        random: the reservoir keeps those with the smallest. It begins with `PROMPT_CHARS` of its
+        prompt alone, so that prompts which are kept once are kept when they come again."""
         texts = self.classified.texts
         names = (*run, str(step), f"{type(self.group_id).__name__} {self.group_id}")
-        return content_key(*names, texts.prompt_name, *texts.texts).hex()
+        prompt = content_key(texts.prompt_name).hex()[:PROMPT_CHARS]
+        return f"{prompt}{content_key(*names, *texts.texts).hex()[PROMPT_CHARS:]}"
 
     def body(self) -> bytes:
         """The group as the history shows it, in JSON."""

@@ -27,6 +27,7 @@ from darling_service.history.store import (
     reason_of,
     set_aside,
 )
+from darling_service.history.tables import NewerStore
 from darling_service.settings import Settings
 from darling_service.telemetry import Telemetry
 
@@ -67,6 +68,8 @@ class Recorder:
         self._next: OrderedDict[RunKey, int] = OrderedDict()
         """The step of the next group that names none, by run."""
         self._prune_at = 0.0
+        self._damaged: Exception | None = None
+        """By what damage the store could not be pruned."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="history", daemon=True)
 
@@ -74,8 +77,11 @@ class Recorder:
         """Opens the store and starts to write. Raises `ModelError` if it cannot be used."""
         try:
             self._prepare()
-        except DBAPIError as error:
-            if is_lasting(error):
+        except NewerStore as error:
+            # A rollback must not end the rewards.
+            self._tell(error)
+        except (DBAPIError, OSError) as error:
+            if isinstance(error, OSError) or is_lasting(error):
                 raise ModelError(
                     f"history_url cannot be used: {reason_of(error)}; name a file in a folder that "
                     "this user may write to, or an empty database"
@@ -142,6 +148,8 @@ class Recorder:
             self._write_into_store(batch)
 
     def _write_into_store(self, batch: Sequence[Recorded]) -> None:
+        if self._damaged is not None:
+            self._begin_anew(self._damaged)
         if not self._prepared or self._is_gone():
             self._prepare()
         sums = defaultdict[StepKey, list[Recorded]](list)
@@ -162,8 +170,10 @@ class Recorder:
         self._prune_at = time.monotonic() + PRUNE_S
         try:
             self.store.prune(self._kept)
-        except DBAPIError as error:  # the next write tells whether that lasts
+        except Exception as error:  # the next write tells whether that lasts
             log.warning("the history could not be pruned: %s", reason_of(error))
+            # Writes may not touch the damaged pages, and the file would grow without end.
+            self._damaged = error if is_corrupt(error) else None
 
     def _step_of(self, group: Recorded) -> int:
         """The group's step; one that names none is the step after the last."""
@@ -178,7 +188,8 @@ class Recorder:
         return step
 
     def _prepare(self) -> None:
-        """Makes the tables, after setting a damaged file aside. Raises `DBAPIError`."""
+        """Makes the tables, after setting a damaged file aside. Raises `DBAPIError`, `OSError` if
+        the file cannot be renamed, and `NewerStore`."""
         try:
             self.store.prepare()
         except DBAPIError as error:
@@ -193,6 +204,7 @@ class Recorder:
         self.store.close()
         self._forget()
         aside = set_aside(file)
+        self._damaged = None
         log.error(
             "the history %s is damaged (%s); it is now %s, and a new one is begun",
             *(file, reason_of(error), aside),
@@ -219,11 +231,14 @@ class Recorder:
         """Says once that the store cannot be written, until it can be written again."""
         if not self._failing:
             self._failing = True
+            if isinstance(error, NewerStore):
+                log.error("%s; rewards go on, and groups are counted as dropped meanwhile", error)
+                return
             log.error(
                 "the history cannot be written now: %s; rewards go on, and groups that do not fit "
                 "into %d MiB of memory meanwhile are counted as dropped",
                 *(reason_of(error), MAX_WAITING_BYTES // 2**20),
-                exc_info=None if isinstance(error, DBAPIError) else error,
+                exc_info=None if isinstance(error, DBAPIError | OSError) else error,
             )
 
 

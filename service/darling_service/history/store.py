@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class Store:
         return Path(self._url.database or "") if is_file else None
 
     def prepare(self) -> None:
-        """Makes the tables where there are none, and tries to write. Raises `ModelError` if they
+        """Makes the tables where there are none, and tries to write. Raises `NewerStore` if they
         are those of a newer version."""
         with self._writing.begin() as connection:
             prepare(connection)
@@ -172,7 +173,11 @@ def reason_of(error: Exception) -> str:
 
 def set_aside(file: Path) -> Path:
     """Gives a damaged file another name, with what belongs to it; returns that name."""
-    aside = file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    aside = stem = file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    for number in count(2):
+        if not aside.exists():
+            break
+        aside = stem.with_name(f"{stem.name}-{number}")
     for suffix in ("", "-wal", "-shm"):
         belonging = file.with_name(file.name + suffix)
         if belonging.exists():

@@ -20,7 +20,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from darling_models.errors import ModelError
 from darling_service.history.figures import INTEGERS, NAMES
 
 VERSION = 1
@@ -87,9 +86,13 @@ LOCK = 0x64_61_72_6C
 """Number of the lock under which replicas that share a PostgreSQL make its tables one by one."""
 
 
+class NewerStore(Exception):
+    """A newer version of the service has made the tables, as before a rollback."""
+
+
 def prepare(connection: Connection) -> None:
     """Makes the tables, or migrates those of an earlier version, within the connection's
-    transaction. Raises `ModelError` if a newer version of the service has made them."""
+    transaction. Raises `NewerStore`."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     connection.execute(CreateTable(SCHEMA, if_not_exists=True))
@@ -98,7 +101,7 @@ def prepare(connection: Connection) -> None:
         _make(connection)
         return
     if version > VERSION:
-        raise ModelError(
+        raise NewerStore(
             f"history_url holds a history of version {version}, and this service writes version "
             f"{VERSION}; upgrade the service, or name another store"
         )

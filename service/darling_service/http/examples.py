@@ -253,6 +253,17 @@ STEPS_RESPONSE: dict[str, Any] = {
         "partial_groups": [0, 0],
     },
 }
+PROMPTS_RESPONSE: dict[str, Any] = {
+    "prompts": [
+        {
+            "prompt": "What is the capital of France?",
+            "prompt_id": "0c5d6c2b8f0d4d0f",
+            "steps": 3,
+            "first_step": 0,
+            "last_step": 120,
+        }
+    ]
+}
 RECORDED_GROUP: dict[str, Any] = {
     "id": "0c5d6c2b8f0d4d0f9a0e1f5a7f3b2c11",
     "run": "exp-7",

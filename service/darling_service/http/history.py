@@ -1,6 +1,6 @@
 """The routes of the history: what is known of a caller's runs."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,7 +12,10 @@ from darling_service.http.openapi import ok_response
 from darling_service.http.query import parameters, query_of
 from darling_service.http.responses import json_response
 from darling_service.http.state import service_of
-from darling_service.schemas.history import GroupsQuery, OfRun, RunsQuery, StepsQuery
+from darling_service.schemas.history import GroupsQuery, OfRun, PromptsQuery, RunsQuery, StepsQuery
+
+if TYPE_CHECKING:  # SQLAlchemy takes 0.3 s to import, and is for those who keep a history
+    from darling_service.history.store import Store
 
 router = APIRouter(prefix="/v1/history", tags=["history"])
 
@@ -58,20 +61,44 @@ async def steps(request: Request) -> Response:
 
 
 @router.get(
+    "/prompts",
+    summary="Prompts of a run that came again",
+    responses=ok_response(examples.PROMPTS_RESPONSE),
+    openapi_extra=parameters(PromptsQuery),
+)
+async def prompts(request: Request) -> Response:
+    """Returns the prompts of which groups of several steps were kept as a whole, those of the most
+    steps first: over them one can see which class dominates, and how its share moves."""
+    from darling_service.history import reading
+
+    query = query_of(request.query_params, PromptsQuery)
+    run = _run(query)
+    listed = await service_of(request).history.read(
+        lambda store: reading.prompts(store, run, query.limit)
+    )
+    return json_response({"prompts": listed})
+
+
+@router.get(
     "/groups",
     summary="Recorded groups of a run",
     responses=ok_response({"groups": [examples.RECORDED_GROUP]}),
     openapi_extra=parameters(GroupsQuery),
 )
 async def groups(request: Request) -> Response:
-    """Returns groups of a run, or of one of its steps, that were drawn to be kept as a whole."""
+    """Returns groups of a run, or of one of its steps or prompts, that were drawn to be kept as a
+    whole."""
     from darling_service.history import reading
 
     query = query_of(request.query_params, GroupsQuery)
     run = _run(query)
-    kept = await service_of(request).history.read(
-        lambda store: reading.groups(store, run, query.step, query.limit)
-    )
+
+    def look(store: "Store") -> list[dict[str, Any]]:
+        if query.prompt is None:
+            return reading.groups(store, run, query.step, query.limit)
+        return reading.of_prompt(store, run, query.step, query.prompt, query.limit)
+
+    kept = await service_of(request).history.read(look)
     return json_response({"groups": kept})
 
 

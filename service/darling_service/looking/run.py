@@ -101,8 +101,8 @@ def _sample(store: Store, key: RunKey, count: int) -> list[dict[str, Any]]:
     with store.connect() as connection:
         wanted = select(GROUPS.c.id).where(*own).order_by(GROUPS.c.step, GROUPS.c.id)
         ids = connection.scalars(wanted).all()
-    places = np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))
-    groups = (reading.group(store, key.caller, ids[place]) for place in places.tolist())
+    places = reading.spread(len(ids), count)
+    groups = (reading.group(store, key.caller, ids[place]) for place in places)
     return [group for group in groups if group is not None]
 
 

@@ -12,6 +12,9 @@ DEFAULT_GROUPS = 20
 MAX_GROUPS = 200
 """Groups in one answer: of 64 rollouts each with their probabilities they take 10 MB."""
 
+PROMPT_CHARS = 16
+"""Characters of a group's id, 64 bits, that say which prompt it has."""
+
 
 class RunsQuery(BaseModel):
     # Parameters are text, so numbers are parsed from strings.
@@ -36,9 +39,21 @@ class StepsQuery(OfRun):
     )
 
 
+class PromptsQuery(OfRun):
+    limit: int = Field(
+        DEFAULT_GROUPS, ge=1, le=MAX_GROUPS, description="Most prompts in the answer."
+    )
+
+
 class GroupsQuery(OfRun):
     step: int | None = Field(
         None, ge=0, lt=2**63, description="Training step. Default: all, the newest first."
+    )
+    prompt: str | None = Field(
+        None,
+        pattern=f"^[0-9a-f]{{{PROMPT_CHARS}}}$",
+        description="A `prompt_id` of /v1/history/prompts: only groups of that prompt, in the "
+        "order of their steps and spread over them.",
     )
     limit: int = Field(
         DEFAULT_GROUPS, ge=1, le=MAX_GROUPS, description="Most groups in the answer."

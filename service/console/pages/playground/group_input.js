@@ -10,7 +10,6 @@ export function GroupInput({ group, onEdit, onGroup, score }) {
   const [written, setWritten] = useState("");
   const [file, setFile] = useState(null);
   const [fault, setFault] = useState(null);
-  const [isOver, setIsOver] = useState(false);
   const [showsRecorded, setShowsRecorded] = useState(false);
   const ownEdit = useRef(group);
   const examples = useExamples();
@@ -43,11 +42,7 @@ export function GroupInput({ group, onEdit, onGroup, score }) {
       setFault(`${dropped.name}: ${error.message}`);
     }
   };
-  const drop = (event) => {
-    event.preventDefault();
-    setIsOver(false);
-    if (event.dataTransfer.files.length) read(event.dataTransfer.files[0]);
-  };
+  const isOver = useDrop(read);
   const choose = (event) => {
     const index = event.currentTarget.value;
     event.currentTarget.value = "";
@@ -68,9 +63,6 @@ export function GroupInput({ group, onEdit, onGroup, score }) {
       class="card stack tight ${isOver ? "drop-target" : ""}"
       aria-labelledby="group-title"
       onSubmit=${submit}
-      onDragOver=${(event) => (event.preventDefault(), setIsOver(true))}
-      onDragLeave=${() => setIsOver(false)}
-      onDrop=${drop}
     >
       <h2 id="group-title">Group</h2>
       <div class="sources">
@@ -121,7 +113,7 @@ export function GroupInput({ group, onEdit, onGroup, score }) {
         <textarea
           id="rollouts"
           rows="10"
-          placeholder="What it answered: paste the rollouts, or drop a JSONL file here"
+          placeholder="What it answered: paste the rollouts, or drop a JSONL file anywhere"
           value=${written}
           onInput=${(event) => write(event.currentTarget.value)}
         ></textarea>
@@ -138,4 +130,33 @@ export function GroupInput({ group, onEdit, onGroup, score }) {
       </div>
     </form>
   `;
+}
+
+/** Reads a file that is dropped anywhere on the page; whether one is held over it. */
+function useDrop(read) {
+  const [isOver, setIsOver] = useState(false);
+  const latest = useRef(read);
+  latest.current = read;
+  useEffect(() => {
+    const holdsFiles = (event) => event.dataTransfer.types.includes("Files"); // and no text that is moved
+    const listeners = {
+      dragover: (event) => {
+        if (!holdsFiles(event)) return;
+        event.preventDefault();
+        setIsOver(true);
+      },
+      dragleave: (event) => event.relatedTarget === null && setIsOver(false),
+      drop: (event) => {
+        if (!holdsFiles(event)) return;
+        event.preventDefault();
+        setIsOver(false);
+        if (event.dataTransfer.files.length) latest.current(event.dataTransfer.files[0]);
+      },
+    };
+    for (const [name, listener] of Object.entries(listeners)) addEventListener(name, listener);
+    return () => {
+      for (const [name, listener] of Object.entries(listeners)) removeEventListener(name, listener);
+    };
+  }, []);
+  return isOver;
 }
