@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from darling_service.cli.main import FAILED, complain
     from darling_service import server
+    from darling_service.cli.main import FAILED, complain
 
     settings = read_settings(arguments, tell=False)  # the log tells
     serve = _on_ray() if settings.engine == "ray" else server.run
