@@ -22,18 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from darling_service import server
     from darling_service.cli.main import FAILED, complain
-    from darling_service.server import end, run
 
     settings = read_settings(arguments, tell=False)  # the log tells
-    if settings.engine == "ray":
-        run = _on_ray()
+    serve = _on_ray() if settings.engine == "ray" else server.run
     try:
-        run(settings)
+        serve(settings)
     except ModelError as failure:
         complain(NAME, failure)
-        end(FAILED)
-    end(0)
+        server.end(FAILED)
+    server.end(0)
 
 
 def _on_ray() -> Callable[["Settings"], None]:

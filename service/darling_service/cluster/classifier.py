@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from darling_models.errors import ModelError
 from darling_models.protocol import FloatArray, Planner, Result, Unit, run_batch
-from darling_models.registry import load
+from darling_service.cluster.same_bits import load_like_the_first, other_bits
 from darling_service.engine.comparing import take_slice
 from darling_service.engine.models import options_of
 from darling_service.engine.worker import Task, planner_of
@@ -28,11 +27,11 @@ Reply = tuple[Exception | None, T | None]
 class Classifier:
     """Its methods are called through Ray Serve, any number at a time."""
 
-    def __init__(self, settings: Settings) -> None:
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
         """Loads the model. Raises `ModelError`."""
         configure(settings.log_level, settings.log_format, settings.log_texts)
         self._timeout_s = settings.model_timeout_s
-        self._classifier = load(settings.model, options_of(settings))
+        self._classifier = await load_like_the_first(settings.model, options_of(settings))
         self._planner = planner_of(self._classifier)
         self._batches = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._comparing = ThreadPoolExecutor(1, thread_name_prefix="comparing")
@@ -92,11 +91,3 @@ class Classifier:
             return None, await answer()
         except Exception as fault:
             return fault, None
-
-
-def other_bits(wanted: str, own: str) -> ModelError:
-    return ModelError(
-        f"this classifier replica gives other bits ({own}) than the first one ({wanted}), since "
-        "its files or its processor differ; give all of them the same files, and the setting "
-        "kernels, or runtime float32"
-    )

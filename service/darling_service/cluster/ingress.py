@@ -114,7 +114,7 @@ class WithHeaders:
 class Ingress:
     """One replica, as Ray Serve starts it."""
 
-    async def __init__(
+    async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
         self, settings: Settings, shared: DeploymentHandle, classifier: DeploymentHandle | None
     ) -> None:
         """Waits for the shared process and the classifier. Raises `ModelError`."""

@@ -14,6 +14,7 @@ from ray.serve.handle import DeploymentHandle
 
 from darling_models.errors import ModelError
 from darling_service.cluster.application import NAME, application
+from darling_service.cluster.same_bits import forget
 from darling_service.key_sources import refuse_strangers_without_key
 from darling_service.listening import listen
 from darling_service.logs import configure
@@ -50,6 +51,7 @@ def run(settings: Settings) -> None:
         except RuntimeError as failure:
             reason = _reason(str(failure))
             serve.delete(NAME)
+            forget()
             raise ModelError(reason) from None
         _require_reachable(settings.host, port)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -163,6 +165,7 @@ def _wait(shared: DeploymentHandle) -> None:
 def _stop(settings: Settings, shared: DeploymentHandle) -> None:
     _tell(shared, "end", settings.shutdown_grace_s + ANSWER_S)
     serve.delete(NAME)
+    forget()
 
 
 def _tell(shared: DeploymentHandle, method: str, seconds: float) -> None:

@@ -53,7 +53,9 @@ class Word:
 class Shared:
     """Its methods are called through Ray Serve, any number at a time, and answer with `Reply`."""
 
-    async def __init__(self, settings: Settings, classifier: DeploymentHandle | None) -> None:
+    async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
+        self, settings: Settings, classifier: DeploymentHandle | None
+    ) -> None:
         """Opens the visits file and the history, and waits for the classifier. `classifier`: None
         where this process asks a model server or compares words itself. Raises `ModelError`."""
         configure(settings.log_level, settings.log_format, settings.log_texts)
