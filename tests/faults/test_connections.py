@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from darling_service.http import body_time, connection_limits
 from darling_service.http.connection_limits import MAX_HEAD_BYTES, LimitedConnection
-from darling_service.listening import listen
 from darling_service.http.security_headers import SECURITY_HEADERS
+from darling_service.listening import listen
 from darling_service.server import BACKLOG, Server
 from darling_service.settings import Settings
 from tests.conftest import until

@@ -15,7 +15,7 @@ from darling_service.cluster.application import build
 from darling_service.cluster.serve_config import main
 
 ROOT = Path(__file__).parents[2]
-MANIFEST = ROOT / "docker/ray/rayservice.yaml"
+MANIFEST = ROOT / "docker/kuberay/rayservice.yaml"
 FLAGS = ["--host", "0.0.0.0", "--ingress-replicas", "2", "--workers", "4"]
 
 
