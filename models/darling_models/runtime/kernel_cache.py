@@ -61,7 +61,7 @@ def cached(
 
 
 def _stored(digest: str, key: Mapping[str, object]) -> Choice | None:
-    """The choice of that name for that machine and shape; None if there is none that can be read."""
+    """The choice of that name for this machine and shape; None if none can be read."""
     try:
         stored = json.loads((folder() / f"{digest}.json").read_text())
         kernels = Kernels.parse(stored["kernels"])
