@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument(
         "--up-hours", type=float, default=1.0, help="between two failures, on average"
     )
+    parser.add_argument("--at-once", type=int, default=16, help="groups of a step for each replica")
     parser.add_argument("--down-seconds", type=float, default=30.0)
     parser.add_argument("--cohort-seconds", type=float, default=60.0)
     given = parser.parse_args()

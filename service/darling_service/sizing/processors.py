@@ -1,7 +1,7 @@
 """Coefficients of the processors that were measured, and which of them this machine is like.
 
-`python -m benchmarks.sizing` fits those of a machine, and `python -m benchmarks.stored_sizing` those
-of the stored run. The H100's come from docs/performance.md.
+`python -m benchmarks.sizing` fits those of a machine, `python -m benchmarks.stored_sizing` those of
+the stored run, and the H100's come from docs/performance.md.
 Instructions decide what a core does: AMX multiplies bfloat16 in tiles, AVX-512 in vectors.
 """
 
