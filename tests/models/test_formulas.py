@@ -39,6 +39,7 @@ def said(a: str, b: str) -> int:
         (r"\boxed{7}", r"Adding up, 3 + 4 = 7, hence $\boxed{7}$."),
         (r"\boxed{\frac{1}{2}}", r"\boxed{0.5}"),
         (r"\boxed{5}", "5"),
+        ("<answer>3.10</answer>", "3.1"),
         (r"\boxed{x = 5}", r"\boxed{5}"),
         ("He has 18 left.\n#### 18", "5 + 13 = 18\n#### 18"),
         (r"$\frac{\sqrt{2}}{2} + n$", r"n + \frac{\sqrt{2}}{2}"),
@@ -107,6 +108,7 @@ def test_two_answers(a: str, b: str) -> None:
         ("3.10", "3.1"),
         # Roundings.
         ("3.14", "3.14159"),
+        ("<answer>3.14</answer>", "<answer>3.14159</answer>"),
         ("1/3", "0.33"),
         ("150", "149.6"),
         (r"\boxed{12.5}", r"\boxed{13}"),

@@ -95,6 +95,8 @@ class InTurn:
             loop.call_soon(self._next)
             return
         waiting = Waiting(kind, loop.time(), loop.create_future())
+        # Whoever is cancelled at that moment hears of no refusal; asyncio must not complain of it.
+        waiting.turn.add_done_callback(lambda turn: turn.cancelled() or turn.exception())
         self._waiting.append(waiting)
         await waiting.turn
 
