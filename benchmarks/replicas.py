@@ -115,7 +115,8 @@ def main() -> None:
 def modelled(given: argparse.Namespace) -> float:
     """Seconds that a group takes on a replica by the cost model."""
     work = work_of(Groups(1, given.rollouts, given.tokens, 200))
-    return seconds(work, PROCESSORS[given.processor].encoder, None) / given.cores
+    cores: int = given.cores
+    return seconds(work, PROCESSORS[given.processor].encoder, None) / cores
 
 
 def row(replicas: int, routing: str, found: Outcome) -> str:

@@ -165,10 +165,11 @@ class Fleet:
                 started, group = float(self._env.now), queue[0]
                 group.tries += 1
                 yield self._env.timeout(group.service)
-            except simpy.Interrupt as failure:
+            except simpy.Interrupt:
                 if started is not None:
                     self._outcome.busy[replica] += self._env.now - started
-                yield from self._stay_down(replica, failure.cause)
+                assert self._failures is not None, "only they interrupt"
+                yield from self._stay_down(replica, self._failures.down_s)
                 continue
             queue.popleft()
             self._load[replica] -= 1
@@ -201,7 +202,7 @@ class Fleet:
         while True:
             yield self._env.timeout(self._source.expovariate(1 / failures.mean_up_s))
             self._outcome.failures += 1
-            server.interrupt(failures.down_s)
+            server.interrupt()
             yield self._env.timeout(failures.down_s)
 
     def _count(self, change: int) -> None:

@@ -135,7 +135,7 @@ def test_what_a_replica_had_when_it_failed_begins_anew_on_another() -> None:
             if self._outcome.failures == 0:
                 self._outcome.failures = 1
                 yield self._env.timeout(5)
-                server.interrupt(failures.down_s)
+                server.interrupt()
 
     found = Once([(0.0, 8.0)], 2, "turns", Failures(1, 100)).run()
     (group,) = found.groups
