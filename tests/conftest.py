@@ -26,7 +26,9 @@ settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ
 settings.load_profile("suite")
 
 LISTENING = re.compile(r"listening on (http://\S+),")
-START_S = 120
+START_S = 300
+"""Seconds until a service answers: some, or a minute with a Ray cluster of its own, and far more
+where all the tests share two cores."""
 STOP_S = 60
 MODEL_PROCESSES = "MODEL_PROCESSES"
 """Environment variable that gives services of the default model so many workers: `make

@@ -44,7 +44,7 @@ def test_what_an_ended_process_has_counted_stays(monkeypatch: pytest.MonkeyPatch
         telemetry.groups.inc()
         telemetry.waiting.set(1)
         ended = began + 2 * number * metrics.GONE_S
-        monkeypatch.setattr(metrics.time, "monotonic", lambda ended=ended: ended)
+        monkeypatch.setattr(time, "monotonic", lambda ended=ended: ended)
         together.tell(str(number), samples_of(telemetry.registry))
     assert shown(together, "darling_groups_total") == metrics.MAX_ENDED + 10
     assert shown(together, "darling_waiting_rollouts") == 1
