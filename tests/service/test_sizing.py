@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darling_models.embedded import encoder
@@ -98,6 +98,7 @@ def test_texts_are_counted_as_the_model_counts_them(own: encoder.TextEncoder) ->
 costs = st.floats(1e-6, 1.0)
 
 
+@settings(deadline=None)
 @given(costs, costs, costs, costs)
 def test_a_fit_finds_the_costs_that_made_the_runs(
     group: float, text: float, token: float, pair: float
@@ -130,6 +131,7 @@ def sized(core_seconds: float, **changed: float) -> Fleet:
     return fleet(SIZED, core_seconds, plan, Memory(process=100, text=10, token=1))
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 1e6), st.floats(0.1, 1e4), st.floats(0.05, 1), st.integers(1, 64))
 def test_a_fleet_is_the_smallest_that_is_in_time(
     core_seconds: float, step_seconds: float, busy: float, per_replica: int
