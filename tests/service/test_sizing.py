@@ -69,7 +69,7 @@ def test_a_group_of_one_has_nothing_to_compare() -> None:
 def test_groups_of_a_negative_size_are_refused(field: str) -> None:
     sizes = {"count": 1, "rollouts": 2, "tokens": 3.0, "prompt_tokens": 4.0}
     with pytest.raises(ValueError, match="at least 0"):
-        Groups(**(sizes | {field: -1}))  # type: ignore[arg-type]
+        Groups(**(sizes | {field: -1}))
 
 
 @pytest.fixture(scope="module")

@@ -142,9 +142,8 @@ def _measured(question: "Question") -> "tuple[str, Processor]":
     from darling_service.sizing.cost import Processor
     from darling_service.sizing.measure import measured_encoder, measured_pairs
 
-    pairs = ()
-    if (checkpoint := question.checkpoint) is not None:
-        pairs = ((checkpoint, measured_pairs(f"cross-encoder:{checkpoint}")),)
+    checkpoint = question.checkpoint
+    pairs = ((checkpoint, measured_pairs(f"cross-encoder:{checkpoint}")),) if checkpoint else ()
     encoder = measured_encoder() if question.encoded else None
     return "this machine", Processor(
         "this machine, CPU seconds", encoder=encoder, cross_encoders=pairs
