@@ -69,7 +69,7 @@ def test_a_group_of_one_has_nothing_to_compare() -> None:
 def test_groups_of_a_negative_size_are_refused(field: str) -> None:
     sizes = {"count": 1, "rollouts": 2, "tokens": 3.0, "prompt_tokens": 4.0}
     with pytest.raises(ValueError, match="at least 0"):
-        Groups(**(sizes | {field: -1}))
+        Groups(**(sizes | {field: -1}))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_too_few_runs_are_refused() -> None:
 
 
 def sized(core_seconds: float, **changed: float) -> Fleet:
-    plan = Plan(**({f: getattr(PLAN, f) for f in Plan.__slots__} | changed))  # type: ignore[arg-type]
+    plan = Plan(**({f: getattr(PLAN, f) for f in Plan.__slots__} | changed))
     return fleet(SIZED, core_seconds, plan, Memory(process=100, text=10, token=1))
 
 
