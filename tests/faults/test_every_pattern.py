@@ -45,9 +45,19 @@ def patterns() -> dict[str, re.Pattern[str] | re.Pattern[bytes]]:
     return {
         f"{module.removeprefix('darling_')}.{name}": value
         for module in module_names()
-        for name, value in vars(importlib.import_module(module)).items()
+        for name, value in names_of(module).items()
         if isinstance(value, re.Pattern)
     }
+
+
+def names_of(module: str) -> dict[str, object]:
+    """What the module names; nothing where it needs Ray, which is not installed."""
+    try:
+        return vars(importlib.import_module(module))
+    except ModuleNotFoundError as missing:
+        if str(missing.name).partition(".")[0] != "ray":
+            raise
+        return {}
 
 
 PATTERNS = patterns()

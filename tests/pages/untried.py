@@ -37,7 +37,7 @@ def untried(command: str, *, slow: bool = False) -> Untried | None:
 
 def flags_exist(command: str) -> None:
     """The subcommand has every flag and takes every value; settings are in their ranges."""
-    words = shlex.split(command, comments=True)
+    words = shlex.split(command.replace("\\\n", " "), comments=True)
     name = words[words.index(next(w for w in words if w.endswith("darling-reward"))) + 1]
     (subcommand,) = (candidate for candidate in COMMANDS if name == candidate.NAME)
     parser = argparse.ArgumentParser(exit_on_error=False)

@@ -1,7 +1,6 @@
 """`darling-reward evaluate --engine ray`: records → workers → classes and figures of each."""
 
 import json
-import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -40,7 +39,7 @@ def ray_engine(
     folder = None if work is None else storage.absolute(work)
 
     def measure(records: Sequence[Record], measuring: Measuring) -> list[Measured]:
-        chunks = [pickle.dumps(chunk) for chunk in _chunks(records)]
+        chunks = [json.dumps(list(map(asdict, chunk))) for chunk in _chunks(records)]
         done: dict[int, list[Measured]] = {}
         with cluster.connected(), progress(total=len(records), unit="record") as bar:
             rows = ray.data.from_items(
@@ -61,6 +60,10 @@ def ray_engine(
     return measure
 
 
+def _records(chunk: str) -> list[Record]:
+    return [Record(**each) for each in json.loads(chunk)]
+
+
 class Measurer:
     """A worker, which Ray starts again where it dies."""
 
@@ -75,7 +78,7 @@ class Measurer:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         told = {"index": row["index"], "measured": "", "model": "", FAULT: ""}
         try:
-            return {**told, **self._measured(pickle.loads(row["records"]))}
+            return {**told, **self._measured(_records(row["records"]))}
         except (ModelFault, ValueError, OSError) as error:
             return {**told, FAULT: str(error) or type(error).__name__}
 
