@@ -13,6 +13,7 @@ import pytest
 
 from darling_client import Client, CohortRollout, Group, Rollout, RolloutReward
 from tests.conftest import Service, metric, until
+from tests.ray.processes import descendants
 
 TEXTS = ["Lisbon", "The answer is Lisbon.", "It is Porto.", "Porto", "Madrid, I think", "Lisbon"]
 
@@ -25,14 +26,9 @@ def groups_of(count: int) -> list[Group]:
     ]
 
 
-def replicas(deployment: str) -> list[int]:
-    """Process ids of the deployment's replicas, which Ray names after it."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True, text=True)
-    return [
-        int(line.split()[0])
-        for line in listed.stdout.splitlines()
-        if f"ray::ServeReplica:darling-reward:{deployment}" in line
-    ]
+def replicas(cluster: Service, deployment: str) -> list[int]:
+    """Process ids of the deployment's replicas on this cluster, which Ray names after it."""
+    return descendants(cluster.process.pid, f"ray::ServeReplica:darling-reward:{deployment}")
 
 
 def gathered(
@@ -93,7 +89,7 @@ def test_metrics_are_those_of_all_replicas(cluster: Service) -> None:
 
 @pytest.mark.parametrize("deployment", ["classifier", "ingress"])
 def test_a_killed_replica_costs_no_group(cluster: Service, deployment: str) -> None:
-    groups, before = groups_of(20), replicas(deployment)
+    groups, before = groups_of(20), replicas(cluster, deployment)
 
     def kill() -> None:
         time.sleep(1)  # the first rollouts wait, and the classifier is at work
@@ -102,14 +98,14 @@ def test_a_killed_replica_costs_no_group(cluster: Service, deployment: str) -> N
     with Client(cluster.url, parallel=200) as client:
         shares = gathered(client, f"killed {deployment}", groups, kill)
         assert_exact(client, groups, shares)
-    until(lambda: len(set(replicas(deployment)) - {before[0]}) == len(before), 120)
+    until(lambda: len(set(replicas(cluster, deployment)) - {before[0]}) == len(before), 120)
 
 
 def test_health_says_when_no_classifier_replica_is_left(cluster: Service) -> None:
     def is_ready() -> bool:
         return httpx.get(f"{cluster.url}/health/ready", timeout=60).status_code == 200
 
-    for replica in replicas("classifier"):
+    for replica in replicas(cluster, "classifier"):
         os.kill(replica, signal.SIGKILL)
     until(lambda: not is_ready(), 60)
     until(is_ready, 120)
