@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from darling_client import Client, CohortRollout, Group, Rollout, RolloutReward
+from darling_service.cli.main import FAILED, INTERRUPTED
+from tests.commands import Command
 from tests.conftest import Service, metric, until
 from tests.ray.processes import descendants
 
@@ -118,3 +121,46 @@ def test_a_worker_without_a_copy_to_hold_is_refused() -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "raise ingress_replicas instead" in done.stderr
+
+
+@pytest.fixture
+def others_cluster() -> Iterator[str]:
+    """The address of a cluster with an application of somebody else and no room for replicas."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed; make test-ray installs it")
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        yield str(ray.get_runtime_context().gcs_address)
+    finally:
+        ray.shutdown()
+
+
+def test_a_start_that_is_given_up_leaves_no_application(
+    others_cluster: str, tmp_path: Path
+) -> None:
+    from ray import serve
+
+    def started(log: Path, *more: str) -> Command:
+        words = ["serve", "--engine", "ray", "--ray-address", others_cluster, "--host", "127.0.0.1"]
+        return Command([*words, "--port", "0", *more], stdout=log, stderr=log)
+
+    def applications() -> Collection[str]:
+        return serve.status().applications
+
+    waits = started(tmp_path / "waits", "--worker-cpus", "64")
+    until(lambda: "darling-reward" in applications(), 300)
+    waits.terminate()
+    assert waits.wait(120) == INTERRUPTED, (tmp_path / "waits").read_text()
+    assert not applications()
+
+    @serve.deployment(ray_actor_options={"num_cpus": 0})
+    class Trainers:
+        """An application at the root of the cluster's proxies."""
+
+    serve.run(Trainers.bind(), name="trainers")
+    refused = started(tmp_path / "refused", "--model", "exact", "--ingress-cpus", "0")
+    assert refused.wait(120) == FAILED
+    said = (tmp_path / "refused").read_text()
+    assert 'used by application "trainers"' in said
+    assert "serve delete" in said
+    assert "Traceback" not in said
+    assert list(applications()) == ["trainers"]
