@@ -182,7 +182,17 @@ def _remove() -> None:
 
 def _require_reachable(host: str, port: int) -> None:
     """Raises `OSError` if the service does not answer there, as where Ray Serve, which ran already,
-    listens elsewhere."""
+    listens elsewhere. On a machine that has no proxy, says where one is."""
+    proxies = serve.status().proxies
+    if ray.get_runtime_context().get_node_id() not in proxies:
+        addresses = [
+            node["NodeManagerAddress"] for node in ray.nodes() if node["NodeID"] in proxies
+        ]
+        log.warning(
+            "this machine runs no replica, so nothing listens here; send requests to port %d of %s",
+            *(port, " or ".join(addresses) or "a node that runs one"),
+        )
+        return
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     until = time.monotonic() + REACHED_S
     while time.monotonic() < until:
