@@ -296,6 +296,7 @@ class Settings(KeySources):
     )
     cache_url: str | None = Field(
         None,
+        repr=False,
         description="URL of a Redis through which replicas share results of pairs, such as "
         "redis://cache:6379/0. Unset: not shared.",
     )

@@ -36,14 +36,29 @@ def test_the_config_file_is_one_of_ray_serve_and_builds_the_application(
     assert build({**declared.args, "allow_no_key": True})._bound_deployment.name == "ingress"
 
 
-def test_a_key_does_not_get_into_the_config_file(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DARLING_API_KEY", "do not tell"),
+        ("DARLING_HISTORY_URL", "postgresql://me:do not tell@store/history"),
+        ("DARLING_CACHE_URL", "redis://cache/0?password=do not tell"),
+    ],
+)
+def test_a_secret_does_not_get_into_the_config_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    monkeypatch.setenv("DARLING_API_KEY", "do not tell")
+    monkeypatch.setenv(name, value)
     assert main(FLAGS) == 2
     said = capsys.readouterr()
-    assert "DARLING_API_KEY" in said.err
+    assert name in said.err
     assert "do not tell" not in said.out + said.err
+
+
+def test_a_url_without_a_password_gets_into_the_config_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = printed(capsys, *FLAGS, "--history-url", "sqlite:////shared/history.db")
+    assert config["applications"][0]["args"]["history_url"] == "sqlite:////shared/history.db"
 
 
 def test_the_manifest_serves_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from darling_service.ray_data.parts import part_of
 from darling_service.ray_data.scoring import score_files
 from darling_service.ray_data.shards import SHARD_LINES
 from darling_service.settings import Settings
+from tests.ray.processes import descendants
 from tests.texts import essay
 
 pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("default")]
@@ -117,30 +118,15 @@ def test_files_of_a_folder_get_the_bytes_of_one_process_and_go_on(
     assert tree(tmp_path / "ray") == tree(tmp_path / "one")
 
 
-def workers() -> list[int]:
-    """Process ids of the workers of this process's cluster that score shards."""
-    parents, names = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (folder / "status").read_text()
-            names[int(folder.name)] = (folder / "cmdline").read_text()
-        except OSError:
-            continue
-        parents[int(folder.name)] = int(status.partition("PPid:")[2].split()[0])
-
-    def ours(pid: int) -> bool:
-        while pid in parents and pid != os.getpid():
-            pid = parents[pid]
-        return pid == os.getpid()
-
-    return [pid for pid, name in names.items() if "MapWorker" in name and ours(pid)]
-
-
 def kill_a_worker(parts: Path, killed: list[int]) -> None:
     """Kills one of the workers as soon as a first part is written."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
-        if parts.exists() and any(parts.glob("*.jsonl")) and (pids := workers()):
+        if (
+            parts.exists()
+            and any(parts.glob("*.jsonl"))
+            and (pids := descendants(os.getpid(), "MapWorker"))
+        ):
             os.kill(pids[0], signal.SIGKILL)
             killed.append(pids[0])
             return

@@ -5,14 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from darling_client import Client, CohortRollout, Group, Rollout, RolloutReward
+from darling_service.cli.main import FAILED, INTERRUPTED
+from tests.commands import Command
 from tests.conftest import Service, metric, until
+from tests.ray.processes import descendants
 
 TEXTS = ["Lisbon", "The answer is Lisbon.", "It is Porto.", "Porto", "Madrid, I think", "Lisbon"]
 
@@ -25,14 +29,9 @@ def groups_of(count: int) -> list[Group]:
     ]
 
 
-def replicas(deployment: str) -> list[int]:
-    """Process ids of the deployment's replicas, which Ray names after it."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True, text=True)
-    return [
-        int(line.split()[0])
-        for line in listed.stdout.splitlines()
-        if f"ray::ServeReplica:darling-reward:{deployment}" in line
-    ]
+def replicas(cluster: Service, deployment: str) -> list[int]:
+    """Process ids of the deployment's replicas on this cluster, which Ray names after it."""
+    return descendants(cluster.process.pid, f"ray::ServeReplica:darling-reward:{deployment}")
 
 
 def gathered(
@@ -93,7 +92,7 @@ def test_metrics_are_those_of_all_replicas(cluster: Service) -> None:
 
 @pytest.mark.parametrize("deployment", ["classifier", "ingress"])
 def test_a_killed_replica_costs_no_group(cluster: Service, deployment: str) -> None:
-    groups, before = groups_of(20), replicas(deployment)
+    groups, before = groups_of(20), replicas(cluster, deployment)
 
     def kill() -> None:
         time.sleep(1)  # the first rollouts wait, and the classifier is at work
@@ -102,14 +101,14 @@ def test_a_killed_replica_costs_no_group(cluster: Service, deployment: str) -> N
     with Client(cluster.url, parallel=200) as client:
         shares = gathered(client, f"killed {deployment}", groups, kill)
         assert_exact(client, groups, shares)
-    until(lambda: len(set(replicas(deployment)) - {before[0]}) == len(before), 120)
+    until(lambda: len(set(replicas(cluster, deployment)) - {before[0]}) == len(before), 120)
 
 
 def test_health_says_when_no_classifier_replica_is_left(cluster: Service) -> None:
     def is_ready() -> bool:
         return httpx.get(f"{cluster.url}/health/ready", timeout=60).status_code == 200
 
-    for replica in replicas("classifier"):
+    for replica in replicas(cluster, "classifier"):
         os.kill(replica, signal.SIGKILL)
     until(lambda: not is_ready(), 60)
     until(is_ready, 120)
@@ -122,3 +121,46 @@ def test_a_worker_without_a_copy_to_hold_is_refused() -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "raise ingress_replicas instead" in done.stderr
+
+
+@pytest.fixture
+def others_cluster() -> Iterator[str]:
+    """The address of a cluster with an application of somebody else and no room for replicas."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed; make test-ray installs it")
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        yield str(ray.get_runtime_context().gcs_address)
+    finally:
+        ray.shutdown()
+
+
+def test_a_start_that_is_given_up_leaves_no_application(
+    others_cluster: str, tmp_path: Path
+) -> None:
+    from ray import serve
+
+    def started(log: Path, *more: str) -> Command:
+        words = ["serve", "--engine", "ray", "--ray-address", others_cluster, "--host", "127.0.0.1"]
+        return Command([*words, "--port", "0", *more], stdout=log, stderr=log)
+
+    def applications() -> Collection[str]:
+        return serve.status().applications
+
+    waits = started(tmp_path / "waits", "--worker-cpus", "64")
+    until(lambda: "darling-reward" in applications(), 300)
+    waits.terminate()
+    assert waits.wait(120) == INTERRUPTED, (tmp_path / "waits").read_text()
+    assert not applications()
+
+    @serve.deployment(ray_actor_options={"num_cpus": 0})
+    class Trainers:
+        """An application at the root of the cluster's proxies."""
+
+    serve.run(Trainers.bind(), name="trainers")
+    refused = started(tmp_path / "refused", "--model", "exact", "--ingress-cpus", "0")
+    assert refused.wait(120) == FAILED
+    said = (tmp_path / "refused").read_text()
+    assert 'used by application "trainers"' in said
+    assert "serve delete" in said
+    assert "Traceback" not in said
+    assert list(applications()) == ["trainers"]

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 PREFIX = "set_"
 """Start of the flags' names in the parsed arguments."""
 SECRET = frozenset({"api_key", "api_keys", "judge_api_key"})
-"""Settings whose values no message repeats."""
+"""Settings whose values no message repeats, whatever they are."""
+URLS = frozenset({"history_url", "cache_url"})
+"""Settings that are a secret where they name a user or a password."""
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Whether nobody else may see the value of this setting."""
+    if name in URLS:
+        return "@" in str(value) or "password" in str(value)  # both Redis and libpq read the latter
+    return name in SECRET
 
 
 def add_settings(parser: argparse.ArgumentParser, *, server: bool) -> None:
@@ -55,7 +64,7 @@ def read_settings(arguments: argparse.Namespace, *, tell: bool = True) -> "Setti
         first = error.errors()[0]
         name = str(first["loc"][0])
         message = message_of(first["type"], str(first["msg"]))
-        value = "" if name in SECRET else f" is {first['input']!r}"
+        value = "" if is_secret(name, first["input"]) else f" is {first['input']!r}"
         raise ValueError(
             f"--{name.replace('_', '-')} (DARLING_{name.upper()}){value}: {message}"
         ) from None

@@ -1,6 +1,7 @@
 """The Ray Serve application: which deployments there are, and what each may take."""
 
 from typing import Any
+from uuid import uuid4
 
 from ray import serve
 from ray.serve import Application
@@ -48,7 +49,7 @@ def application(settings: Settings) -> Application:
             max_ongoing_requests=MAX_ASKED,
             ray_actor_options=resources,
             **common,
-        ).bind(settings)
+        ).bind(settings, uuid4().hex)
     elif settings.workers > 1:
         raise ModelError(
             f"the model {settings.model!r} has no local weights to compute with, so it cannot use "

@@ -27,11 +27,15 @@ Reply = tuple[Exception | None, T | None]
 class Classifier:
     """Its methods are called through Ray Serve, any number at a time."""
 
-    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
-        """Loads the model. Raises `ModelError`."""
+    async def __init__(  # type: ignore[misc]  # Ray Serve awaits it
+        self, settings: Settings, deployed: str
+    ) -> None:
+        """Loads the model. `deployed`: name of this deployment, which all of its replicas are told.
+        Raises `ModelError`."""
         configure(settings.log_level, settings.log_format, settings.log_texts)
         self._timeout_s = settings.model_timeout_s
-        self._classifier = await load_like_the_first(settings.model, options_of(settings))
+        options = options_of(settings)
+        self._classifier = await load_like_the_first(settings.model, options, deployed)
         self._planner = planner_of(self._classifier)
         self._batches = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._comparing = ThreadPoolExecutor(1, thread_name_prefix="comparing")

@@ -10,6 +10,8 @@ from threading import Event
 import httpx
 import ray
 from ray import serve
+from ray.serve import Application
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from darling_models.errors import ModelError
@@ -36,8 +38,9 @@ def run(settings: Settings) -> None:
     """Serves until a stop signal; SIGHUP has the file of the API keys read anew.
 
     Raises `ValueError` if other machines could use the service without a key, unasked, `OSError` if
-    there is no cluster or its address cannot be listened on, and `ModelError` if the application
-    cannot run.
+    there is no cluster or its address cannot be listened on, `ModelError` if the application cannot
+    run, and `KeyboardInterrupt` if a stop signal comes before it does. None of these leaves it on
+    the cluster.
     """
     refuse_strangers_without_key(settings.host, settings.keys(), settings.allow_no_key)
     configure(settings.log_level, settings.log_format, settings.log_texts)
@@ -46,20 +49,43 @@ def run(settings: Settings) -> None:
     try:
         _require_room(settings)
         port = _start_proxies(settings)
+        signals = Signals()
         try:
-            serve.run(app, name=NAME, route_prefix="/")
-        except RuntimeError as failure:
-            reason = _reason(str(failure))
-            serve.delete(NAME)
-            forget()
-            raise ModelError(reason) from None
-        _require_reachable(settings.host, port)
+            _deploy(app)
+            _require_reachable(settings.host, port)
+            signals.interrupt = False
+        except BaseException:
+            signals.interrupt = False
+            _clear_away()
+            raise
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         log.info("listening on http://%s:%d, docs at /docs", host, port)
-        _wait(serve.get_deployment_handle("shared", NAME))
-        _stop(settings, serve.get_deployment_handle("shared", NAME))
+        shared = serve.get_deployment_handle("shared", NAME)
+        _wait(signals, shared)
+        _stop(settings, shared)
     finally:
         ray.shutdown()
+
+
+class Signals:
+    """The signals that have come. A second one to stop ends the process at once."""
+
+    def __init__(self) -> None:
+        """Takes over from Ray, whose own would leave the application on its cluster."""
+        self.stop, self.reload = Event(), Event()
+        self.interrupt = True
+        """Whether the first signal to stop raises `KeyboardInterrupt`, too: Ray Serve waits without
+        end for room for the replicas."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, lambda *_: self.reload.set())
+
+    def _stop(self, number: int, _: object) -> None:
+        if self.stop.is_set():
+            os._exit(128 + number)
+        self.stop.set()
+        if self.interrupt:
+            raise KeyboardInterrupt
 
 
 def _connect(settings: Settings) -> None:
@@ -125,9 +151,48 @@ def _start_proxies(settings: Settings) -> int:
     return port
 
 
+def _deploy(app: Application) -> None:
+    """Returns once every replica runs. Raises `ModelError` if they cannot."""
+    try:
+        serve.run(app, name=NAME, route_prefix="/")
+    except RayServeException as refusal:
+        raise ModelError(
+            f"Ray Serve refuses the application: {_reason(str(refusal))} Remove the other "
+            "application with `serve delete`, or give it another route prefix"
+        ) from None
+    except RuntimeError as failure:
+        raise ModelError(_reason(str(failure))) from None
+
+
+def _clear_away() -> None:
+    """Removes an application whose start was given up; that it cannot be does not hide why."""
+    try:
+        _remove()
+    except Exception as fault:
+        log.warning(
+            "the application may still be on the cluster (%s); remove it with: serve delete %s",
+            *(type(fault).__name__, NAME),
+        )
+
+
+def _remove() -> None:
+    serve.delete(NAME)
+    forget()
+
+
 def _require_reachable(host: str, port: int) -> None:
     """Raises `OSError` if the service does not answer there, as where Ray Serve, which ran already,
-    listens elsewhere."""
+    listens elsewhere. On a machine that has no proxy, says where one is."""
+    proxies = serve.status().proxies
+    if ray.get_runtime_context().get_node_id() not in proxies:
+        addresses = [
+            node["NodeManagerAddress"] for node in ray.nodes() if node["NodeID"] in proxies
+        ]
+        log.warning(
+            "this machine runs no replica, so nothing listens here; send requests to port %d of %s",
+            *(port, " or ".join(addresses) or "a node that runs one"),
+        )
+        return
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     until = time.monotonic() + REACHED_S
     while time.monotonic() < until:
@@ -143,29 +208,18 @@ def _require_reachable(host: str, port: int) -> None:
     )
 
 
-def _wait(shared: DeploymentHandle) -> None:
-    """Waits for a stop signal; a second one ends the process at once."""
-    stop, reload = Event(), Event()
-
-    def stopping(number: int, _: object) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stopping)
-    signal.signal(signal.SIGHUP, lambda *_: reload.set())
-    while not stop.wait(LOOK_S):
-        if reload.is_set():
-            reload.clear()
+def _wait(signals: Signals, shared: DeploymentHandle) -> None:
+    """Waits for a signal to stop."""
+    while not signals.stop.wait(LOOK_S):
+        if signals.reload.is_set():
+            signals.reload.clear()
             _tell(shared, "reload_keys", ANSWER_S)
     log.info("stopping; requests in flight are answered first")
 
 
 def _stop(settings: Settings, shared: DeploymentHandle) -> None:
     _tell(shared, "end", settings.shutdown_grace_s + ANSWER_S)
-    serve.delete(NAME)
-    forget()
+    _remove()
 
 
 def _tell(shared: DeploymentHandle, method: str, seconds: float) -> None:
@@ -177,8 +231,9 @@ def _tell(shared: DeploymentHandle, method: str, seconds: float) -> None:
 
 def _reason(failure: str) -> str:
     """Why the application does not run, without the tracebacks of Ray Serve's processes."""
-    deployments = serve.status().applications[NAME].deployments.values()
+    application = serve.status().applications.get(NAME)
+    deployments = application.deployments.values() if application else ()
     for text in (failure, *(deployment.message for deployment in deployments)):
-        if found := re.findall(r"(?:\w+Error): (.+)", text):
+        if found := re.findall(r"\w+(?:Error|Exception): (.+)", text):
             return str(found[-1])
     return failure

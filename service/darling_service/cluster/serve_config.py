@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from darling_service.cli.settings_flags import SECRET, add_settings, read_settings
+from darling_service.cli.settings_flags import add_settings, is_secret, read_settings
 from darling_service.cluster.application import NAME
 from darling_service.cluster.run import KEEP_ALIVE_S
 from darling_service.settings import Settings
@@ -22,11 +22,11 @@ OF_COMMAND = frozenset({"engine", "ray_address", "host", "port"})
 def serve_config(settings: Settings) -> dict[str, Any]:
     """The config file as an object: settings that were set are the application's `args`.
 
-    Raises `ValueError` if one of them is a secret, which has to come from the environment of the
-    cluster's nodes instead, such as `DARLING_API_KEYS_FILE`.
+    Raises `ValueError` if one of them is a secret or a URL with a password, which has to come from
+    the environment of the cluster's nodes instead, as `DARLING_API_KEYS_FILE` does.
     """
     set_ones = settings.model_dump(mode="json", exclude_unset=True)
-    if secret := sorted(SECRET & set_ones.keys()):
+    if secret := sorted(name for name, value in set_ones.items() if is_secret(name, value)):
         raise ValueError(
             f"{secret[0]} would stand in the config file; set DARLING_{secret[0].upper()} in the "
             "environment of the cluster's nodes, or name a file"
