@@ -51,16 +51,19 @@ def score_files(scoring: Scoring, settings: Settings, cluster: Cluster) -> int:
     question = scoring.question()
     _require_no_memory(question)
     files = [_absolute(file) for file in files_to_score(scoring.sources, scoring.target)]
-    if scoring.overwrite:
-        for file in files:
-            storage.remove(file.target)
-            storage.remove(folder_of(file.target))
     summary = Summary()
     with cluster.connected(), progress(unit="line") as bar:
+        workers = cluster.actors()
+        if scoring.overwrite:  # a mistyped IN, address or number of CPUs loses no answers
+            for file in files:
+                storage.open_read(file.source).close()
+            for file in files:
+                storage.remove(file.target)
+                storage.remove(folder_of(file.target))
         done: dict[str, int] = defaultdict(int)
         shards: dict[str, int] = {}
         model = ""
-        for outcome in _outcomes(files, question, settings, cluster):
+        for outcome in _outcomes(files, question, settings, workers):
             model = require_one_model(model, outcome.model)
             bar.update(outcome.lines)
             summary.scored += outcome.scored
@@ -78,7 +81,7 @@ def score_files(scoring: Scoring, settings: Settings, cluster: Cluster) -> int:
 
 
 def _outcomes(
-    files: Sequence[FileToScore], question: Question, settings: Settings, cluster: Cluster
+    files: Sequence[FileToScore], question: Question, settings: Settings, workers: dict[str, Any]
 ) -> Iterator[Outcome]:
     """The outcome of each shard, in any order, exactly once. Raises `WorkFailed`."""
     rows = (
@@ -88,7 +91,7 @@ def _outcomes(
         .map(
             Scorer,
             fn_constructor_kwargs={"question": question, "settings": settings},
-            **cluster.actors(),
+            **workers,
         )
     )
     for row in results(rows):
