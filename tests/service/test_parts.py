@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from darling_service import offline
 from darling_service.offline import Scoring
 from darling_service.pipeline import Pipeline
 from darling_service.ray_data.parts import join, part_of, write_part
-from darling_service.ray_data.shards import cut
+from darling_service.ray_data.shards import SHARD_LINES, cut
 from darling_service.scored_lines import Columns, Question, Summary
 from darling_service.settings import Settings
 
@@ -56,6 +59,29 @@ def test_an_error_whose_line_was_removed_leaves_its_part(tmp_path: Path) -> None
         assert out.read_bytes() == in_one_process(source, tmp_path / "one.jsonl")
         out.unlink()
         (tmp_path / "one.jsonl").unlink()
+
+
+@pytest.mark.parametrize("gone", ["folder", "part"])
+def test_parts_that_another_run_took_away_are_told(tmp_path: Path, gone: str) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write(source, [GOOD] * (SHARD_LINES + 1))
+    work(source, out)
+    last = Path(part_of(str(out), 1))
+    if gone == "part":
+        last.unlink()
+    else:
+        shutil.rmtree(last.parent)
+    with pytest.raises(ValueError, match=r"another run.*run the same command again"):
+        join(str(out), 2)
+    assert not out.exists()
+    work(source, out)
+    join(str(out), 2)
+    assert out.read_bytes() == in_one_process(source, tmp_path / "one.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in.jsonl",
+        "one.jsonl",
+        "out.jsonl",
+    ]
 
 
 def test_a_part_that_says_the_same_is_not_written_again(tmp_path: Path) -> None:

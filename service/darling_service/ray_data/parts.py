@@ -6,10 +6,18 @@ gives the same bytes: a worker may die at any time, and another may do its work 
 
 import io
 from collections.abc import Iterator
+from uuid import uuid4
 
 from darling_models import json_lines
 from darling_service import storage
-from darling_service.answers_file import Answers, Earlier, MadeBy, answer_line, read_answer
+from darling_service.answers_file import (
+    Answers,
+    Earlier,
+    MadeBy,
+    ScoreError,
+    answer_line,
+    read_answer,
+)
 from darling_service.pipeline import Pipeline
 from darling_service.ray_data.shards import Shard
 from darling_service.scored_lines import Question, Summary, answered
@@ -69,8 +77,17 @@ async def write_part(pipeline: Pipeline, shard: Shard, question: Question, summa
 
 
 def join(target: str, count: int) -> None:
-    """Writes the file of answers of its parts, which it then removes. Raises `OSError`."""
+    """Writes the file of answers of its parts, which it then removes.
+
+    Raises `OSError`, and `ScoreError` where another run has taken parts away.
+    """
     folder = folder_of(target)
     parts = [part_of(target, index) for index in range(count)]
-    storage.join(parts, target, meanwhile=f"{folder}/whole")
+    try:
+        storage.join(parts, target, meanwhile=f"{folder}/{uuid4().hex}.tmp")
+    except FileNotFoundError:
+        raise ScoreError(
+            f"parts of {target} are gone from {folder}: another run has written or overwritten "
+            "that file meanwhile; wait until it ends, and run the same command again"
+        ) from None
     storage.remove(folder)
