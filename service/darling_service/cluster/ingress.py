@@ -18,7 +18,6 @@ from darling_service.cluster.sharing import (
     SharedProcess,
     SharedVisits,
 )
-from darling_service.errors import Unavailable
 from darling_service.http.security_headers import SECURITY_HEADERS
 from darling_service.http.state import Service
 from darling_service.logs import configure
@@ -85,8 +84,8 @@ class IngressService(Service):
         before = self._word
         try:
             self._word = await self._shared.ask("beat", self._replica, samples)
-        except Unavailable as problem:
-            log.warning("%s", problem)
+        except Exception as fault:  # of whatever kind: the next word may come
+            log.warning("no word from the shared process: %s: %s", type(fault).__name__, fault)
             self._word = Word(before.keys, before.stopping, ready=False)
         if self._word.keys != before.keys:
             self.keys.reload()
