@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from httpx import ASGITransport, AsyncClient
+from starlette.types import Receive, Scope, Send
 
 pytest.importorskip("ray", reason="Ray is not installed; make test-ray installs it")
 
@@ -14,6 +16,7 @@ from darling_service.cluster.asking import Ended
 from darling_service.cluster.ingress import IngressService
 from darling_service.cluster.shared import Word
 from darling_service.cluster.sharing import SharedProcess
+from darling_service.http.stopping import AnswerWhileStopping
 from darling_service.settings import Settings
 
 RUNS, STOPS = (Word(keys=0, stopping=stopping, ready=True) for stopping in (False, True))
@@ -60,3 +63,25 @@ def test_a_fault_of_any_kind_does_not_end_the_words(monkeypatch: pytest.MonkeyPa
 def test_a_replica_that_ray_kills_for_memory_has_ended() -> None:
     assert isinstance(OutOfMemoryError("killed"), Ended)
     assert isinstance(ObjectLostError("0" * 56, None, ""), Ended)
+
+
+def test_requests_that_outlive_the_grace_get_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingress, "BEAT_S", 0.01)
+    arrived = asyncio.Event()
+
+    async def hangs(scope: Scope, receive: Receive, send: Send) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    async def run() -> int:
+        one = service(RUNS, STOPS, grace_s=0.05)
+        app = AnswerWhileStopping(hangs, one.requests)
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://here") as client:
+            asking = asyncio.create_task(client.post("/v1/rewards"))
+            await arrived.wait()
+            await one.start()
+            status = (await asking).status_code
+        await one.stop(0)
+        return status
+
+    assert asyncio.run(run()) == 503
