@@ -4,12 +4,12 @@ import asyncio
 from copy import deepcopy
 from typing import Any
 
-from ray.exceptions import RayActorError
+from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayActorError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-Ended = (RayActorError, RayServeException)
-"""What a call raises whose replica ended, or could not be reached, before it answered."""
+Ended = (RayActorError, RayServeException, OutOfMemoryError, NodeDiedError, ObjectLostError)
+"""What a call raises whose replica ended, or could not be reached, before its answer was here."""
 
 
 async def ask(handle: DeploymentHandle, method: str, *question: Any) -> Any:

@@ -18,7 +18,6 @@ from darling_service.cluster.sharing import (
     SharedProcess,
     SharedVisits,
 )
-from darling_service.errors import Unavailable
 from darling_service.http.security_headers import SECURITY_HEADERS
 from darling_service.http.state import Service
 from darling_service.logs import configure
@@ -53,6 +52,7 @@ class IngressService(Service):
         self._replica, self._shared = replica, shared
         self._word = Word(keys=0, stopping=False, ready=False)
         self._beating: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         await super().start()
@@ -64,8 +64,9 @@ class IngressService(Service):
         return self._word.ready and await super().ready()
 
     async def stop(self, grace_s: float) -> None:
-        if self._beating is not None:
-            self._beating.cancel()
+        for task in (self._beating, self._ending):
+            if task is not None:
+                task.cancel()
         await super().stop(grace_s)
 
     async def exposition(self) -> bytes:
@@ -85,13 +86,19 @@ class IngressService(Service):
         before = self._word
         try:
             self._word = await self._shared.ask("beat", self._replica, samples)
-        except Unavailable as problem:
-            log.warning("%s", problem)
+        except Exception as fault:  # of whatever kind: the next word may come
+            log.warning("no word from the shared process: %s: %s", type(fault).__name__, fault)
             self._word = Word(before.keys, before.stopping, ready=False)
         if self._word.keys != before.keys:
             self.keys.reload()
-        if self._word.stopping:
+        if self._word.stopping and not self.stopping:
             self.stopping = self.requests.refusing = True
+            self._ending = asyncio.create_task(self._end_requests())
+
+    async def _end_requests(self) -> None:
+        """Answers 503 to what has no answer in time, before Ray Serve ends this process."""
+        await self.requests.finish(self.settings.shutdown_grace_s)
+        await self.requests.give_up()
 
 
 class WithHeaders:
