@@ -49,7 +49,8 @@ def in_one_process(source: Path, target: Path) -> bytes:
 
 def test_an_error_whose_line_was_removed_leaves_its_part(tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    for mended in ([GOOD, None, GOOD], [GOOD, GOOD]):
+    mendings: list[list[dict[str, Any] | None]] = [[GOOD, None, GOOD], [GOOD, GOOD]]
+    for mended in mendings:
         write(source, [GOOD, BAD, GOOD])
         assert work(source, out).failed == 1
         write(source, mended)
