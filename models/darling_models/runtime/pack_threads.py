@@ -6,6 +6,7 @@ one that the system took a core from. Those that have a pack of their own wait o
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from heapq import heappop, heappush
 from threading import Barrier
 from typing import TypeVar
@@ -23,7 +24,7 @@ def share_cores(processes: int) -> None:
 
 class Workers:
     def __init__(self, count: int) -> None:
-        """`count` threads; with 1 the caller's own does the work."""
+        """`count` threads; with 1 the caller's own does the work, as one thread."""
         self.count = count
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
@@ -38,8 +39,21 @@ class Workers:
     def map(self, run: Callable[[Work], Done], work: Sequence[Work]) -> Iterator[Done]:
         """The results of `run`, in the order of `work`."""
         if self._pool is None:
-            return map(run, work)
+            return map(partial(_as_one_thread, run), work)
         return self._pool.map(run, work)
+
+
+def _as_one_thread(run: Callable[[Work], Done], work: Work) -> Done:
+    """Its result, however many threads the caller has given torch since: several may divide the
+    rows of a product, and round by that."""
+    before = torch.get_num_threads()
+    if before == 1:
+        return run(work)
+    torch.set_num_threads(1)
+    try:
+        return run(work)
+    finally:
+        torch.set_num_threads(before)
 
 
 def balanced(lengths: Sequence[int], most: int, least: int, count: int) -> list[list[int]]:
