@@ -39,7 +39,7 @@ from darling_models.runtime.kernels import log_kernels
 from darling_models.runtime.overlap import fetched, one_ahead
 from darling_models.runtime.packed import PackedEncoder
 from darling_models.runtime.precision import name_of
-from darling_models.runtime.tiles import run_in_tiles
+from darling_models.runtime.tiles import ONE_ROW, rows_agree, run_in_tiles
 from darling_models.runtime.window import learned_positions, longest_input
 
 if TYPE_CHECKING:
@@ -114,11 +114,14 @@ class CrossEncoder(Pairwise):
         choice = self._packed.choice if isinstance(self._packed, PackedEncoder) else None
         log_kernels(name, choice)
         self._segments = reads_segments(self._model, tokenizer, template)
+        self._positions = learned_positions(self._model)
+        self._tile_tokens: int | None = None
+        if self._packed is None and options.device == "cpu" and not self._rows_agree():
+            self._tile_tokens = ONE_ROW
         self._shared = None
         if self._packed is None and options.runtime != "tiles" and not self._segments:
-            self._shared = SharedPrefix.of(self._model, options.device)
+            self._shared = SharedPrefix.of(self._model, options.device, self._tile_tokens)
         self._pairs = PairEncoder(tokenizer, template, max_tokens_per_text, max_length)
-        self._positions = learned_positions(self._model)
         self.window = max_length
         read = (
             f"{max_tokens_per_text} tokens a side"
@@ -184,12 +187,20 @@ class CrossEncoder(Pairwise):
         elif self._shared is not None:
             yield from self._shared.logits(list(pairs))
         else:
-            sequences = [pair.sequence for pair in pairs]
-            # A decoder classifies the last token that is not padding: without a padding token of
-            # its own, it gets one that none of these inputs holds.
-            pad = unused_token(sequences) if self._pad is None else self._pad
-            self._model.config.pad_token_id = pad
-            yield from run_in_tiles(self._forward, sequences, pad, self._device, self._positions)
+            yield from self._in_tiles([pair.sequence for pair in pairs])
+
+    def _in_tiles(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, torch.Tensor]]:
+        # A decoder classifies the last token that is not padding: without a padding token of its
+        # own, it gets one that none of these inputs holds.
+        pad = unused_token(sequences) if self._pad is None else self._pad
+        self._model.config.pad_token_id = pad
+        yield from run_in_tiles(
+            self._forward, sequences, pad, self._device, self._positions, self._tile_tokens
+        )
+
+    def _rows_agree(self) -> bool:
+        vocabulary = self._model.get_input_embeddings().weight.shape[0]
+        return rows_agree(self._in_tiles, vocabulary, 2, self._positions)
 
     def _packed_logits(
         self, packed: "Packed", pairs: Iterable[EncodedPair]
@@ -233,6 +244,7 @@ class CrossEncoder(Pairwise):
 
     def _fingerprint(self, *choices: object) -> str:
         way = "packed" if self._packed else "shared prefix" if self._shared else "tiles"
+        way += "" if self._tile_tokens is None else " of one row"
         bits = self._packed.bits() if isinstance(self._packed, PackedEncoder) else ""
         computed = f"{self._model.dtype} {way} {bits}"
         return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices} {computed}")

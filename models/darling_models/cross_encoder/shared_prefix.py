@@ -49,20 +49,24 @@ TURN_WITH_LENGTH = ("dynamic", "longrope")
 class SharedPrefix:
     """A decoder with a `score` head. Keeps the last prefix: a group takes several batches."""
 
-    def __init__(self, model: Any, device: str) -> None:
+    def __init__(self, model: Any, device: str, tile_tokens: int | None = None) -> None:
         self._model = model
         self._device = device
+        self._tile_tokens = tile_tokens
         self._pad = model.config.pad_token_id
         self._last: tuple[bytes, Past] | None = None
 
     @classmethod
-    def of(cls, model: Any, device: str) -> "SharedPrefix | None":
-        """None if the model is no decoder, or reads a pair in parts otherwise than as a whole."""
+    def of(cls, model: Any, device: str, tile_tokens: int | None = None) -> "SharedPrefix | None":
+        """None if the model is no decoder, or reads a pair in parts otherwise than as a whole.
+
+        `tile_tokens`: as for `run_in_tiles`.
+        """
         accepted = signature(model.base_model.forward).parameters
         causal = getattr(model.config, "is_causal", True) and "past_key_values" in accepted
         if not causal or not hasattr(model, "score"):
             return None
-        shared = cls(model, device)
+        shared = cls(model, device, tile_tokens)
         try:
             reason = shared.objection()
         except Exception as error:  # whatever an architecture that is not known here may raise
@@ -83,7 +87,7 @@ class SharedPrefix:
         ids = source.integers(0, vocabulary, (1, TRIAL_PREFIX + max(TRIAL_REST)))
         ends = [TRIAL_PREFIX + rest for rest in TRIAL_REST]
         trial = [EncodedPair(ids[:, :end], False, TRIAL_PREFIX) for end in ends]
-        rows = tile_rows(bucket(max(TRIAL_REST)), self._device)
+        rows = tile_rows(bucket(max(TRIAL_REST)), self._device, self._tile_tokens)
         together = dict(self.logits((trial * rows)[:rows]))  # a full tile: kernels may tell rows
         for index, pair in enumerate(trial):
             ((_, alone),) = self.logits([pair])
@@ -123,7 +127,9 @@ class SharedPrefix:
         self, parts: Sequence[tuple[IntArray, IntArray]]
     ) -> Iterator[tuple[int, Tensor]]:
         forward = partial(self._continue, self._past(parts[0][0]))
-        return run_in_tiles(forward, [rest for _, rest in parts], pad=0, device=self._device)
+        return run_in_tiles(
+            forward, [rest for _, rest in parts], 0, self._device, tokens=self._tile_tokens
+        )
 
     def _past(self, prefix: IntArray) -> Past:
         key = prefix.tobytes()

@@ -3,7 +3,9 @@
 Matrix kernels may add in another order when the shape of a batch changes, and near a threshold the
 last bit decides. Here every sequence is padded to the bucket of its own length, and a bucket always
 runs in tiles of one shape, the last one filled up with copies; rows of one tile never mix. What
-stands beside a sequence is then arithmetic on other rows of the same-shaped matrices.
+stands beside a sequence is then arithmetic on other rows of the same-shaped matrices. Where kernels
+round by the row in which a sequence stands, too, as some of MKL's do for narrow layers,
+`rows_agree` says no, and each sequence has a tile of its own.
 """
 
 from collections import defaultdict
@@ -20,6 +22,11 @@ faster."""
 TILE_TOKENS_ELSEWHERE = 8192
 """Tokens of a tile on a GPU, which small ones would leave idle."""
 
+ONE_ROW = 1
+"""Tokens of a tile that holds one sequence, whatever its length."""
+TRIAL_LENGTHS = (16, 32, 48, 64)
+"""Padded lengths of which a CPU's tile holds several."""
+
 Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps (channels, rows, length) inputs and a (rows, length) mask, both int64, to (rows, ...)."""
 
@@ -34,9 +41,34 @@ def bucket(length: int, longest: int | None = None) -> int:
     return padded if longest is None else min(padded, longest)
 
 
-def tile_rows(length: int, device: str) -> int:
-    """The number of sequences in a tile whose sequences are padded to `length`."""
-    return max((TILE_TOKENS if device == "cpu" else TILE_TOKENS_ELSEWHERE) // length, 1)
+def tile_rows(length: int, device: str, tokens: int | None = None) -> int:
+    """The number of sequences in a tile whose sequences are padded to `length`.
+
+    `tokens`: of a tile, by default what suits the device.
+    """
+    if tokens is None:
+        tokens = TILE_TOKENS if device == "cpu" else TILE_TOKENS_ELSEWHERE
+    return max(tokens // length, 1)
+
+
+def rows_agree(
+    run: Callable[[Sequence[IntArray]], Iterator[tuple[int, torch.Tensor]]],
+    vocabulary: int,
+    channels: int,
+    longest: int | None = None,
+) -> bool:
+    """Whether a sequence gets the same bits in every row of a CPU's tile.
+
+    `run` runs sequences in tiles, as `run_in_tiles` does.
+    """
+    source = np.random.default_rng(0)
+    for length in TRIAL_LENGTHS:
+        sequence = np.zeros((channels, min(length, longest or length)), dtype=np.int64)
+        sequence[0] = source.integers(0, vocabulary, sequence.shape[1])
+        first, *others = (row for _, row in run([sequence] * tile_rows(length, "cpu")))
+        if not all(torch.equal(row, first) for row in others):
+            return False
+    return True
 
 
 def run_in_tiles(
@@ -45,17 +77,19 @@ def run_in_tiles(
     pad: int,
     device: str = "cpu",
     longest: int | None = None,
+    tokens: int | None = None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yields (index, output row) for every sequence, shortest bucket first.
 
     A sequence has shape (channels, length): token ids, and segment ids where the model has them.
-    `longest` is the number of positions that the model has learned, if it has.
+    `longest` is the number of positions that the model has learned, if it has. `tokens`: of a tile,
+    by default what suits the device.
     """
     buckets: dict[int, list[int]] = defaultdict(list)
     for index, sequence in enumerate(sequences):
         buckets[bucket(sequence.shape[1], longest)].append(index)
     for length in sorted(buckets):
-        rows = tile_rows(length, device)
+        rows = tile_rows(length, device, tokens)
         members = buckets[length]
         for start in range(0, len(members), rows):
             tile = members[start : start + rows]
