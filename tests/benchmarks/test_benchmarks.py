@@ -66,7 +66,7 @@ def test_groups_are_new_distinct_and_of_the_length_asked_for() -> None:
 
 @pytest.mark.processor
 def test_counted_operations_are_those_of_the_architecture() -> None:
-    lengths = (32, 48)  # in one pack without a row of padding
+    lengths = (32, 96)  # in one pack without a row of padding, whatever kernels a machine takes
     bert = with_threads(1, torch.float32)
     counted = operations(lambda: list(bert.hidden([sequence(length) for length in lengths])))
     hidden, inner, layers = (
