@@ -34,7 +34,7 @@ SPAN = re.compile(
 SPACED = re.compile(r"\s[-–—−/]\s")
 """1939-1945, 3-2, 555-123-4567, 1/2/2024 and 07/04 are a span of time, a score, a telephone and two
 dates; 9 - 4 is a difference."""
-LINES = re.compile(r"[^\s$\[]\s*\n\s*[^\s$\\]")
+LINES = re.compile(r"[^\s$\[][^\S\n]*+\n\s*+[^\s$\\]")
 BULLET = re.compile(r"\A\s*[-*+>]\s[^-+*/^<>=]*\Z")
 """Several lines; and a bullet, which looks like a sign, before what has no other."""
 UNCLEAR = re.compile(
