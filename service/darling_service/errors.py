@@ -145,6 +145,10 @@ class Overloaded(Problem):
         self.reason = reason
 
 
+class NoRoom(Overloaded):
+    """A model's queue would not come to the request in time, or has no room for its size."""
+
+
 class HeadersTooLarge(Problem):
     status, title = 431, "Request header fields too large"
 

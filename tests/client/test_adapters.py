@@ -118,12 +118,13 @@ def test_an_async_reward_leaves_the_loop_to_its_async_quality(url: str) -> None:
 def test_an_async_reward_has_the_bits_of_the_blocking_one_also_after_a_pickle(url: str) -> None:
     """AsyncGRPOTrainer sends it to another process."""
     given: Any = ["p"] * 8, [*TEXTS, *TEXTS]
+    columns: Any = {"loop": [1] * 8}
     with Client(url) as client:
         reward = pickle.loads(pickle.dumps(AsyncDarlingReward(half, 4, client=client)))
         assert inspect.iscoroutinefunction(reward.__call__)
         with reward.client:
-            told = asyncio.run(reward(*given))
-        assert told == DarlingReward(half, 4, client=client)(*given)
+            told = asyncio.run(reward(*given, **columns))
+        assert told == DarlingReward(half, 4, client=client)(*given, **columns)
 
 
 def test_an_outage_gives_no_signal_and_a_refusal_raises(url: str) -> None:

@@ -27,7 +27,7 @@ REWARDS = [0.5, 2.0, 1.5]
 TIMES = [
     name
     for name, field in Settings.model_fields.items()
-    if field.annotation is float and name != "audit_share"
+    if field.annotation is float and name.endswith("_s")
 ]
 
 

@@ -1,7 +1,10 @@
 """Requests that come at once: read in turn, or refused unparsed where there is no room for them."""
 
 import asyncio
+import gzip
+import json
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -55,6 +58,43 @@ def test_late_requests_of_a_size_for_which_the_queue_has_no_room_are_refused_unr
         counted = f'darling_requests_total{{route="/v1/rewards",status="429"}} {len(refused)}.0'
         assert counted in metrics
         assert f'darling_refused_total{{reason="queue"}} {len(refused)}.0' in metrics
+
+    asyncio.run(ask())
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("more", "headers"),
+    [
+        ({"model": "ngram"}, {}),  # another queue
+        ({}, {"content-encoding": "gzip"}),  # its size does not show
+        ({}, {"transfer-encoding": "chunked"}),  # nor here
+    ],
+    ids=["model", "gzip", "chunked"],
+)
+def test_a_request_that_may_take_less_room_is_read(
+    more: dict[str, Any], headers: dict[str, str]
+) -> None:
+    async def ask() -> None:
+        async with client_of(model="embedded", max_queue_tokens=1) as http:
+            large = [body(number, LARGE) for number in range(AT_ONCE)]
+            content = json.dumps({**body(AT_ONCE, LARGE), **more}).encode()
+            if "content-encoding" in headers:
+                content = gzip.compress(content)
+
+            async def pieces() -> AsyncIterator[bytes]:
+                yield content
+
+            whole: Any = pieces() if "transfer-encoding" in headers else content
+            own = {"content-type": "application/json", **headers}
+            *answers, last = await asyncio.gather(
+                *(http.post("/v1/rewards", json=one) for one in large),
+                http.post("/v1/rewards", content=whole, headers=own),
+            )
+        said = [one.json().get("detail", "") for one in answers]
+        assert any(words.startswith(UNREAD) for words in said)
+        assert not last.json().get("detail", "").startswith(UNREAD)
+        assert last.status_code == (200 if more else 429)
 
     asyncio.run(ask())
 

@@ -190,6 +190,24 @@ def test_an_output_about_something_else_is_refused_or_overwritten(tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("source", "ray_cluster", "message"),
+    [
+        ("mistyped.jsonl", TWO, "No such file"),
+        ("in.jsonl", Cluster(worker_cpus=99), "lower --worker-cpus"),
+    ],
+)
+def test_what_is_mistyped_beside_overwrite_is_told_and_loses_no_answers(
+    tmp_path: Path, source: str, ray_cluster: Cluster, message: str
+) -> None:
+    write(tmp_path / "in.jsonl", groups(2))
+    (tmp_path / "out.jsonl").write_text("answers")
+    scoring = Scoring([str(tmp_path / source)], str(tmp_path / "out.jsonl"), overwrite=True)
+    with pytest.raises((ValueError, OSError), match=message):
+        score_files(scoring, SETTINGS, ray_cluster)
+    assert (tmp_path / "out.jsonl").read_text() == "answers"
+
+
+@pytest.mark.parametrize(
     ("source", "target", "options", "message"),
     [
         ("-", "out.jsonl", "{}", "give IN and OUT names"),

@@ -144,7 +144,7 @@ def test_a_start_that_is_given_up_leaves_no_application(
         return Command([*words, "--port", "0", *more], stdout=log, stderr=log)
 
     def applications() -> Collection[str]:
-        return serve.status().applications
+        return set(serve.status().applications)
 
     waits = started(tmp_path / "waits", "--worker-cpus", "64")
     until(lambda: "darling-reward" in applications(), 300)
@@ -152,11 +152,11 @@ def test_a_start_that_is_given_up_leaves_no_application(
     assert waits.wait(120) == INTERRUPTED, (tmp_path / "waits").read_text()
     assert not applications()
 
-    @serve.deployment(ray_actor_options={"num_cpus": 0})
     class Trainers:
         """An application at the root of the cluster's proxies."""
 
-    serve.run(Trainers.bind(), name="trainers")
+    trainers = serve.deployment(ray_actor_options={"num_cpus": 0})(Trainers)
+    serve.run(trainers.bind(), name="trainers")
     refused = started(tmp_path / "refused", "--model", "exact", "--ingress-cpus", "0")
     assert refused.wait(120) == FAILED
     said = (tmp_path / "refused").read_text()

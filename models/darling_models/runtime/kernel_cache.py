@@ -21,7 +21,7 @@ from darling_models.runtime.precision import CPU_INFO
 
 log = logging.getLogger(__name__)
 
-FORM = 2
+FORM = 3
 """Number of the way in which kernels are tried; another makes stored choices void."""
 STEERING = ("ATEN_CPU_", "DNNL_", "MKL_", "ONEDNN_")
 """Beginnings of environment variables that make libraries take other kernels."""

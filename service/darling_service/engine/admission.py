@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from darling_service.engine.comparing import Comparison
 from darling_service.engine.job import Work
 from darling_service.engine.queue import Admission, FairQueue
-from darling_service.errors import Overloaded
+from darling_service.errors import NoRoom
 from darling_service.telemetry import Telemetry
 
 MARGIN = 1.25
@@ -48,7 +48,7 @@ class Admissions:
 
     @contextmanager
     def reserve(self, tokens: int, pairs: int, due: float = math.inf) -> Iterator[Reservation]:
-        """Lets in a whole request. Raises `Overloaded` before any of it runs if it is not let in.
+        """Lets in a whole request. Raises `NoRoom` before any of it runs if it is not let in.
 
         `tokens`: what the model has to read. `pairs`: what comparing costs (`Job.comparing`).
         `due`: event-loop time at which the caller gives up. A request is refused if it would not
@@ -73,7 +73,7 @@ class Admissions:
         over = lane.admitted + tokens - self._max_queue_tokens
         if over <= 0 or lane.admitted == 0:
             return
-        raise Overloaded(
+        raise NoRoom(
             "queue",
             f"the queue is full: {lane.admitted:.0f} tokens of requests of this size wait for the "
             f"model and max_queue_tokens is {self._max_queue_tokens}; send the request again "
@@ -88,13 +88,13 @@ class Admissions:
             return
         alone_s = tokens / self._tokens.speed.per_second + pairs / self._pairs.speed.per_second
         if alone_s * MARGIN > left_s:
-            raise Overloaded(
+            raise NoRoom(
                 "time",
                 f"an answer would take about {alone_s:.1f} s by itself, and may take "
                 f"{max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; wait longer, "
                 "or send the request in smaller parts",
             )
-        raise Overloaded(
+        raise NoRoom(
             "time",
             f"an answer would take about {wait_s:.1f} s, after the requests that are ahead, and "
             f"may take {max(left_s, 0):.1f} s by X-Request-Timeout or request_timeout_s; send the "

@@ -135,7 +135,8 @@ class Recorder:
                 log.info("the history is written again")
         with self._lock:
             self._held -= sum(group.nbytes for group in batch)
-        self._prune()
+        if self._prepared:  # and so not a store of another version
+            self._prune()
 
     def _write(self, batch: Sequence[Recorded]) -> None:
         """Raises `DBAPIError`. A damaged file is set aside, and the batch begins a new one."""

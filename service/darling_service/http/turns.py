@@ -7,14 +7,15 @@ size, those of that size whose turn is late are refused unparsed, in a tenth of 
 """
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from darling_service.errors import Overloaded, Problem, RequestTimeout
+from darling_service.errors import NoRoom, RequestTimeout
 from darling_service.http.deadline import HEADER
 from darling_service.http.problems import problem_response
 from darling_service.request_id import current
@@ -23,26 +24,37 @@ LATE_S = 0.02
 """Seconds that a request waits for its turn before it may be refused unparsed: twenty are read in
 that time, and a caller is to have a refusal within 0.1 s."""
 FRESH_S = 1.0
-"""Seconds for which a refusal of one request speaks for others of its kind at most, or until there
-is room for it if that is sooner. Then one is read again."""
+"""Seconds for which a refusal of one request speaks for others at most, or until there is room for
+it if that is sooner. Then one is read again, as one is after each that was answered."""
 REFUSED_AT_ONCE = 16
 """Requests that are refused at one turn of the event loop, in some milliseconds."""
-
 MAX_BYTES = 2**16
 """Bytes of a body up to which its request may be refused unparsed. Larger ones are rarer and mostly
 still on their way; reading them is most of what they cost here, and that would be done anyway."""
+ROUTES = frozenset({"/v1/rewards", "/v1/partitions", "/v1/preferences", "/v1/equivalence"})
+"""Routes of which every request takes its room in the queue by itself. A rollout that joins others
+takes none, and a refusal would cost its group."""
+NAMED_MODEL = b'"model"'
+"""What is in the body of a request to another model, which has a queue of its own."""
 
-MAX_WAIT_S = 2**20
-"""Seconds of a caller's patience that are told from longer ones."""
+Kind = tuple[str, int]
+"""A route's path, and about how many bytes a body has, within a factor of four: requests of other
+sizes have shares of their own."""
 
-Kind = tuple[str, int, int]
-"""A route's path, about how many bytes a body has, within a factor of four, and about how long its
-caller waits, within a factor of two."""
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request's head says of the room that it takes."""
+
+    kind: Kind
+    nbytes: int
+    wait_s: float
+    """Seconds that its caller waits; infinity where it names none."""
 
 
 @dataclass(slots=True)
 class Waiting:
-    kind: Kind | None
+    asked: Asked | None
     since: float
     turn: asyncio.Future[None]
 
@@ -51,10 +63,16 @@ class Waiting:
 class Refused:
     """The latest request of its kind that was read and found no room in the queue."""
 
+    asked: Asked
     until: float
     """Event-loop time until which it speaks for others."""
-    problem: Overloaded
+    problem: NoRoom
     route: Any
+
+    def speaks_for(self, other: Asked) -> bool:
+        """Whether the other takes as much room at least, and waits no longer."""
+        longer = self.problem.reason == "time" and other.wait_s > self.asked.wait_s
+        return other.nbytes >= self.asked.nbytes and not longer
 
 
 class InTurn:
@@ -71,30 +89,45 @@ class InTurn:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        kind = _kind_of(scope)
+        asked = _asked(scope)
         try:
-            await self._turn(kind)
-        except Overloaded as problem:
-            if kind in self._refused:  # for the metrics and the log, which name the route
-                scope["route"] = self._refused[kind].route
-            await problem_response(await _after_body(receive, problem))(scope, receive, send)
-            return
+            await self._turn(asked)
+        except NoRoom as problem:
+            # Who is answered while it sends its body may see a broken connection.
+            try:
+                body = await _body(receive)
+            except RequestTimeout as late:
+                await problem_response(late)(scope, receive, send)
+                return
+            if NAMED_MODEL not in body:
+                if asked is not None and asked.kind in self._refused:
+                    scope["route"] = self._refused[asked.kind].route  # for the metrics and the log
+                await problem_response(problem)(scope, receive, send)
+                return
+            receive = _again(body, receive)
+            await self._turn(None)
         await self._app(scope, receive, send)
-        request = current()
-        refusal = None if request is None else request.refusal
-        if kind is not None and refusal is not None and refusal.reason in ("queue", "time"):
-            room_s = min(refusal.retry_after_s or 0.0, FRESH_S)
-            until = asyncio.get_running_loop().time() + room_s
-            self._refused[kind] = Refused(until, refusal, scope.get("route"))
+        if asked is not None:
+            self._learn(asked, scope.get("route"))
 
-    async def _turn(self, kind: Kind | None) -> None:
-        """Waits until the request may be read. Raises `Overloaded` if it is not read."""
+    def _learn(self, asked: Asked, route: Any) -> None:
+        """Keeps what the request that was read says of others of its kind."""
+        request = current()
+        problem = None if request is None else request.refusal
+        if not isinstance(problem, NoRoom):
+            self._refused.pop(asked.kind, None)
+        elif problem.retry_after_s is not None:
+            until = asyncio.get_running_loop().time() + min(problem.retry_after_s, FRESH_S)
+            self._refused[asked.kind] = Refused(asked, until, problem, route)
+
+    async def _turn(self, asked: Asked | None) -> None:
+        """Waits until the request may be read. Raises `NoRoom` if it is not read."""
         loop = asyncio.get_running_loop()
         if not self._calling:
             self._calling = True
             loop.call_soon(self._next)
             return
-        waiting = Waiting(kind, loop.time(), loop.create_future())
+        waiting = Waiting(asked, loop.time(), loop.create_future())
         # Whoever is cancelled at that moment hears of no refusal; asyncio must not complain of it.
         waiting.turn.add_done_callback(lambda turn: turn.cancelled() or turn.exception())
         self._waiting.append(waiting)
@@ -116,12 +149,15 @@ class InTurn:
             first.turn.set_exception(problem)
         loop.call_soon(self._next)
 
-    def _refusal(self, waiting: Waiting, now: float) -> Overloaded | None:
+    def _refusal(self, waiting: Waiting, now: float) -> NoRoom | None:
         """Why the request is refused unparsed, if it is."""
-        known = None if waiting.kind is None else self._refused.get(waiting.kind)
-        if known is None or now > known.until or now - waiting.since < LATE_S:
+        asked = waiting.asked
+        known = None if asked is None else self._refused.get(asked.kind)
+        if asked is None or known is None or now > known.until or now - waiting.since < LATE_S:
             return None
-        return Overloaded(
+        if not known.speaks_for(asked):
+            return None
+        return NoRoom(
             known.problem.reason,
             "many requests came at once, and the queue has no room for those of this size; send "
             "the request again later",
@@ -129,25 +165,39 @@ class InTurn:
         )
 
 
-async def _after_body(receive: Receive, problem: Problem) -> Problem:
-    """The problem once the body is there: who is answered while it sends may see a broken
-    connection. A body that stalls is one of its own."""
-    try:
-        while (await receive()).get("more_body", False):
-            pass
-    except RequestTimeout as late:
-        return late
-    return problem
+async def _body(receive: Receive) -> bytes:
+    """The whole body, at most `MAX_BYTES` as its head says. Raises `RequestTimeout`."""
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
-def _kind_of(scope: Scope) -> Kind | None:
-    """The request's kind; None where it does not say how long its body is, or that is long."""
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Receives the body that was read, and then what follows it."""
+    messages: deque[Message] = deque([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return again
+
+
+def _asked(scope: Scope) -> Asked | None:
+    """What the request's head says; None where others do not speak for it: on other routes, and
+    where the head does not say how long the plain body is, or that it is long."""
     headers = Headers(scope=scope)
-    length, wait = headers.get("content-length", ""), headers.get(HEADER, "0")
+    encoded = headers.get("content-encoding", "identity") != "identity"
+    if scope["path"] not in ROUTES or encoded or "transfer-encoding" in headers:
+        return None
     try:
-        nbytes, wait_s = int(length[:10]), min(float(wait), MAX_WAIT_S)
+        nbytes = int(headers.get("content-length", "")[:10])
+        wait_s = float(headers.get(HEADER, math.inf))
     except ValueError:
         return None
     if not 0 <= nbytes <= MAX_BYTES or not wait_s >= 0:
         return None
-    return scope["path"], nbytes.bit_length() // 2, int(wait_s).bit_length()
+    return Asked((scope["path"], nbytes.bit_length() // 2), nbytes, wait_s)

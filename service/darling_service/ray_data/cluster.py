@@ -11,6 +11,10 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayError, RayTaskError
 
+from darling_service.ray_data.room import Room, largest, workers_that_fit
+
+log = logging.getLogger(__name__)
+
 FAULT = "fault"
 """Column of what keeps a row from its result. As a value it reaches the user as it is; Ray would
 wrap an exception in its own, and try again."""
@@ -50,7 +54,7 @@ class Cluster:
         if ray.is_initialized():
             yield
             return
-        address = self.address or os.environ.get("RAY_ADDRESS", "local")
+        address = self._address()
         own = {"include_dashboard": False} if address == "local" else {}
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
         try:
@@ -61,26 +65,34 @@ class Cluster:
     def actors(self) -> dict[str, Any]:
         """The arguments of Ray Data's `map` about its workers, once connected.
 
-        Raises `WorkFailed` if there is no room for one worker.
+        Raises `WorkFailed` if no machine of a cluster that was started here has room for a worker.
+        A cluster that ran already may grow, so there it is a warning.
         """
-        total = ray.cluster_resources()
-        cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
-        room = int(cpus / self.worker_cpus)
-        if self.worker_gpus:
-            room = min(room, int(gpus / self.worker_gpus))
+        worker = Room(self.worker_cpus, self.worker_gpus)
+        machines = [
+            Room(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+        room = sum(workers_that_fit(machine, worker) for machine in machines)
         if room == 0:
-            raise WorkFailed(
-                f"the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs, and a worker takes "
-                f"{self.worker_cpus:g} and {self.worker_gpus:g}; lower --worker-cpus or "
-                "--worker-gpus"
+            message = (
+                f"a worker takes {worker}, and the largest machine of the Ray cluster has "
+                f"{largest(machines, worker)}; lower --worker-cpus or --worker-gpus"
             )
-        pool = ActorPoolStrategy(min_size=1, max_size=self.workers or room)
+            if self._address() == "local":
+                raise WorkFailed(message)
+            log.warning("%s, or let the cluster grow", message)
+        pool = ActorPoolStrategy(min_size=1, max_size=self.workers or room or None)
         return {
             "compute": pool,
             "num_cpus": self.worker_cpus,
             "num_gpus": self.worker_gpus,
             "max_task_retries": MAX_RETRIES,
         }
+
+    def _address(self) -> str:
+        return self.address or os.environ.get("RAY_ADDRESS", "local")
 
 
 def results(rows: Dataset) -> Iterator[dict[str, Any]]:

@@ -4,25 +4,22 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from typing import Any
 
 import ray
 from ray.data import TaskPoolStrategy
 
-from darling_models import json_lines
 from darling_models.errors import ModelFault
 from darling_models.progress import progress
 from darling_service import storage
 from darling_service.answers_file import ScoreError
 from darling_service.file_sets import FileToScore, files_to_score
 from darling_service.offline import Scoring
-from darling_service.pipeline import Pipeline
 from darling_service.ray_data.cluster import FAULT, Cluster, require_one_model, results
-from darling_service.ray_data.parts import Part, folder_of, join
+from darling_service.ray_data.parts import folder_of, join, write_part
 from darling_service.ray_data.shards import Shard, cut
 from darling_service.ray_data.warm import WarmPipeline
-from darling_service.scored_lines import Question, Summary, answered
+from darling_service.scored_lines import Question, Summary
 from darling_service.settings import Settings
 
 READERS = 4
@@ -54,16 +51,19 @@ def score_files(scoring: Scoring, settings: Settings, cluster: Cluster) -> int:
     question = scoring.question()
     _require_no_memory(question)
     files = [_absolute(file) for file in files_to_score(scoring.sources, scoring.target)]
-    if scoring.overwrite:
-        for file in files:
-            storage.remove(file.target)
-            storage.remove(folder_of(file.target))
     summary = Summary()
     with cluster.connected(), progress(unit="line") as bar:
+        workers = cluster.actors()
+        if scoring.overwrite:  # a mistyped IN, address or number of CPUs loses no answers
+            for file in files:
+                storage.open_read(file.source).close()
+            for file in files:
+                storage.remove(file.target)
+                storage.remove(folder_of(file.target))
         done: dict[str, int] = defaultdict(int)
         shards: dict[str, int] = {}
         model = ""
-        for outcome in _outcomes(files, question, settings, cluster):
+        for outcome in _outcomes(files, question, settings, workers):
             model = require_one_model(model, outcome.model)
             bar.update(outcome.lines)
             summary.scored += outcome.scored
@@ -81,7 +81,7 @@ def score_files(scoring: Scoring, settings: Settings, cluster: Cluster) -> int:
 
 
 def _outcomes(
-    files: Sequence[FileToScore], question: Question, settings: Settings, cluster: Cluster
+    files: Sequence[FileToScore], question: Question, settings: Settings, workers: dict[str, Any]
 ) -> Iterator[Outcome]:
     """The outcome of each shard, in any order, exactly once. Raises `WorkFailed`."""
     rows = (
@@ -91,7 +91,7 @@ def _outcomes(
         .map(
             Scorer,
             fn_constructor_kwargs={"question": question, "settings": settings},
-            **cluster.actors(),
+            **workers,
         )
     )
     for row in results(rows):
@@ -119,22 +119,14 @@ class Scorer:
         shard = Shard(**row)
         if not fault:
             try:
-                model = self._pipeline.run(lambda pipeline: self._score(pipeline, shard, summary))
+                model = self._pipeline.run(
+                    lambda pipeline: write_part(pipeline, shard, self._question, summary)
+                )
             except (ModelFault, ValueError, OSError) as error:
                 fault = str(error) or type(error).__name__
         lines = shard.lines.count(b"\n")
         outcome = Outcome(shard.target, shard.index, shard.last, lines, model, **asdict(summary))
         return {**asdict(outcome), FAULT: fault}
-
-    async def _score(self, pipeline: Pipeline, shard: Shard, summary: Summary) -> str:
-        """Writes the part of a shard; returns the model's name and revision."""
-        made_by = self._question.made_by(pipeline)
-        part = Part(shard, made_by)
-        lines = json_lines.numbered(BytesIO(shard.lines), shard.first)
-        async for _ in answered(pipeline, lines, part, self._question, summary):
-            pass
-        part.save()
-        return made_by.model
 
 
 def _absolute(file: FileToScore) -> FileToScore:

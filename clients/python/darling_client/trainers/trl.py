@@ -99,14 +99,23 @@ class ShapedQuality:
         responses: Sequence[Response],
         completions: Sequence[Any],
         log_metric: Callable[[str, float], None] | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
         **columns: Any,
     ) -> Rewards:
-        """The rewards of `responses`, of which the quality function sees the `completions`.
+        """The rewards of `responses`, of which the quality function sees the `completions`."""
+        return self._scored(None, prompts, responses, completions, log_metric, **columns)
 
-        `loop`: the event loop, of another thread, that runs an async quality function; by default
-        one of its own.
-        """
+    def _scored(
+        self,
+        loop: asyncio.AbstractEventLoop | None,
+        prompts: Sequence[Prompt],
+        responses: Sequence[Response],
+        completions: Sequence[Any],
+        log_metric: Callable[[str, float], None] | None,
+        /,
+        **columns: Any,
+    ) -> Rewards:
+        """The same. `loop`: the event loop, of another thread, that runs an async quality function;
+        by default one of its own. A column may have any name."""
         trainer = trainer_of(log_metric)
         step = getattr(columns.get("trainer_state"), "global_step", None)
 
@@ -193,7 +202,7 @@ class AsyncDarlingReward(ShapedQuality):
     ) -> Rewards:
         loop = asyncio.get_running_loop()
         return await asyncio.to_thread(
-            self.scored, prompts, completions, completions, log_metric, loop, **columns
+            self._scored, loop, prompts, completions, completions, log_metric, **columns
         )
 
 
