@@ -134,6 +134,7 @@ def others_cluster() -> Iterator[str]:
         ray.shutdown()
 
 
+@pytest.mark.filterwarnings("default")  # Ray leaves its processes to a reaper
 def test_a_start_that_is_given_up_leaves_no_application(
     others_cluster: str, tmp_path: Path
 ) -> None:

@@ -50,6 +50,17 @@ def test_what_an_ended_process_has_counted_stays(monkeypatch: pytest.MonkeyPatch
     assert shown(together, "darling_waiting_rollouts") == 1
 
 
+def test_a_first_sum_waits_until_all_processes_can_have_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began)
+    together = Together()
+    assert together.whole_in_s() >= metrics.HEARD_S
+    monkeypatch.setattr(time, "monotonic", lambda: began + 1000)
+    assert together.whole_in_s() == 0
+
+
 @pytest.mark.parametrize(
     "problem",
     [

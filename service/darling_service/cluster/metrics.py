@@ -9,6 +9,8 @@ from prometheus_client.registry import Collector
 
 NOT_SUMMED = frozenset({"darling_workers", "darling_models_without_packs", "darling_run_step"})
 """Gauges that each process sees alike, so that the largest stands for all."""
+HEARD_S = 1.5
+"""Seconds in which every process that runs tells its metrics."""
 GONE_S = 10.0
 """Seconds without a word after which a process has ended: what it held is held no more."""
 MAX_ENDED = 64
@@ -45,6 +47,12 @@ class Together:
     _told: dict[str, tuple[float, Samples]] = field(default_factory=dict)
     """When each process told its metrics last, by the monotonic clock; the latest last."""
     _before: Samples = field(default_factory=dict)
+    _since: float = field(default_factory=time.monotonic)
+
+    def whole_in_s(self) -> float:
+        """Seconds until all processes have told theirs. Sums of before would be too small, and
+        counters seem to have begun anew."""
+        return max(self._since + HEARD_S - time.monotonic(), 0.0)
 
     def tell(self, process: str, samples: Samples) -> None:
         """`samples`: the metrics of the process by this name as they are now."""

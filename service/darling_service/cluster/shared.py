@@ -15,7 +15,7 @@ from ray.serve.handle import DeploymentHandle
 
 from darling_service.caller import CALLER
 from darling_service.cluster.classifier import Reply
-from darling_service.cluster.metrics import Samples, Together, samples_of
+from darling_service.cluster.metrics import HEARD_S, Samples, Together, samples_of
 from darling_service.cluster.replicas import Replicas
 from darling_service.cohorts.cohorts import Cohorts
 from darling_service.history.history import History
@@ -31,8 +31,6 @@ from darling_service.telemetry import Telemetry
 
 T = TypeVar("T")
 
-HEARD_S = 1.5
-"""Seconds in which every ingress replica has asked for the word of the moment."""
 LOOK_S = 0.1
 """Seconds between two looks at whether requests are still being answered."""
 OWN = "shared"
@@ -65,12 +63,12 @@ class Shared:
         pool = None if classifier is None else Replicas(classifier, settings, telemetry)
         self._pipeline = Pipeline(settings, telemetry, self._history, pool, self._visits)
         self._cohorts = Cohorts(self._pipeline)
-        self._metrics = Together()
         self._grace_s = settings.shutdown_grace_s
         self._keys = 0
         self._stopping = False
         await self._history.start()
         await self._pipeline.start()
+        self._metrics = Together()  # others can tell theirs from now on
         gc.freeze()
 
     async def reward(
@@ -100,8 +98,9 @@ class Shared:
         return None, Word(self._keys, self._stopping, await self._pipeline.ready())
 
     async def exposition(self, replica: str, samples: Samples) -> Reply[bytes]:
-        """The metrics of all replicas as those of one service."""
+        """The metrics of all replicas as those of one service, once all have told theirs."""
         self._metrics.tell(replica, samples)
+        await asyncio.sleep(self._metrics.whole_in_s())
         self._metrics.tell(OWN, samples_of(self._telemetry.registry))
         return None, self._metrics.exposition()
 
