@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ GOOD: dict[str, Any] = {"prompt": "p", "rollouts": ["a", "b"], "quality": [1, 2]
 BAD: dict[str, Any] = {**GOOD, "quality": [1]}
 
 
-def write(path: Path, rows: list[dict[str, Any] | None]) -> None:
+def write(path: Path, rows: Sequence[dict[str, Any] | None]) -> None:
     """A file of groups; None is a blank line."""
     path.write_text("".join("\n" if row is None else json.dumps(row) + "\n" for row in rows))
 
