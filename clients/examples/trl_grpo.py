@@ -10,6 +10,7 @@ and `quality` rewards the names of colours. With a real model the reward is used
 """
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -109,6 +110,9 @@ def main() -> None:
             if "reward" in metrics:
                 print({name: round(float(metrics[name]), 3) for name in names})
     trainer.accelerator.end_training()
+    # PyTorch waits for the threads of the process group as Python ends, and hangs if one has yet to
+    # let go of the last result, for which it needs Python.
+    time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def test_the_example_runs_as_its_docstring_says_and_with_its_defaults(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     steps = int(command[command.index("--steps") + 1]) if "--steps" in command else 4

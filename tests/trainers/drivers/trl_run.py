@@ -6,6 +6,7 @@ trl_run.py FOLDER PER_DEVICE N STEPS [async]
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,5 +53,6 @@ evaluated = trainer.evaluate()
 if trainer.accelerator.is_main_process:
     print()
     print(json.dumps({"log": trainer.state.log_history, "evaluated": evaluated}))
-# Threads of a process group that still stands when Python ends may abort the process.
+# Threads of a process group that still stands when Python ends may abort the process, or hang it.
 trainer.accelerator.end_training()
+time.sleep(1)
