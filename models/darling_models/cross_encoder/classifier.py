@@ -199,8 +199,12 @@ class CrossEncoder(Pairwise):
         )
 
     def _rows_agree(self) -> bool:
+        """Leaves the checkpoint's padding token what it is, by which the last token is found."""
         vocabulary = self._model.get_input_embeddings().weight.shape[0]
-        return rows_agree(self._in_tiles, vocabulary, 2, self._positions)
+        try:
+            return rows_agree(self._in_tiles, vocabulary, 2, self._positions)
+        finally:
+            self._model.config.pad_token_id = self._pad
 
     def _packed_logits(
         self, packed: "Packed", pairs: Iterable[EncodedPair]
