@@ -6,20 +6,19 @@ joined as the tokenizer joins a pair. An input that does not fit loses the begin
 and never the special tokens that the model reads its score from.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from darling_models.cross_encoder.classifier import unused_token
 from darling_models.cross_encoder.loading import load_model, load_tokenizer, reads_segments
 from darling_models.cross_encoder.pair_input import Frame
 from darling_models.errors import ModelError
 from darling_models.protocol import IntArray
-from darling_models.runtime.tiles import ONE_ROW, rows_agree, run_in_tiles
-from darling_models.runtime.window import learned_positions, longest_input
+from darling_models.runtime.tiles import Tiles
+from darling_models.runtime.window import longest_input
 
 WARM_UP_TOKENS = 1024
 """Tokens of the longest input that is scored at the start, which shows a window that is stated too
@@ -50,10 +49,7 @@ class RewardModel:
         self._backend: Tokenizer = self._tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
-        self._device = device
-        self._pad = self._model.config.pad_token_id
         self._max_length = longest_input(self._tokenizer, self._model, max_length)
-        self._positions = learned_positions(self._model)
         self._has_template = getattr(self._tokenizer, "chat_template", None) is not None
         self._segments = reads_segments(self._model, self._tokenizer, None)
         self._before, self._after = self._frame_of_one()
@@ -64,14 +60,9 @@ class RewardModel:
                 f"max_length is {self._max_length}: special tokens leave no room for a text; raise "
                 "it"
             )
-        self._tile_tokens: int | None = None
+        self._tiles = Tiles(self._model, self._forward, device)
         self._warm_up(path)
-        vocabulary = self._model.get_input_embeddings().weight.shape[0]
-        channels = 2 if self._segments else 1
-        if self._device == "cpu" and not rows_agree(
-            self._in_tiles, vocabulary, channels, self._positions
-        ):
-            self._tile_tokens = ONE_ROW
+        self._tiles.try_rows()
 
     def encode(self, messages: Sequence[Mapping[str, str]], response: str) -> ModelInput:
         """A prompt's messages and a response, as the checkpoint was trained to read them."""
@@ -110,16 +101,8 @@ class RewardModel:
     def scores(self, inputs: Sequence[ModelInput]) -> list[float]:
         """One score for each input, which does not depend on the others."""
         channels = 2 if self._segments else 1
-        logits = dict(self._in_tiles([one.sequence[:channels] for one in inputs]))
+        logits = dict(self._tiles.run([one.sequence[:channels] for one in inputs]))
         return [_score(logits[index]) for index in range(len(inputs))]
-
-    def _in_tiles(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, torch.Tensor]]:
-        # A decoder scores the last token that is not padding: it needs a padding token.
-        pad = unused_token(sequences) if self._pad is None else self._pad
-        self._model.config.pad_token_id = pad
-        return run_in_tiles(
-            self._forward, sequences, pad, self._device, self._positions, self._tile_tokens
-        )
 
     def _input(self, sequence: IntArray, truncated: bool) -> ModelInput:
         """An input of at least one token: of nothing, a decoder reads its end of text."""

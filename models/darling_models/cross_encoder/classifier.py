@@ -21,7 +21,6 @@ from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -39,8 +38,8 @@ from darling_models.runtime.kernels import log_kernels
 from darling_models.runtime.overlap import fetched, one_ahead
 from darling_models.runtime.packed import PackedEncoder
 from darling_models.runtime.precision import name_of
-from darling_models.runtime.tiles import ONE_ROW, rows_agree, run_in_tiles
-from darling_models.runtime.window import learned_positions, longest_input
+from darling_models.runtime.tiles import Tiles
+from darling_models.runtime.window import longest_input
 
 if TYPE_CHECKING:
     from darling_models.cross_encoder.packed_runtime import Packed
@@ -83,7 +82,6 @@ class CrossEncoder(Pairwise):
         name = name or f"cross-encoder:{path}"
         self._model = load_for(path, options, name)
         config = self._model.config
-        self._pad = config.pad_token_id
         tokenizer = load_tokenizer(path, preset)
         self._device = options.device
         similar_label = _first(
@@ -114,13 +112,12 @@ class CrossEncoder(Pairwise):
         choice = self._packed.choice if isinstance(self._packed, PackedEncoder) else None
         log_kernels(name, choice)
         self._segments = reads_segments(self._model, tokenizer, template)
-        self._positions = learned_positions(self._model)
-        self._tile_tokens: int | None = None
-        if self._packed is None and options.device == "cpu" and not self._rows_agree():
-            self._tile_tokens = ONE_ROW
+        self._tiles = Tiles(self._model, self._forward, options.device)
+        if self._packed is None:
+            self._tiles.try_rows()
         self._shared = None
         if self._packed is None and options.runtime != "tiles" and not self._segments:
-            self._shared = SharedPrefix.of(self._model, options.device, self._tile_tokens)
+            self._shared = SharedPrefix.of(self._model, options.device, self._tiles.tokens)
         self._pairs = PairEncoder(tokenizer, template, max_tokens_per_text, max_length)
         self.window = max_length
         read = (
@@ -187,24 +184,7 @@ class CrossEncoder(Pairwise):
         elif self._shared is not None:
             yield from self._shared.logits(list(pairs))
         else:
-            yield from self._in_tiles([pair.sequence for pair in pairs])
-
-    def _in_tiles(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, torch.Tensor]]:
-        # A decoder classifies the last token that is not padding: without a padding token of its
-        # own, it gets one that none of these inputs holds.
-        pad = unused_token(sequences) if self._pad is None else self._pad
-        self._model.config.pad_token_id = pad
-        yield from run_in_tiles(
-            self._forward, sequences, pad, self._device, self._positions, self._tile_tokens
-        )
-
-    def _rows_agree(self) -> bool:
-        """Leaves the checkpoint's padding token what it is, by which the last token is found."""
-        vocabulary = self._model.get_input_embeddings().weight.shape[0]
-        try:
-            return rows_agree(self._in_tiles, vocabulary, 2, self._positions)
-        finally:
-            self._model.config.pad_token_id = self._pad
+            yield from self._tiles.run([pair.sequence for pair in pairs])
 
     def _packed_logits(
         self, packed: "Packed", pairs: Iterable[EncodedPair]
@@ -248,7 +228,7 @@ class CrossEncoder(Pairwise):
 
     def _fingerprint(self, *choices: object) -> str:
         way = "packed" if self._packed else "shared prefix" if self._shared else "tiles"
-        way += "" if self._tile_tokens is None else " of one row"
+        way += "" if self._tiles.tokens is None else " of one row"
         bits = self._packed.bits() if isinstance(self._packed, PackedEncoder) else ""
         computed = f"{self._model.dtype} {way} {bits}"
         return fingerprint_of(self._model.state_dict(), f"{self._similar} {choices} {computed}")
@@ -257,12 +237,6 @@ class CrossEncoder(Pairwise):
 def _first(*choices: Any) -> Any:
     """The first choice that is not None."""
     return next((choice for choice in choices if choice is not None), None)
-
-
-def unused_token(sequences: Sequence[IntArray]) -> int:
-    """A token id that no sequence holds."""
-    used = set(np.unique(np.concatenate([sequence[0] for sequence in sequences])).tolist())
-    return next(token for token in range(len(used) + 1) if token not in used)
 
 
 def _similar_label(config: Any, index: int | None) -> int:

@@ -5,16 +5,18 @@ last bit decides. Here every sequence is padded to the bucket of its own length,
 runs in tiles of one shape, the last one filled up with copies; rows of one tile never mix. What
 stands beside a sequence is then arithmetic on other rows of the same-shaped matrices. Where kernels
 round by the row in which a sequence stands, too, as some of MKL's do for narrow layers,
-`rows_agree` says no, and each sequence has a tile of its own.
+`Tiles.try_rows` gives each sequence a tile of its own.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from darling_models.protocol import IntArray
+from darling_models.runtime.window import learned_positions
 
 TILE_TOKENS = 128
 """Tokens of a tile on a CPU; a longer sequence fills a tile by itself, and bigger tiles are not
@@ -51,24 +53,51 @@ def tile_rows(length: int, device: str, tokens: int | None = None) -> int:
     return max(tokens // length, 1)
 
 
-def rows_agree(
-    run: Callable[[Sequence[IntArray]], Iterator[tuple[int, torch.Tensor]]],
-    vocabulary: int,
-    channels: int,
-    longest: int | None = None,
-) -> bool:
-    """Whether a sequence gets the same bits in every row of a CPU's tile.
+class Tiles:
+    """A checkpoint's forward pass, run in tiles."""
 
-    `run` runs sequences in tiles, as `run_in_tiles` does.
-    """
-    source = np.random.default_rng(0)
-    for length in TRIAL_LENGTHS:
-        sequence = np.zeros((channels, min(length, longest or length)), dtype=np.int64)
-        sequence[0] = source.integers(0, vocabulary, sequence.shape[1])
-        first, *others = (row for _, row in run([sequence] * tile_rows(length, "cpu")))
-        if not all(torch.equal(row, first) for row in others):
-            return False
-    return True
+    def __init__(self, model: Any, forward: Forward, device: str) -> None:
+        self._model, self._forward, self._device = model, forward, device
+        self._pad: int | None = model.config.pad_token_id
+        self._longest = learned_positions(model)
+        self.tokens: int | None = None
+        """Tokens of a tile; None: what suits the device."""
+
+    def run(self, sequences: Sequence[IntArray]) -> Iterator[tuple[int, torch.Tensor]]:
+        """As `run_in_tiles`."""
+        config = self._model.config
+        # A decoder reads the last token that is not padding: without a padding token of its own, it
+        # gets one that none of these inputs holds.
+        pad = unused_token(sequences) if self._pad is None else self._pad
+        config.pad_token_id = pad
+        try:
+            yield from run_in_tiles(
+                self._forward, sequences, pad, self._device, self._longest, self.tokens
+            )
+        finally:
+            config.pad_token_id = self._pad
+
+    def try_rows(self) -> None:
+        """Gives each sequence a tile of its own where kernels round by a CPU's row of a tile."""
+        if self._device == "cpu" and not self._rows_agree():
+            self.tokens = ONE_ROW
+
+    def _rows_agree(self) -> bool:
+        source = np.random.default_rng(0)
+        vocabulary = self._model.get_input_embeddings().weight.shape[0]
+        for length in TRIAL_LENGTHS:
+            sequence = np.zeros((2, min(length, self._longest or length)), dtype=np.int64)
+            sequence[0] = source.integers(0, vocabulary, sequence.shape[1])
+            first, *others = (row for _, row in self.run([sequence] * tile_rows(length, "cpu")))
+            if not all(torch.equal(row, first) for row in others):
+                return False
+        return True
+
+
+def unused_token(sequences: Sequence[IntArray]) -> int:
+    """A token id that no sequence holds."""
+    used = set(np.unique(np.concatenate([sequence[0] for sequence in sequences])).tolist())
+    return next(token for token in range(len(used) + 1) if token not in used)
 
 
 def run_in_tiles(
